@@ -1,0 +1,110 @@
+"""How a computation may run: threads, memory budget, device; and what it tells while it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, Optional
+
+from cryores.errors import MemoryBudgetError
+
+GIGABYTE = 1024.0**3
+
+
+class Stage:
+    """One stage of a computation, which counts its steps. This one is silent; the command line shows a bar."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Say that ``steps`` more steps are done."""
+
+    def close(self) -> None:
+        """Say that the stage is over, complete or not."""
+
+
+def available_threads() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_memory() -> float:
+    """Return the memory in bytes that can be had now without swapping."""
+    import psutil
+
+    return float(psutil.virtual_memory().available)
+
+
+class Execution:
+    """Threads, memory budget and device of one run; it measures how long each stage takes.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Number of threads; default, every processor of this process.
+    memory : float, optional
+        Memory budget in gigabytes (2**30 bytes); default, what is free.
+    device : str
+        ``cpu`` or ``cuda[:N]``.
+    open_stage : callable
+        Called with a title and a number of steps (0 = unknown); returns a `Stage`.
+    say : callable
+        Receives one-line messages for the user.
+    """
+
+    def __init__(
+        self,
+        threads: Optional[int] = None,
+        memory: Optional[float] = None,
+        device: str = "cpu",
+        open_stage: Callable[[str, int], Stage] = lambda title, steps: Stage(),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.threads = threads or available_threads()
+        self.memory = memory
+        self.device = device
+        self.say = say
+        self.timings: Dict[str, float] = {}
+        self.planned_bytes = 0.0
+        self._open_stage = open_stage
+
+    @contextmanager
+    def stage(self, title: str, steps: int = 0) -> Iterator[Stage]:
+        """Run a stage: show its progress, add its seconds to ``timings``."""
+        stage = self._open_stage(title, steps)
+        start = time.perf_counter()
+        try:
+            yield stage
+        finally:
+            stage.close()
+            self.timings[title] = self.timings.get(title, 0.0) + time.perf_counter() - start
+
+    def require_memory(self, needed: float) -> None:
+        """Print the plan, and refuse it when it does not fit.
+
+        Parameters
+        ----------
+        needed : float
+            Bytes that the computation will hold at its peak.
+
+        Raises
+        ------
+        MemoryBudgetError
+            If that is more than the budget, or more than the free memory when no budget was given.
+        """
+        self.planned_bytes = needed
+        budget = self.memory * GIGABYTE if self.memory is not None else available_memory()
+        self.say(f"memory: needs {needed / GIGABYTE:.2f} GB, {budget / GIGABYTE:.2f} GB allowed")
+        if needed > budget:
+            raise MemoryBudgetError(
+                "E_MEMORY",
+                f"this needs {needed / GIGABYTE:.2f} GB and the budget is {budget / GIGABYTE:.2f} GB",
+                "raise --memory, free memory, or crop or bin the maps",
+            )
+
+    def use_threads(self) -> None:
+        """Make numba's parallel loops in this thread use ``threads`` threads."""
+        import numba
+
+        numba.set_num_threads(max(1, min(self.threads, numba.config.NUMBA_NUM_THREADS)))

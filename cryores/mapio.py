@@ -1,0 +1,191 @@
+"""Reading and writing MRC and CCP4 maps (.mrc, .map, .ccp4, and the same with .gz).
+
+In memory the axes are always (z, y, x); a file's own axis order is kept in its `Grid` and restored on writing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, Optional, Tuple, Union
+
+import mrcfile
+import numpy as np
+
+from cryores.errors import InputError
+from cryores.volume import Grid, HalfMaps, Volume
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
+
+
+def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+    """Read a density map.
+
+    Parameters
+    ----------
+    path : path
+        An MRC or CCP4 file of mode 0, 1, 2, 6 or 12, either byte order, any axis order, gzipped or not.
+    voxel_size : float, optional
+        Voxel size in Å; overrides the header.
+
+    Returns
+    -------
+    Volume
+        float32, axes (z, y, x).
+
+    Raises
+    ------
+    InputError
+        ``E_NO_FILE`` missing · ``E_NOT_MRC`` no MRC file · ``E_TRUNCATED`` shorter than its header says ·
+        ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is not
+        orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
+    """
+    path = Path(path)
+    raw, header = _read_file(path)
+    grid = _grid_of(header, raw.shape, path)
+    if voxel_size is not None:
+        if not np.isfinite(voxel_size) or voxel_size <= 0:
+            raise InputError("E_VOXEL_SIZE", f"a voxel size of {voxel_size} Å means nothing", "give --voxel-size in Å, above 0")
+        grid = grid.with_voxel_size(voxel_size)
+    if not all(np.isfinite(v) and v > 0 for v in grid.voxel_size):
+        raise InputError("E_VOXEL_SIZE", f"{path} has no voxel size in its header", "state it with --voxel-size (Å)")
+    data = np.ascontiguousarray(raw.transpose(_file_to_zyx(grid.axis_order)), dtype=np.float32)
+    bad = data.size - int(np.count_nonzero(np.isfinite(data)))
+    if bad:
+        raise InputError(
+            "E_NOT_FINITE",
+            f"{path} has {bad} voxels that are NaN or infinite",
+            "find the step that wrote them; no Fourier method can work around them",
+        )
+    return Volume(data, grid)
+
+
+def read_half_maps(half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None) -> HalfMaps:
+    """Read two half maps; raises what `read_map` and `HalfMaps` raise."""
+    return HalfMaps(read_map(half1, voxel_size), read_map(half2, voxel_size))
+
+
+def write_map(path: PathLike, volume: Volume) -> None:
+    """Write a volume as float32 MRC on exactly its own grid; NaN is written as 0.
+
+    The file appears under its name only when it is complete. A name that ends in ``.gz`` is compressed.
+
+    Raises
+    ------
+    InputError
+        ``E_WRITE`` if the file cannot be written.
+    """
+    path = Path(path)
+    grid = volume.grid
+    order = _file_to_zyx(grid.axis_order)
+    in_file = np.ascontiguousarray(np.nan_to_num(volume.data, nan=0.0).transpose(np.argsort(order)))
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        try:
+            _write_file(temporary, in_file, grid, compressed=path.suffix == ".gz")
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise InputError("E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose another --out, or make room") from error
+
+
+def _read_file(path: Path) -> Tuple[Any, Any]:
+    if not path.is_file():
+        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    with warnings.catch_warnings():
+        # A header with an odd stamp or machine word is common and harmless; data that is missing is found below.
+        warnings.simplefilter("ignore")
+        try:
+            with mrcfile.open(path, permissive=True) as mrc:
+                header, data = mrc.header.copy(), mrc.data
+                expected = int(header.nx) * int(header.ny) * int(header.nz)
+                _check_mode(int(header.mode), path)
+                if data is None or data.size != expected:
+                    raise _truncated(path)
+                data = np.array(data)
+        except InputError:
+            raise
+        except (EOFError, zlib.error) as error:
+            raise _truncated(path) from error
+        except (OSError, ValueError, gzip.BadGzipFile) as error:
+            raise InputError(
+                "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
+            ) from error
+    if data.ndim != 3 or min(data.shape) < 2:
+        raise InputError("E_NOT_3D", f"{path} holds data of shape {data.shape}, not a volume", "give a three-dimensional map")
+    return data, header
+
+
+def _check_mode(mode: int, path: Path) -> None:
+    if mode in (3, 4):
+        raise InputError("E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform")
+    if mode not in REAL_MODES:
+        raise InputError("E_MODE", f"{path} has the unknown data mode {mode}", "convert it to float32 (mode 2)")
+
+
+def _truncated(path: Path) -> InputError:
+    return InputError("E_TRUNCATED", f"{path} is shorter than its header says, or damaged", "copy or download it again")
+
+
+def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
+    axis_order = (int(header.mapc), int(header.mapr), int(header.maps))
+    if sorted(axis_order) != [1, 2, 3]:
+        axis_order = (1, 2, 3)  # many programs leave these fields at zero
+    angles = tuple(float(header.cellb[a]) for a in ("alpha", "beta", "gamma"))
+    if any(a != 0 and abs(a - 90) > 0.01 for a in angles):
+        raise InputError("E_CELL", f"{path} has cell angles {angles}: its axes are not orthogonal", "resample it to an orthogonal grid first")
+    start_in_file = (int(header.nxstart), int(header.nystart), int(header.nzstart))
+    nstart = {axis: start for axis, start in zip(axis_order, start_in_file)}
+    shape = tuple(file_shape[i] for i in _file_to_zyx(axis_order))
+    return Grid(
+        shape=shape,  # type: ignore[arg-type]
+        cell=tuple(float(header.cella[a]) for a in "zyx"),  # type: ignore[arg-type]
+        sampling=(int(header.mz), int(header.my), int(header.mx)),
+        origin=tuple(float(header.origin[a]) for a in "zyx"),  # type: ignore[arg-type]
+        nstart=(nstart[3], nstart[2], nstart[1]),
+        axis_order=axis_order,
+        angles=angles,  # type: ignore[arg-type]
+        space_group=int(header.ispg),
+    )
+
+
+def _file_to_zyx(axis_order: Tuple[int, int, int]) -> Tuple[int, int, int]:
+    """Return the transposition from the file's (section, row, column) to (z, y, x)."""
+    columns, rows, sections = axis_order
+    in_file = [sections, rows, columns]
+    return (in_file.index(3), in_file.index(2), in_file.index(1))
+
+
+def _write_file(path: str, in_file: Any, grid: Grid, compressed: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with mrcfile.new(path, overwrite=True, compression="gzip" if compressed else None) as mrc:
+            mrc.set_data(in_file)
+            header = mrc.header
+            start = dict(zip((3, 2, 1), grid.nstart))
+            header.nxstart, header.nystart, header.nzstart = (start[axis] for axis in grid.axis_order)
+            header.mz, header.my, header.mx = grid.sampling
+            header.mapc, header.mapr, header.maps = grid.axis_order
+            header.ispg = grid.space_group
+            for axis, cell, origin in zip("zyx", grid.cell, grid.origin):
+                header.cella[axis] = cell
+                header.origin[axis] = origin
+            for name, angle in zip(("alpha", "beta", "gamma"), grid.angles):
+                header.cellb[name] = angle
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+

@@ -1,0 +1,360 @@
+"""How a method declares itself, and how it runs: check, plan, compute.
+
+A method is one file in ``resolution/`` or ``postprocessing/`` that holds a frozen dataclass of parameters, a
+function that computes on arrays, and one `Method` record named ``METHOD``. The command line, the Scipion form, the
+tables of the documentation, the contract tests and the benchmark are all made from that record.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, get_type_hints
+
+import numpy as np
+
+from cryores.errors import CryoresWarning, UsageError
+from cryores.execution import Execution
+from cryores.volume import Grid, Maps, Volume
+
+ROOMS = ("resolution", "postprocessing")
+
+
+# --- parameters ---------------------------------------------------------------------------------------------------
+
+
+def parameter(
+    default: Any,
+    help: str,
+    unit: str = "",
+    minimum: Optional[float] = None,
+    maximum: Optional[float] = None,
+    choices: Sequence[str] = (),
+    expert: bool = False,
+) -> Any:
+    """Declare a field of a parameter dataclass: its default, one sentence of help, unit, range and level.
+
+    ``minimum`` and ``maximum`` are allowed values. A field of type ``Optional[...]`` with default None is one that
+    the method chooses by itself; ``help`` says how.
+    """
+    metadata = dict(help=help, unit=unit, minimum=minimum, maximum=maximum, choices=tuple(choices), expert=expert)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is declared of one parameter: the Python name, its type, default, help, unit, range and level."""
+
+    name: str
+    type: type
+    repeated: bool
+    default: Any
+    help: str
+    unit: str
+    minimum: Optional[float]
+    maximum: Optional[float]
+    choices: Tuple[str, ...]
+    expert: bool
+
+    @property
+    def option(self) -> str:
+        """Its spelling at the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any) -> None:
+        """Raise `UsageError` unless ``value`` is None, or a valid value, or (if repeated) a tuple of valid values."""
+        if value is None and self.default is None:
+            return
+        for one in value if self.repeated else (value,):
+            self._check_one(one)
+
+    def _check_one(self, value: Any) -> None:
+        if self.type in (int, float) and (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.integer, np.floating))
+            or not np.isfinite(value)
+            or (self.type is int and int(value) != value)
+        ):
+            raise self._bad(f"{value!r} is not {'a whole' if self.type is int else 'a finite'} number")
+        if self.type is bool and not isinstance(value, (bool, np.bool_)):
+            raise self._bad(f"{value!r} is neither true nor false")
+        if self.type is str and not isinstance(value, str):
+            raise self._bad(f"{value!r} is not text")
+        if self.choices and value not in self.choices:
+            raise self._bad(f"{value!r} is not one of {', '.join(self.choices)}")
+        if self.minimum is not None and value < self.minimum:
+            raise self._bad(f"{value:g} is below {self.minimum:g}")
+        if self.maximum is not None and value > self.maximum:
+            raise self._bad(f"{value:g} is above {self.maximum:g}")
+
+    def _bad(self, what: str) -> UsageError:
+        unit = f" {self.unit}" if self.unit else ""
+        low = f"{self.minimum:g}" if self.minimum is not None else ""
+        high = f"{self.maximum:g}" if self.maximum is not None else ""
+        allowed = f", {low}..{high}{unit}" if low or high else ""
+        return UsageError("E_PARAMETER", f"{self.option}: {what}", f"{self.help}{allowed} (default {self.default})")
+
+
+def parameters_of(declaration: type) -> List[Parameter]:
+    """List what a parameter dataclass declares, in order."""
+    hints = get_type_hints(declaration)
+    found = []
+    for item in dataclasses.fields(declaration):
+        kinds = getattr(hints[item.name], "__args__", (hints[item.name],))
+        kind = next(k for k in kinds if k is not type(None) and k is not Ellipsis)
+        repeated = getattr(hints[item.name], "__origin__", None) is tuple
+        found.append(Parameter(item.name, kind, repeated, item.default, **item.metadata))
+    return found
+
+
+def make_parameters(declaration: type, values: Mapping[str, Any]) -> Any:
+    """Build the parameter dataclass from ``values``, checking every name and value.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, or a value of the wrong type or out of its range.
+    """
+    declared = {p.name: p for p in parameters_of(declaration)}
+    for name, value in values.items():
+        if name not in declared:
+            raise UsageError("E_PARAMETER", f"unknown parameter {name!r}", f"known: {', '.join(declared)}")
+        declared[name].check(value)
+    return declaration(**values)
+
+
+# --- inputs and results -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a method may be given; a method declares which of these it takes.
+
+    ``mask`` is a Volume (voxels above 0.5 are analysed, unless the method documents a soft mask); ``exclude`` marks
+    voxels that belong to neither signal nor noise; ``model`` is the path of an atomic model.
+    """
+
+    maps: Maps
+    mask: Optional[Volume] = None
+    exclude: Optional[Volume] = None
+    model: Optional[str] = None
+    reference: Optional[Volume] = None
+    resolution_map: Optional[Volume] = None
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the input, on which outputs are written."""
+        return self.maps.grid
+
+
+class Result:
+    """What every result of a method can do; the report is written from these four."""
+
+    criterion: str
+    """One sentence: what a value means, with threshold and window."""
+
+    def volumes(self) -> Dict[str, Volume]:
+        """Return the maps to write, keyed by file name without extension; NaN becomes 0 on disk."""
+        return {}
+
+    def tables(self) -> Dict[str, str]:
+        """Return the text files to write, keyed by file name."""
+        return {}
+
+    def summary(self) -> Dict[str, Any]:
+        """Return the numbers that describe the result in a few lines, for the report."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class LocalResolution(Result):
+    """A local-resolution map.
+
+    Parameters
+    ----------
+    resolution : Volume
+        Local resolution in Å; NaN outside the mask and where nothing can be said.
+    mask : Volume
+        1 where the resolution was asked for, 0 elsewhere.
+    criterion : str
+        What a value means, with threshold and window.
+    details : dict
+        Resolved choices and diagnostics that the report keeps (frequencies, box, ...).
+    extra : dict of Volume
+        Further maps of the method, keyed by file name without extension.
+    """
+
+    resolution: Volume
+    mask: Volume
+    criterion: str
+    details: Dict[str, Any] = field(default_factory=dict)
+    extra: Dict[str, Volume] = field(default_factory=dict)
+
+    def volumes(self) -> Dict[str, Volume]:
+        """Return ``resolution`` and the extra maps."""
+        return {"resolution": self.resolution, **self.extra}
+
+    def values(self) -> Any:
+        """Return the determined values inside the mask as a 1D float32 array (Å)."""
+        inside = self.resolution.data[self.mask.data > 0.5]
+        return inside[np.isfinite(inside)]
+
+    def summary(self) -> Dict[str, Any]:
+        """Return n, quantiles and extremes inside the mask, the undetermined share, and the details."""
+        values = self.values().astype(np.float64)
+        asked = int(np.count_nonzero(self.mask.data > 0.5))
+        numbers: Dict[str, Any] = {
+            "n": int(values.size),
+            "undetermined_fraction": 1.0 - values.size / asked if asked else 1.0,
+        }
+        if values.size:
+            names = ("min", "p5", "p25", "median", "p75", "p95", "max")
+            numbers.update(zip(names, map(float, np.percentile(values, (0, 5, 25, 50, 75, 95, 100)))))
+        return {**numbers, **self.details}
+
+
+# --- methods ------------------------------------------------------------------------------------------------------
+
+HALVES = "halves"
+MAP = "map"
+
+
+@dataclass(frozen=True)
+class Method:
+    """The declaration of a method.
+
+    Parameters
+    ----------
+    name : str
+        Its name at the command line, also the module's with ``-`` for ``_``.
+    title : str
+        Its name in prose.
+    summary : str
+        One sentence: what it computes.
+    maps : tuple of str
+        Which of ``halves`` and ``map`` it can start from, the preferred one first.
+    parameters : type
+        The frozen dataclass of its parameters.
+    compute : callable
+        ``compute(inputs, parameters, execution) -> Result``. It gets checked inputs, and a mask where ``mask`` is
+        ``"made"``.
+    memory : callable
+        ``memory(inputs, parameters, threads) -> float``: bytes held at the peak beyond the inputs.
+    outputs : dict
+        File name -> what it holds.
+    citations : tuple of str
+        Keys of `cryores.citations`.
+    optional, required : tuple of str
+        Further fields of `Inputs` that it takes.
+    mask : str
+        ``"made"``: a mask is made when none is given; ``"used"``: used when given; ``"none"``: takes no mask.
+    soft_mask : bool
+        True where the mask multiplies the maps, False where it selects voxels above 0.5.
+    needs_noise : bool
+        True where masked, sharpened or noise-free single maps mislead it.
+    check : callable
+        ``check(inputs, parameters) -> list of str``: the method's own warnings; raises for what cannot work.
+    """
+
+    name: str
+    title: str
+    summary: str
+    maps: Tuple[str, ...]
+    parameters: type
+    compute: Callable[[Inputs, Any, Execution], Any]
+    memory: Callable[[Inputs, Any, int], float]
+    outputs: Mapping[str, str]
+    citations: Tuple[str, ...]
+    optional: Tuple[str, ...] = ()
+    required: Tuple[str, ...] = ()
+    mask: str = "made"
+    soft_mask: bool = False
+    needs_noise: bool = True
+    check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
+
+    def make_parameters(self, values: Mapping[str, Any]) -> Any:
+        """Build and check this method's parameters."""
+        return make_parameters(self.parameters, values)
+
+    def run(self, inputs: Inputs, parameters: Any, execution: Optional[Execution] = None) -> "Outcome":
+        """Check the inputs, plan the memory, make the mask if there is none, and compute.
+
+        Raises
+        ------
+        CryoresError
+            For what cannot be analysed, before any work is done.
+        """
+        from cryores import diagnosis, masks
+
+        execution = execution or Execution()
+        execution.use_threads()
+        with execution.stage("checking the input"):
+            diagnosis.check_inputs(inputs, self)
+            findings = diagnosis.suspicions(inputs, self) + self.check(inputs, parameters)
+        execution.require_memory(self.memory(inputs, parameters, execution.threads))
+        made = self.mask == "made" and inputs.mask is None
+        if made:
+            with execution.stage("making a mask"):
+                inputs = dataclasses.replace(inputs, mask=masks.automatic_mask(inputs.maps))
+        result = self.compute(inputs, parameters, execution)
+        return Outcome(self, inputs, parameters, result, findings, made, execution)
+
+    def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
+        """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""
+        outcome = self.run(inputs, self.make_parameters(values), execution)
+        for finding in outcome.findings:
+            warnings.warn(finding, CryoresWarning, stacklevel=3)
+        return outcome.result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: everything that the report tells."""
+
+    method: Method
+    inputs: Inputs
+    parameters: Any
+    result: Any
+    findings: List[str]
+    mask_was_made: bool
+    execution: Execution
+
+
+# --- registry -----------------------------------------------------------------------------------------------------
+
+
+def method_summaries() -> Dict[str, str]:
+    """Return the name and the one-line summary of every method, without importing any of them.
+
+    A method is a file of ``resolution/`` or ``postprocessing/`` that assigns ``METHOD``; its summary is the first
+    line of its docstring.
+    """
+    found = {}
+    for room in ROOMS:
+        for path in sorted((Path(__file__).parent / room).glob("[a-z]*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+            if "METHOD" in names:
+                found[path.stem.replace("_", "-")] = (ast.get_docstring(tree) or "").splitlines()[0]
+    return found
+
+
+def load_method(name: str) -> Method:
+    """Import and return the method called ``name``.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    stem = name.replace("-", "_")
+    for room in ROOMS:
+        if (Path(__file__).parent / room / f"{stem}.py").exists():
+            method = importlib.import_module(f"cryores.{room}.{stem}").METHOD
+            assert isinstance(method, Method)
+            return method
+    raise UsageError("E_METHOD", f"there is no method {name!r}", f"choose one of {', '.join(method_summaries())}")

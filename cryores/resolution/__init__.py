@@ -1,0 +1,1 @@
+"""The local and global resolution methods, one file each, under their own names: ``resolution.NAME(maps, ...)``."""
