@@ -1,0 +1,85 @@
+"""The literature that each method comes from: one BibTeX entry a key, the only place where citations are written."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, Sequence
+
+from cryores.errors import UsageError
+
+BIBTEX: Dict[str, str] = {
+    "Harauz1986": """@article{Harauz1986,
+  title = {Exact filters for general geometry three dimensional reconstruction},
+  author = {Harauz, George and van Heel, Marin},
+  journal = {Optik}, volume = {73}, pages = {146--156}, year = {1986}
+}""",
+    "Rosenthal2003": """@article{Rosenthal2003,
+  title = {Optimal determination of particle orientation, absolute hand, and contrast loss in single-particle electron cryomicroscopy},
+  author = {Rosenthal, Peter B. and Henderson, Richard},
+  journal = {Journal of Molecular Biology}, volume = {333}, pages = {721--745}, year = {2003},
+  doi = {10.1016/j.jmb.2003.07.013}
+}""",
+    "vanHeel2005": """@article{vanHeel2005,
+  title = {Fourier shell correlation threshold criteria},
+  author = {van Heel, Marin and Schatz, Michael},
+  journal = {Journal of Structural Biology}, volume = {151}, pages = {250--262}, year = {2005},
+  doi = {10.1016/j.jsb.2005.05.009}
+}""",
+    "Chen2013": """@article{Chen2013,
+  title = {High-resolution noise substitution to measure overfitting and validate resolution in 3D structure determination by single particle electron cryomicroscopy},
+  author = {Chen, Shaoxia and McMullan, Greg and Faruqi, Abdul R. and Murshudov, Garib N. and Short, Judith M. and Scheres, Sjors H. W. and Henderson, Richard},
+  journal = {Ultramicroscopy}, volume = {135}, pages = {24--35}, year = {2013},
+  doi = {10.1016/j.ultramic.2013.06.004}
+}""",
+    "Cardone2013": """@article{Cardone2013,
+  title = {One number does not fit all: mapping local variations in resolution in cryo-EM reconstructions},
+  author = {Cardone, Giovanni and Heymann, J. Bernard and Steven, Alasdair C.},
+  journal = {Journal of Structural Biology}, volume = {184}, pages = {226--236}, year = {2013},
+  doi = {10.1016/j.jsb.2013.08.002}
+}""",
+    "Vilas2018": """@article{Vilas2018,
+  title = {MonoRes: automatic and accurate estimation of local resolution for electron microscopy maps},
+  author = {Vilas, Jose Luis and Gomez-Blanco, Josue and Conesa, Pablo and Melero, Roberto and de la Rosa-Trevin, Jose Miguel and Oton, Joaquin and Cuenca, Jesus and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},
+  journal = {Structure}, volume = {26}, pages = {337--344}, year = {2018},
+  doi = {10.1016/j.str.2017.12.018}
+}""",
+    "Vilas2020": """@article{Vilas2020,
+  title = {Local resolution estimates of cryoEM reconstructions},
+  author = {Vilas, Jose Luis and Heymann, J. Bernard and Tagare, Hemant D. and Ramirez-Aportela, Erney and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},
+  journal = {Current Opinion in Structural Biology}, volume = {64}, pages = {74--78}, year = {2020},
+  doi = {10.1016/j.sbi.2020.06.005}
+}""",
+    "delaRosaTrevin2016": """@article{delaRosaTrevin2016,
+  title = {Scipion: a software framework toward integration, reproducibility, and validation in 3D electron microscopy},
+  author = {de la Rosa-Trevin, Jose Miguel and Quintana, Adrian and del Cano, Laura and Zaldivar-Peraza, Airen and Foche, Ignacio and Gutierrez, Jose and Gomez-Blanco, Josue and Burguet-Castells, Javier and Cuenca-Alba, Jesus and Abrishami, Vahid and Vargas, Javier and Oton, Joaquin and Sharov, Grigory and Vilas, Jose Luis and Navas, Jordi and Conesa, Pablo and Kazemi, Mohsen and Marabini, Roberto and Sorzano, Carlos Oscar S. and Carazo, Jose Maria},
+  journal = {Journal of Structural Biology}, volume = {195}, pages = {93--99}, year = {2016},
+  doi = {10.1016/j.jsb.2016.04.010}
+}""",
+}
+
+
+def cite(keys: Sequence[str]) -> List[Dict[str, str]]:
+    """Return key, text, doi and BibTeX of the entries named.
+
+    Raises
+    ------
+    UsageError
+        For a key that is not here.
+    """
+    unknown = [key for key in keys if key not in BIBTEX]
+    if unknown:
+        raise UsageError("E_CITATION", f"unknown citation {', '.join(unknown)}", f"known: {', '.join(BIBTEX)}")
+    return [dict(key=key, text=_text(BIBTEX[key]), doi=_field(BIBTEX[key], "doi"), bibtex=BIBTEX[key]) for key in keys]
+
+
+def _field(entry: str, name: str) -> str:
+    found = re.search(rf"\b{name} = {{(.*?)}}", entry)
+    return found.group(1) if found else ""
+
+
+def _text(entry: str) -> str:
+    authors = _field(entry, "author").split(" and ")
+    first = authors[0].split(",")[0]
+    who = first if len(authors) == 1 else f"{first} and {authors[1].split(',')[0]}" if len(authors) == 2 else f"{first} et al."
+    where = " ".join(filter(None, (_field(entry, "journal"), _field(entry, "volume"))))
+    return f"{who} ({_field(entry, 'year')}). {_field(entry, 'title')}. {where}, {_field(entry, 'pages')}."

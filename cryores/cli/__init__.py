@@ -1,0 +1,88 @@
+"""The ``cryores`` command: finds the method or command that is asked for, runs it, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import signal
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from cryores.errors import CryoresError, UsageError
+
+COMMANDS = ("diagnose", "simulate", "demo", "doctor", "cite")
+"""Commands that are no methods: each is a module here whose docstring is its help."""
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command line and return its exit status (design: 0 done, 2 usage, 3 input, 4 memory, 5 weights, 1 else)."""
+    words = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        _dispatch(words)
+    except CryoresError as error:
+        return _fail(error.exit_status, error.code, error.message, error.hint)
+    except MemoryError:
+        return _fail(4, "E_MEMORY", "the machine has run out of memory", "crop or bin the maps, or set --memory")
+    except KeyboardInterrupt:
+        return _fail(1, "E_INTERRUPTED", "stopped before the end", "nothing was written; start it again")
+    except OSError as error:
+        return _fail(1, "E_SYSTEM", str(error), "nothing was written; make room or mend the folder, and start again")
+    return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(status: int, code: str, message: str, hint: str) -> int:
+    print(f"error {code}: {message}; hint: {hint}", file=sys.stderr, flush=True)
+    return status
+
+
+def _dispatch(words: List[str]) -> None:
+    from cryores.cli.options import join_negative_numbers
+    from cryores.method import method_summaries
+
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview(method_summaries()))
+        return
+    if words[0] == "--version":
+        from cryores import __version__
+
+        print(f"cryores {__version__}")
+        return
+    name, rest = words[0], join_negative_numbers(words[1:])
+    if name in COMMANDS:
+        run_command(name, rest)
+    elif name in method_summaries():
+        from cryores.cli.method_command import run_method
+
+        run_method(name, rest)
+    else:
+        raise UsageError("E_USAGE", f"there is no method or command {name!r}", "see 'cryores --help'")
+
+
+def run_command(name: str, words: List[str]) -> None:
+    """Parse ``words`` and run the command called ``name``."""
+    from cryores.cli.options import Parser
+
+    module = importlib.import_module(f"cryores.cli.{name}")
+    parser = Parser(prog=f"cryores {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    module.run(parser.parse_args(words))
+
+
+def _overview(methods: Dict[str, str]) -> str:
+    lines = ["usage: cryores METHOD --half1 A.mrc --half2 B.mrc [--mask M.mrc] --out DIR", "", "methods:"]
+    lines += [f"  {name:<16}{summary}" for name, summary in methods.items()]
+    lines += ["", "commands:"]
+    lines += [f"  {name:<16}{_command_summary(name)}" for name in COMMANDS]
+    lines += ["", "'cryores NAME --help' lists the options of one."]
+    return "\n".join(lines)
+
+
+def _command_summary(name: str) -> str:
+    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]

@@ -1,0 +1,96 @@
+"""Options that several commands share, and how the words of a command line become values."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, List, NoReturn, Optional, Sequence
+
+from cryores.errors import UsageError
+from cryores.method import Parameter
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors end like every other error of cryores: code, what is wrong, what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` in place of printing the usage and leaving."""
+        raise UsageError("E_USAGE", message, f"see '{self.prog} --help'")
+
+
+def join_negative_numbers(words: Sequence[str]) -> List[str]:
+    """Write ``--option -1e-3`` as ``--option=-1e-3``: argparse takes some negative numbers for options."""
+    joined: List[str] = []
+    for word in words:
+        if word.startswith("-") and _is_number(word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += "=" + word
+        else:
+            joined.append(word)
+    return joined
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--out`` and ``--overwrite``."""
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder that receives the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that are already in DIR")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how a computation may run."""
+    parser.add_argument("--threads", type=positive_int, metavar="N", help="threads (default: every processor)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu")
+    parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+
+
+def add_parameter(parser: Any, parameter: Parameter) -> None:
+    """Add the option of a declared parameter; None stands for 'not given'."""
+    unit = f" ({parameter.unit})" if parameter.unit else ""
+    default = "chosen by the method" if parameter.default is None else _spelled(parameter.default)
+    text = f"{parameter.help}{unit}; default: {default}".replace("%", "%%")
+    if parameter.type is bool:
+        parser.add_argument(parameter.option, dest=parameter.name, action="store_true", default=None, help=text)
+        negative = "--no-" + parameter.option[2:]
+        parser.add_argument(negative, dest=parameter.name, action="store_false", default=None, help=argparse.SUPPRESS)
+        return
+    parser.add_argument(
+        parameter.option,
+        dest=parameter.name,
+        type=parameter.type,
+        nargs="+" if parameter.repeated else None,
+        choices=parameter.choices or None,
+        metavar=None if parameter.choices else parameter.unit or parameter.type.__name__.upper(),
+        help=text,
+    )
+
+
+def positive_int(word: str) -> int:
+    """Return a whole number above 0."""
+    value = int(word)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{word} is not above 0")
+    return value
+
+
+def positive_float(word: str) -> float:
+    """Return a finite number above 0."""
+    value = float(word)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word} is not above 0")
+    return value
+
+
+def _is_number(word: str) -> bool:
+    number: Optional[float]
+    try:
+        number = float(word)
+    except ValueError:
+        number = None
+    return number is not None
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,61 @@
+"""The output folder: results appear in it complete, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Iterator, Union
+
+from cryores.errors import InputError
+
+STAGING_PREFIX = ".cryores-"
+
+
+@contextlib.contextmanager
+def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Path]:  # noqa: N802
+    """Give a staging folder to write into; when the block ends well, move its files to ``path``.
+
+    The staging folder lies inside ``path``, so that each move is a rename on one file system. If the block raises,
+    whatever the cause, nothing of it stays behind and earlier results are untouched.
+
+    Raises
+    ------
+    InputError
+        ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+    if folder.is_dir() and not overwrite and any(not p.name.startswith(STAGING_PREFIX) for p in folder.iterdir()):
+        raise InputError(
+            "E_OUTPUT_EXISTS", f"{folder} already holds files", "choose another --out, or add --overwrite to replace them"
+        )
+    made = _missing_folders(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
+    except OSError as error:
+        raise InputError("E_OUTPUT", f"cannot write in {folder}: {error.strerror}", "choose another --out") from error
+    try:
+        yield staging
+        for item in sorted(staging.iterdir()):
+            os.replace(item, folder / item.name)
+        staging.rmdir()
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _missing_folders(folder: Path) -> "list[Path]":
+    """List the folders that have to be made, the deepest first, so that a failed run can take them away again."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    return missing
