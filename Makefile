@@ -1,0 +1,33 @@
+# Every target sets up .venv by itself when it is missing. PYTHON chooses the interpreter (3.8 to 3.12).
+VENV ?= .venv
+PYTHON ?= $(shell for v in 3.11 3.12 3.10 3.9 3.8; do command -v python$$v && break; done || command -v python3)
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: demo test test-all lint bench docs clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -e '.[test,dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/cryores demo --out demo-output
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-all:
+	tests/matrix.sh
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo-output
