@@ -153,13 +153,21 @@ class ShellSums:
     count: Float64
 
 
-def shell_sums(spectrum1: npt.NDArray[np.complexfloating], spectrum2: npt.NDArray[np.complexfloating], grid: Grid) -> ShellSums:  # type: ignore[type-arg]
-    """Sum two spectra of maps on ``grid`` over shells; give the same one twice for a power spectrum."""
+def shell_sums(
+    spectrum1: npt.NDArray[np.complexfloating],  # type: ignore[type-arg]
+    spectrum2: npt.NDArray[np.complexfloating],  # type: ignore[type-arg]
+    grid: Grid,
+    weights: Optional[Float64] = None,
+) -> ShellSums:
+    """Sum two spectra of maps on ``grid`` over shells; give the same one twice for a power spectrum.
+
+    ``weights`` says how often each kx plane counts; default, `hermitian_weights`.
+    """
     frequency = shell_frequencies(grid)
     sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
-    sums = _shell_sums(
-        spectrum1, spectrum2, sz, sy, sx, hermitian_weights(grid.shape[2]), 1.0 / shell_width(grid), len(frequency)
-    )
+    if weights is None:
+        weights = hermitian_weights(grid.shape[2])
+    sums = _shell_sums(spectrum1, spectrum2, sz, sy, sx, weights, 1.0 / shell_width(grid), len(frequency))
     return ShellSums(frequency, *sums.sum(axis=0).T)
 
 
