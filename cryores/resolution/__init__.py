@@ -1,1 +1,3 @@
 """The local and global resolution methods, one file each, under their own names: ``resolution.NAME(maps, ...)``."""
+
+from cryores.resolution.monores import monores  # noqa: F401

@@ -1,0 +1,536 @@
+"""Local resolution by MonoRes: the finest frequency at which a voxel's monogenic amplitude stands out of the noise.
+
+Vilas et al. (2018), Structure 26, 337-344.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import scipy.special
+
+from cryores.errors import InputError, UsageError
+from cryores.execution import Execution
+from cryores.filters import gaussian
+from cryores.fourier import Complex, Float64, filtered
+from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
+from cryores.monogenic import (
+    Edges,
+    Moments,
+    Monogenic,
+    Sweep,
+    band_pass,
+    high_pass,
+    low_pass,
+    moments,
+    order_statistic,
+    sweep_resolutions,
+)
+from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
+
+DEFAULT_COARSEST = 18.0
+"""Å at which the sweep starts where the user states nothing and the box has room for it."""
+
+CLIFF = 0.01
+"""A shell whose variance falls below this share of the previous one's marks the rim of a spherically masked map."""
+
+SMALLEST_ACTIVE_SHARE = 0.025
+"""The sweep ends when a smaller share of the voxels is still tested."""
+
+SMALLEST_SIGNAL_SHARE = 0.001
+"""The high-pass sweep ends when the mean signal falls below this share of the largest so far."""
+
+REFINING_SIGMA = 4.0 / np.sqrt(2.0)
+SMOOTHING_SIGMA = 3.0 / np.sqrt(2.0)
+"""Standard deviations, in voxels, of the published Gaussians exp(-(pi u sigma)^2) of sigma 4 and 3."""
+
+COARSE_GRIDS = (0.25, 0.375, 0.5, 0.75)
+"""Shares of the box's voxels along each edge on which a narrow band may be processed: few, for each is planned once."""
+
+OVERSAMPLING = 2.0
+"""Room above the band on those grids: the squares in an amplitude double its band."""
+
+
+@dataclass(frozen=True)
+class MonoresParameters:
+    """What MonoRes can be told."""
+
+    min_resolution: Optional[float] = parameter(None, "Finest resolution tested; default Nyquist.", "Å", 0.1, 1000)
+    max_resolution: Optional[float] = parameter(
+        None, "Coarsest resolution tested; default 18 Å, or a quarter of the box where that is less.", "Å", 0.1, 1000
+    )
+    resolution_step: float = parameter(
+        0.5, "Distance of tested resolutions, each moved to a Fourier bin.", "Å", 0.01, 10
+    )
+    significance: float = parameter(0.95, "Share of the noise that a voxel must exceed.", "", 0.5, 0.9999)
+    filter: str = parameter(
+        "highpass",
+        "highpass keeps all above the tested frequency, as published; bandpass does not feel sharpening.",
+        choices=("highpass", "bandpass"),
+    )
+    noise_in_mask: bool = parameter(True, "Half maps: take the noise inside the mask only.")
+    gaussian_noise: bool = parameter(False, "Take the threshold from a Gaussian fit instead of the noise itself.")
+    transition: float = parameter(
+        0.02,
+        "Width of the filters' edges; a bandpass of 0.01 resists sharpening best.",
+        "1/voxel",
+        0.002,
+        0.1,
+        expert=True,
+    )
+    mask_threshold: float = parameter(0.5, "Mask values above this are analysed.", expert=True)
+    smooth: bool = parameter(True, "Smooth the values by a Gaussian of 2.1 voxels, never upwards.", expert=True)
+
+
+def monores(
+    maps: Maps,
+    mask: Optional[Volume] = None,
+    exclude: Optional[Volume] = None,
+    execution: Optional[Execution] = None,
+    **parameters: Any,
+) -> LocalResolution:
+    """Measure local resolution with MonoRes.
+
+    At each tested frequency, from coarse to fine, the map is filtered and its monogenic amplitude compared with that
+    of the noise. A voxel that does not exceed the noise at two frequencies in a row keeps the last one it passed.
+
+    Parameters
+    ----------
+    maps : HalfMaps or Volume
+        Half maps (their difference is the noise) or one map (the noise is what lies outside the mask), shape
+        (nz, ny, nx). Neither cubic boxes nor equal voxels are needed.
+    mask : Volume, optional
+        Voxels above ``mask_threshold`` are analysed; made when not given.
+    exclude : Volume, optional
+        Voxels above 0.5 belong to neither signal nor noise.
+    execution : Execution, optional
+        Threads and memory.
+    **parameters
+        Fields of `MonoresParameters`.
+
+    Returns
+    -------
+    LocalResolution
+        Resolution in Å; NaN outside the mask and where no test was decided. ``details`` tells each frequency's
+        threshold, share of voxels that passed, and why the sweep ended.
+
+    Raises
+    ------
+    UsageError
+        ``E_RANGE`` for a range of resolutions that is upside down or outside Nyquist and box.
+    InputError
+        ``E_NO_NOISE`` if no voxel is left for the noise.
+
+    Notes
+    -----
+    Differs from the published program: frequencies are per axis, ``min_resolution`` is honoured, Nyquist is tested
+    without a division by zero, excluded voxels of a single map are no noise either, undetermined voxels are NaN.
+
+    References
+    ----------
+    Vilas et al. (2018), Structure 26, 337-344.
+    """
+    result: LocalResolution = METHOD.result(Inputs(maps, mask=mask, exclude=exclude), execution, parameters)
+    return result
+
+
+# --- what is tested -----------------------------------------------------------------------------------------------
+
+
+def tested_resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:
+    """Return the resolutions (Å) of the sweep, coarse to fine, all of them Fourier bins.
+
+    Raises
+    ------
+    UsageError
+        ``E_RANGE`` if the range is upside down, or finer than Nyquist or coarser than the box throughout.
+    """
+    box = max(grid.extent)
+    finest = parameters.min_resolution if parameters.min_resolution is not None else grid.nyquist
+    coarsest = parameters.max_resolution
+    if coarsest is None:
+        coarsest = max(min(DEFAULT_COARSEST, box / 4), 2 * grid.nyquist, finest)
+    if finest > coarsest:
+        raise UsageError(
+            "E_RANGE",
+            f"the resolution range is upside down: {finest:g} Å is coarser than {coarsest:g} Å",
+            "min_resolution is the finest, the smallest number of Å",
+        )
+    if coarsest < grid.nyquist * (1 - 1e-6):
+        raise UsageError(
+            "E_RANGE",
+            f"the maps hold nothing finer than {grid.nyquist:.2f} Å (Nyquist), and the range ends at {coarsest:g} Å",
+            f"give --max-resolution above {grid.nyquist:.2f} Å, or check the voxel size",
+        )
+    if finest > box:
+        raise UsageError(
+            "E_RANGE",
+            f"the whole range lies beyond the box of {box:.1f} Å: it starts at {finest:g} Å",
+            "give a smaller --min-resolution, or check the voxel size",
+        )
+    return sweep_resolutions(grid, min(coarsest, box), max(finest, grid.nyquist), parameters.resolution_step)
+
+
+def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
+    """Say in words what is suspicious; raise for a range that cannot be tested."""
+    grid, said = inputs.grid, []
+    resolutions = tested_resolutions(grid, parameters)
+    if parameters.min_resolution is not None and parameters.min_resolution < grid.nyquist * (1 - 1e-3):
+        said.append(f"nothing finer than {grid.nyquist:.2f} Å (Nyquist) can be tested; the sweep ends there")
+    if parameters.max_resolution is not None and parameters.max_resolution > max(grid.extent) / 2:
+        said.append(
+            f"the sweep starts at {resolutions[0]:.1f} Å in a box of {max(grid.extent):.1f} Å: few waves fit in"
+        )
+    if len(resolutions) < 3:
+        said.append(f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller")
+    slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n, real=True) != n]
+    if slow:
+        said.append(
+            f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"
+        )
+    return said
+
+
+# --- where it is tested -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The voxels of a sweep: those to test, and those whose amplitudes are noise."""
+
+    active: BoolArray = field(repr=False)
+    noise: BoolArray = field(repr=False)
+    outside_sphere: int
+
+
+def _regions(inputs: Inputs, parameters: MonoresParameters) -> Regions:
+    assert inputs.mask is not None
+    inside = inputs.mask.data > parameters.mask_threshold
+    usable = _filled_sphere(full_map(inputs.maps).data, inside, inputs.grid)
+    outside_sphere = int(np.count_nonzero(inside & ~usable))
+    if inputs.exclude is not None:
+        usable &= ~(inputs.exclude.data > 0.5)
+    active = inside & usable
+    if not isinstance(inputs.maps, HalfMaps):
+        return Regions(active, usable & ~inside, outside_sphere)
+    return Regions(active, active if parameters.noise_in_mask else usable, outside_sphere)
+
+
+def _filled_sphere(full: FloatArray, inside: BoolArray, grid: Grid) -> BoolArray:
+    """Return the voxels inside the sphere that the map fills: up to the cliff of its variance, if there is one.
+
+    Without one the sphere reaches to half the longest edge: the corners of a reconstruction hold no data.
+    """
+    squares = [((np.arange(n) - n // 2) * v / grid.spacing) ** 2 for n, v in zip(grid.shape, grid.voxel_size)]
+    rim = int(max(grid.extent) / grid.spacing / 2)
+    radius = int(np.sqrt(_farthest(inside, *squares).max()))
+    sums = _radial_sums(full, *squares, rim + 1).sum(axis=0)
+    count = np.maximum(sums[:, 0], 1)
+    variance = sums[:, 2] / count - (sums[:, 1] / count) ** 2
+    limit = rim
+    for r in range(max(radius, 1), rim):
+        if variance[r] < CLIFF * variance[r - 1]:
+            limit = r - 1
+            break
+    within: BoolArray = squares[0][:, None, None] + squares[1][:, None] + squares[2] < limit**2
+    return within
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _farthest(inside, z2, y2, x2):  # type: ignore[no-untyped-def]
+    farthest = np.zeros(z2.size)
+    for z in numba.prange(z2.size):
+        for y in range(y2.size):
+            for x in range(x2.size):
+                if inside[z, y, x]:
+                    farthest[z] = max(farthest[z], z2[z] + y2[y] + x2[x])
+    return farthest
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _radial_sums(values, z2, y2, x2, shells):  # type: ignore[no-untyped-def]
+    sums = np.zeros((z2.size, shells, 3))
+    for z in numba.prange(z2.size):
+        for y in range(y2.size):
+            for x in range(x2.size):
+                r = int(np.sqrt(z2[z] + y2[y] + x2[x]))
+                if r < shells:
+                    value = float(values[z, y, x])
+                    sums[z, r, 0] += 1
+                    sums[z, r, 1] += value
+                    sums[z, r, 2] += value * value
+    return sums
+
+
+def _refined(
+    active: BoolArray, noise: BoolArray, full: Complex, engine: Monogenic, grid: Grid, threads: int
+) -> BoolArray:
+    """Drop the voxels whose unfiltered, blurred amplitude does not stand out of 95 % of the noise region's."""
+    blurred = filtered(engine.amplitude(full, Edges()), gaussian(REFINING_SIGMA * grid.spacing), grid, threads)
+    threshold = order_statistic(blurred, noise.view(np.uint8), 0.95)
+    refined: BoolArray = active & (blurred >= threshold)
+    return refined
+
+
+# --- amplitudes of signal and noise -------------------------------------------------------------------------------
+
+
+class Noise(NamedTuple):
+    """What a sweep step knows of the noise: its moments and the amplitude that a voxel must exceed."""
+
+    moments: Moments
+    threshold: float
+
+
+class Amplitudes:
+    """The monogenic amplitudes of a sweep, each computed on the coarsest grid that holds its band.
+
+    A high-pass holds every frequency, and needs the whole grid. A band-pass does not: its noise is measured on a
+    coarser grid, and only its signal is interpolated to all voxels.
+    """
+
+    def __init__(self, inputs: Inputs, parameters: MonoresParameters, threads: int) -> None:
+        self._parameters = parameters
+        self._threads = threads
+        self._grid = inputs.grid
+        self._whole = Monogenic(inputs.grid, threads)
+        self._coarse: Dict[IntTriple, Monogenic] = {inputs.grid.shape: self._whole}
+        self._noise: Optional[Complex] = None
+        maps = inputs.maps
+        if isinstance(maps, HalfMaps):
+            self._noise = self._spectrum(maps.half1.data, np.subtract, maps.half2.data, 0.5)
+            self._full = self._spectrum(maps.half1.data, np.add, maps.half2.data, 0.5)
+        else:
+            self._full = self._spectrum(maps.data, np.multiply, np.float32(1), 1.0)
+
+    def _spectrum(self, one: FloatArray, operation: np.ufunc, other: Any, scale: float) -> Complex:
+        buffer = operation(one, other, out=self._whole.buffer)
+        buffer *= np.float32(scale)
+        return self._whole.transform(buffer)
+
+    def refine(self, regions: Regions) -> BoolArray:
+        """Return the active voxels whose amplitude over all frequencies stands out of the noise region's."""
+        return _refined(regions.active, regions.noise, self._full, self._whole, self._grid, self._threads)
+
+    def at(self, resolution: float, noise_region: npt.NDArray[np.uint8]) -> Tuple[FloatArray, Noise]:
+        """Return the signal's amplitude, shape (nz, ny, nx), and the noise at ``resolution`` (Å)."""
+        chosen = self._parameters
+        frequency = self._grid.spacing / resolution
+        make = band_pass if chosen.filter == "bandpass" else high_pass
+        band, smooth = make(frequency, chosen.transition), low_pass(frequency, chosen.transition)
+        engine = self._engine(max(band.fall[1], smooth.fall[1]))
+        region = _sampled(noise_region, engine.grid.shape)
+        if self._noise is not None:
+            noise = self._measure(engine.smoothed(engine.amplitude(self._noise, band), smooth), region)
+            signal = self._everywhere(engine, engine.amplitude(self._full, band), smooth)
+            return signal, noise
+        signal = engine.smoothed(engine.amplitude(self._full, band), smooth)
+        noise = self._measure(signal, region)
+        return (signal if engine is self._whole else self._everywhere(engine, signal, smooth)), noise
+
+    def _everywhere(self, engine: Monogenic, amplitude: FloatArray, smooth: Edges) -> FloatArray:
+        if engine is self._whole:
+            return engine.smoothed(amplitude, smooth)
+        return self._whole.synthesis(engine.smoothed_spectrum(amplitude, smooth), engine.grid)
+
+    def _measure(self, amplitude: FloatArray, region: npt.NDArray[np.uint8]) -> Noise:
+        found = moments(amplitude, region)
+        significance = self._parameters.significance
+        if self._parameters.gaussian_noise:
+            threshold = found.mean + float(scipy.special.ndtri(significance)) * float(np.sqrt(found.variance))
+        else:
+            threshold = order_statistic(amplitude, region, significance)
+        return Noise(found, threshold)
+
+    def _engine(self, limit: float) -> Monogenic:
+        shape = _shape_for(limit, self._grid)
+        if shape not in self._coarse:
+            voxel_size = tuple(e / n for e, n in zip(self._grid.extent, shape))
+            grid = Grid.regular(shape, voxel_size)  # type: ignore[arg-type]
+            self._coarse = {self._grid.shape: self._whole}
+            self._coarse[shape] = Monogenic(grid, self._threads, source=self._grid)
+        return self._coarse[shape]
+
+
+def _shape_for(limit: float, grid: Grid) -> IntTriple:
+    """Return the smallest of the coarse shapes that holds digital frequencies up to ``limit``, or the whole one."""
+    needed = [OVERSAMPLING * (2 * limit / grid.spacing * edge + 1) for edge in grid.extent]
+    for share in COARSE_GRIDS:
+        z, y, x = (2 * scipy.fft.next_fast_len(int(np.ceil(n * share / 2)), real=True) for n in grid.shape)
+        if all(m >= least and m < n for m, least, n in zip((z, y, x), needed, grid.shape)):
+            return (z, y, x)
+    return grid.shape
+
+
+def _sampled(region: npt.NDArray[np.uint8], shape: IntTriple) -> npt.NDArray[np.uint8]:
+    """Return a region at the voxels of a coarser grid over the same box."""
+    if region.shape == shape:
+        return region
+    nearest = [np.round(np.arange(m) * (n / m)).astype(int) % n for n, m in zip(region.shape, shape)]
+    return np.ascontiguousarray(region[np.ix_(*nearest)])
+
+
+# --- the sweep ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Progress:
+    """What a sweep did at each frequency, and why it ended."""
+
+    resolutions: List[float] = field(default_factory=list)
+    thresholds: List[float] = field(default_factory=list)
+    passed: List[float] = field(default_factory=list)
+    tested: List[float] = field(default_factory=list)
+    ended: str = "the finest resolution of the range was tested"
+
+    def details(self) -> Dict[str, Any]:
+        """Return it as plain values for the report."""
+        return {
+            "tested_resolutions": [round(r, 4) for r in self.resolutions],
+            "thresholds": self.thresholds,
+            "tested_share": [round(s, 6) for s in self.tested],
+            "passed_share": [round(s, 6) for s in self.passed],
+            "ended_because": self.ended,
+        }
+
+
+def _sweep(
+    sweep: Sweep,
+    noise_region: BoolArray,
+    resolutions: Float64,
+    source: Amplitudes,
+    parameters: MonoresParameters,
+    steps: Any,
+) -> Progress:
+    progress = Progress()
+    asked = sweep.active
+    critical = float(scipy.special.ndtri(parameters.significance))
+    largest = 0.0
+    for index, resolution in enumerate(resolutions):
+        active = sweep.active
+        if active == 0 or active < SMALLEST_ACTIVE_SHARE * asked:
+            progress.ended = f"fewer than {100 * SMALLEST_ACTIVE_SHARE:g} % of the voxels were still tested"
+            break
+        amplitude, noise = source.at(float(resolution), noise_region.view(np.uint8))
+        signal = moments(amplitude, sweep.state)
+        largest = max(largest, signal.mean)
+        if parameters.filter == "highpass" and signal.mean < SMALLEST_SIGNAL_SHARE * largest:
+            progress.ended = f"the mean signal fell below {100 * SMALLEST_SIGNAL_SHARE:g} % of its largest"
+            break
+        passed = sweep.test(index, amplitude, noise.threshold)
+        progress.resolutions.append(float(resolution))
+        progress.thresholds.append(noise.threshold)
+        progress.tested.append(active / asked)
+        progress.passed.append(passed / asked)
+        steps.advance()
+        if signal.mean - noise.moments.mean < critical * _standard_error(signal, noise.moments):
+            progress.ended = "the mean signal no longer stood out of the mean noise"
+            break
+    return progress
+
+
+def _standard_error(one: Moments, other: Moments) -> float:
+    return float(np.sqrt(one.variance / max(one.count, 1) + other.variance / max(other.count, 1)))
+
+
+def _resolution_map(level: npt.NDArray[np.int16], resolutions: Float64) -> FloatArray:
+    """Turn the last frequency passed into Å: NaN where no test was decided."""
+    values = np.append(resolutions, np.nan).astype(np.float32)
+    return values[level]
+
+
+def _smoothed(raw: FloatArray, grid: Grid, threads: int) -> FloatArray:
+    """Blur a resolution map, its gaps filled with the median, and keep the finer of blurred and raw value.
+
+    A blurred value beyond Nyquist gives way to the raw one.
+    """
+    known = np.isfinite(raw)
+    count = int(np.count_nonzero(known))
+    if count == 0:
+        return raw
+    fill = np.partition(raw[known], count // 2)[count // 2]
+    blurred = filtered(np.where(known, raw, fill), gaussian(SMOOTHING_SIGMA * grid.spacing), grid, threads)
+    finer = known & (blurred < raw) & (blurred >= grid.nyquist)
+    return np.where(finer, blurred, raw)
+
+
+# --- the method ---------------------------------------------------------------------------------------------------
+
+
+def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution) -> LocalResolution:
+    """Run the sweep on checked inputs."""
+    assert inputs.mask is not None
+    grid, threads = inputs.grid, execution.threads
+    resolutions = tested_resolutions(grid, parameters)
+    with execution.stage("preparing the transforms"):
+        regions = _regions(inputs, parameters)
+        if not regions.noise.any():
+            raise InputError(
+                "E_NO_NOISE",
+                "no voxel is left to measure the noise on",
+                "give half maps, or a mask with room around the particle; look at --exclude",
+            )
+        source = Amplitudes(inputs, parameters, threads)
+        if not (isinstance(inputs.maps, HalfMaps) and parameters.noise_in_mask):
+            regions = replace(regions, active=source.refine(regions))
+        sweep = Sweep(regions.active)
+    with execution.stage("sweeping frequencies", len(resolutions)) as steps:
+        progress = _sweep(sweep, regions.noise, resolutions, source, parameters, steps)
+    del source
+    with execution.stage("smoothing"):
+        raw = _resolution_map(sweep.level, resolutions)
+        values = _smoothed(raw, grid, threads) if parameters.smooth else raw
+    asked = inputs.mask.data > parameters.mask_threshold
+    count = max(int(np.count_nonzero(asked)), 1)
+    details = {
+        **progress.details(),
+        "never_passed_fraction": sweep.never_passed / count,
+        "outside_the_filled_sphere_fraction": regions.outside_sphere / count,
+        "noise_voxels": int(np.count_nonzero(regions.noise)),
+    }
+    return LocalResolution(
+        Volume(values, grid), Volume(asked.astype(np.float32), grid), _criterion(inputs, parameters), details
+    )
+
+
+def _criterion(inputs: Inputs, parameters: MonoresParameters) -> str:
+    if not isinstance(inputs.maps, HalfMaps):
+        noise = "of the map outside the mask"
+    elif parameters.noise_in_mask:
+        noise = "of half the difference of the half maps inside the mask"
+    else:
+        noise = "of half the difference of the half maps in the whole box"
+    kind = "high-pass" if parameters.filter == "highpass" else "band-pass"
+    quantile = f"the {100 * parameters.significance:g} % quantile"
+    fitted = " of a Gaussian fitted to that" if parameters.gaussian_noise else " of that"
+    return (
+        f"the finest resolution at which the monogenic amplitude of the {kind} filtered map exceeds {quantile}{fitted} "
+        f"{noise}; filter edges of {parameters.transition:g}/voxel, {'smoothed' if parameters.smooth else 'not smoothed'}"
+    )
+
+
+def memory(inputs: Inputs, parameters: MonoresParameters, threads: int) -> float:
+    """Return an upper bound of the bytes held at the peak beyond the inputs."""
+    volumes = 7.0 if isinstance(inputs.maps, HalfMaps) else 6.0
+    nz, ny, nx = inputs.grid.shape
+    return volumes * 4.0 * nz * ny * (nx + 2) + 48e6
+
+
+METHOD = Method(
+    name="monores",
+    title="MonoRes",
+    summary=(__doc__ or "").splitlines()[0],
+    maps=(HALVES, MAP),
+    parameters=MonoresParameters,
+    compute=compute,
+    memory=memory,
+    outputs={"resolution.mrc": "local resolution in Å; 0 outside the mask and where no test was decided"},
+    citations=("Vilas2018",),
+    optional=("exclude",),
+    check=check,
+)
