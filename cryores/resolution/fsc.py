@@ -1,0 +1,531 @@
+"""Global resolution by Fourier shell correlation: plain, masked, corrected for the mask, and map against model.
+
+Two half maps are compared shell by shell. A mask (soft: it multiplies the maps) takes noise away and brings a
+correlation of its own; the curve of the masked maps with random phases measures that share, and the corrected curve is
+free of it. With an atomic model the full map is compared with the model's density too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from cryores.curves import Curve, csv_text, star_text, xml_text
+from cryores.errors import UsageError
+from cryores.execution import Execution
+from cryores.filters import low_pass
+from cryores.fourier import Complex, Float64, ShellSums, filtered, rfft, shell_sums
+from cryores.method import HALVES, MAP, Inputs, Method, Result, parameter
+from cryores.shell_correlation import (
+    CRITERIA,
+    CROSSINGS,
+    asymmetric_units,
+    corrected_curve,
+    crossing_resolution,
+    fsc_curve,
+    independent_coefficients,
+    phase_residual,
+    randomised,
+    solvent_corrected,
+    ssnr_curve,
+    stays_above,
+    threshold_curve,
+)
+from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+
+RANDOMISE_BELOW = 0.8
+"""Phases are randomised from the first shell on whose unmasked FSC is below this (Chen et al. 2013)."""
+
+SUSPICIOUS_RANDOMISED = 0.1
+"""A randomised FSC above this at the estimate means that the mask makes much of the correlation."""
+
+MODEL_CRITERIA = ("0.143", "0.5")
+
+
+@dataclass(frozen=True)
+class FSCParameters:
+    """Parameters of the global FSC."""
+
+    cutoff: float = parameter(
+        0.143,
+        "FSC value that defines the resolution reported first; the usual ones are always reported",
+        "",
+        0.0,
+        0.999,
+    )
+    crossing: str = parameter(
+        "first",
+        "Where the curve meets a threshold: first or last descent, interpolated, or shell: the last shell above",
+        choices=CROSSINGS,
+    )
+    randomise_from: Optional[float] = parameter(
+        None,
+        "Resolution from which phases are randomised under the mask; default, where the unmasked FSC falls below 0.8",
+        "Å",
+        0.1,
+        expert=True,
+    )
+    seed: int = parameter(0, "Seed of the random phases", minimum=0, expert=True)
+    symmetry: str = parameter(
+        "C1", "Point group imposed on the map: it leaves fewer independent values in a shell (half-bit, 1-bit, 3-sigma)"
+    )
+    particle_fraction: Optional[float] = parameter(
+        None,
+        "Share of the box that the particle fills; adds the curve corrected for solvent",
+        "",
+        0.001,
+        1.0,
+        expert=True,
+    )
+    compat: Optional[str] = parameter(
+        None,
+        "relion: count the stored half of the spectrum once and keep the density outside the mask as it is",
+        choices=("relion",),
+        expert=True,
+    )
+
+
+@dataclass(frozen=True)
+class FSCResult(Result):
+    """Curves over the shells of the spectrum, and the resolutions they give.
+
+    Parameters
+    ----------
+    frequency : ndarray of float64, shape (shells,)
+        Shell centres in 1/Å, from 0 to Nyquist.
+    count : ndarray
+        Independent coefficients of each shell: half of those in the full spectrum, divided by the symmetry's order.
+    criterion : str
+        The threshold and the crossing rule in words.
+    grid : Grid
+        Grid of the input.
+    unmasked, masked, randomised, corrected : ndarray or None
+        FSC of the half maps; of the masked half maps; of these with random phases; without the mask's share. Without a
+        mask ``corrected`` is ``unmasked`` and the two between are None. All None for a single map.
+    particle : ndarray or None
+        Unmasked FSC corrected for solvent.
+    phase_residual : ndarray or None
+        Differential phase residual of the unmasked half maps, in degrees.
+    model : ndarray or None
+        FSC of the full map (masked when there is a mask) and the model's density.
+    resolution, unmasked_resolution, masked_resolution, model_resolution : dict
+        Criterion -> Å of the corrected, unmasked, masked and model curves; None where a curve is below the threshold
+        from the first shell on.
+    reaches_nyquist : dict
+        Criterion -> whether the corrected curve never falls below it: its resolution is then at least Nyquist.
+    details : dict
+        Resolved choices, the model's correlation coefficients, and warnings.
+    """
+
+    frequency: Float64
+    count: Float64
+    criterion: str
+    grid: Grid = field(repr=False)
+    unmasked: Optional[Float64] = None
+    masked: Optional[Float64] = None
+    randomised: Optional[Float64] = None
+    corrected: Optional[Float64] = None
+    particle: Optional[Float64] = None
+    phase_residual: Optional[Float64] = None
+    model: Optional[Float64] = None
+    resolution: Dict[str, Optional[float]] = field(default_factory=dict)
+    unmasked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
+    masked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
+    model_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
+    reaches_nyquist: Dict[str, bool] = field(default_factory=dict)
+    details: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ssnr(self) -> Optional[Float64]:
+        """Spectral signal-to-noise ratio of the full map, from the corrected curve."""
+        return None if self.corrected is None else ssnr_curve(self.corrected)
+
+    def columns(self) -> Dict[str, Any]:
+        """Return the curves that exist, keyed by name, in the order of the tables."""
+        named = {
+            "corrected": self.corrected,
+            "particle": self.particle,
+            "unmasked": self.unmasked,
+            "masked": self.masked,
+            "randomised": self.randomised,
+            "model": self.model,
+            "phase_residual": self.phase_residual,
+            "ssnr": self.ssnr,
+        }
+        return {name: curve for name, curve in named.items() if curve is not None}
+
+    def tables(self) -> Dict[str, str]:
+        """Return ``fsc.star`` (RELION's labels), ``fsc.xml`` (EMDB's format) and ``fsc.csv``."""
+        shells = np.arange(len(self.frequency))
+        angstrom = 1.0 / np.maximum(self.frequency, 1e-3)
+        columns = self.columns()
+        star = {"rlnSpectralIndex": shells, "rlnResolution": self.frequency, "rlnAngstromResolution": angstrom}
+        star.update({STAR_LABELS[name]: curve for name, curve in columns.items()})
+        main = "corrected" if self.corrected is not None else "model"
+        title = XML_TITLES[main if self.masked is not None or main == "model" else "unmasked"]
+        return {
+            "fsc.star": star_text(self._star_general(), star),
+            "fsc.xml": xml_text(Curve(self.frequency, columns[main], title)),
+            "fsc.csv": csv_text({"frequency": self.frequency, "independent": self.count, **columns}),
+        }
+
+    def _star_general(self) -> Dict[str, object]:
+        general: Dict[str, object] = {}
+        if self.details.get("estimate") is not None:
+            general["rlnFinalResolution"] = float(self.details["estimate"])
+        if self.details.get("randomised_from") is not None:
+            general["rlnRandomiseFrom"] = float(self.details["randomised_from"])
+        return general
+
+    def summary(self) -> Dict[str, Any]:
+        """Return the resolutions by criterion and curve, what reaches Nyquist, and the details."""
+        numbers: Dict[str, Any] = {
+            "resolution": self.resolution,
+            "reaches_nyquist": self.reaches_nyquist,
+            "unmasked_resolution": self.unmasked_resolution,
+            "masked_resolution": self.masked_resolution,
+            "model_resolution": self.model_resolution,
+            "nyquist": self.grid.nyquist,
+        }
+        return {**{name: value for name, value in numbers.items() if value != {}}, **self.details}
+
+
+STAR_LABELS = {
+    "corrected": "rlnFourierShellCorrelationCorrected",
+    "particle": "rlnFourierShellCorrelationParticleMaskFraction",
+    "unmasked": "rlnFourierShellCorrelationUnmaskedMaps",
+    "masked": "rlnFourierShellCorrelationMaskedMaps",
+    "randomised": "rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps",
+    "model": "cryoresMapModelFsc",
+    "phase_residual": "cryoresDifferentialPhaseResidual",
+    "ssnr": "cryoresSpectralSignalToNoise",
+}
+
+XML_TITLES = {
+    "corrected": "cryores FSC of half maps, masked, corrected by phase randomisation",
+    "unmasked": "cryores FSC of half maps, unmasked",
+    "model": "cryores FSC of map and model",
+}
+
+
+# --- computation --------------------------------------------------------------------------------------------------
+
+
+def fsc(
+    maps: Maps,
+    mask: Optional[Volume] = None,
+    model: Optional[str] = None,
+    execution: Optional[Execution] = None,
+    **parameters: Any,
+) -> FSCResult:
+    """Measure the global resolution by Fourier shell correlation.
+
+    Parameters
+    ----------
+    maps : HalfMaps or Volume
+        Two half maps; or one map, which then needs ``model``.
+    mask : Volume, optional
+        Soft mask, 0 to 1: multiplies the maps after the mean density outside it was subtracted.
+    model : str, optional
+        Path of an atomic model in the frame of the map.
+    execution : Execution, optional
+        Threads and memory.
+    **parameters
+        Fields of `FSCParameters`.
+
+    Returns
+    -------
+    FSCResult
+        Curves, and the resolution at 0.143, 0.5, half-bit, 1-bit and 3-sigma.
+
+    Raises
+    ------
+    UsageError
+        ``E_NO_HALVES`` for one map without a model; an unknown or invalid parameter.
+    InputError
+        What the checks of every input raise.
+
+    Notes
+    -----
+    The sums count every coefficient of the full spectrum once; RELION, Xmipp and Bsoft count the stored half, where
+    the plane kx = 0 weighs double (``compat="relion"``). Random phases keep the map real. Sources: Harauz & van Heel
+    1986 (FSC), Rosenthal & Henderson 2003 (0.143), van Heel & Schatz 2005 (bits), Chen et al. 2013 (random phases).
+    """
+    result: FSCResult = METHOD.result(Inputs(maps, mask=mask, model=model), execution, parameters)
+    return result
+
+
+def _compute(inputs: Inputs, parameters: FSCParameters, execution: Execution) -> FSCResult:
+    curves: Dict[str, Any] = {}
+    if isinstance(inputs.maps, HalfMaps):
+        curves = _half_map_curves(inputs.maps, inputs.mask, parameters, execution)
+    if inputs.model is not None:
+        curves.update(_model_curves(inputs, curves.get("details", {}).get("estimate"), parameters, execution))
+    details = {
+        "cutoff": parameters.cutoff,
+        "crossing": parameters.crossing,
+        "seed": parameters.seed,
+        **curves.pop("details", {}),
+        **curves.pop("model_details", {}),
+    }
+    for warning in details.get("warnings", []):
+        execution.say(f"warning: {warning}")
+    return FSCResult(criterion=_criterion(inputs, parameters), grid=inputs.grid, details=details, **curves)
+
+
+def _half_map_curves(
+    halves: HalfMaps, mask: Optional[Volume], parameters: FSCParameters, execution: Execution
+) -> Dict[str, Any]:
+    grid, threads = halves.grid, execution.threads
+    weights = _weights(grid, parameters)
+    with execution.stage("FSC of the half maps"):
+        spectra = [rfft(half.data, threads) for half in (halves.half1, halves.half2)]
+        sums = shell_sums(spectra[0], spectra[1], grid, weights)
+        unmasked = fsc_curve(sums)
+        curves: Dict[str, Any] = {
+            "frequency": sums.frequency,
+            "count": _independent(sums, parameters),
+            "unmasked": unmasked,
+            "corrected": unmasked,
+            "phase_residual": phase_residual(spectra[0], spectra[1], grid),
+        }
+    details: Dict[str, Any] = {}
+    independent = curves["count"]
+    if parameters.particle_fraction is not None:
+        curves["particle"] = solvent_corrected(unmasked, parameters.particle_fraction)
+    if mask is not None:
+        first = _first_randomised(unmasked, sums.frequency, parameters)
+        curves.update(_masked_curves(halves, mask, spectra, first, parameters, execution))
+        curves["corrected"] = curves["masked"]
+        if first is not None:
+            curves["corrected"] = corrected_curve(curves["masked"], curves["randomised"], first)
+            details["randomised_from"] = float(1.0 / sums.frequency[first])
+        independent = np.maximum(independent * independent_share(mask.data), 1.0)
+        curves["masked_resolution"] = _resolutions(sums.frequency, curves["masked"], independent, parameters)
+    curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters)
+    curves["unmasked_resolution"] = _resolutions(sums.frequency, unmasked, curves["count"], parameters)
+    curves["reaches_nyquist"] = {
+        name: stays_above(curves["corrected"], threshold_curve(name, independent)) for name in _criteria(parameters)
+    }
+    details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
+    details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
+    return {**curves, "details": details}
+
+
+def _masked_curves(
+    halves: HalfMaps,
+    mask: Volume,
+    spectra: List[Complex],
+    first: Optional[int],
+    parameters: FSCParameters,
+    execution: Execution,
+) -> Dict[str, Any]:
+    """Return the FSC of the masked maps and, from shell ``first``, with random phases; uses ``spectra`` up."""
+    grid, threads = halves.grid, execution.threads
+    weights = _weights(grid, parameters)
+    both = (halves.half1, halves.half2)
+    solvent = [0.0 if parameters.compat else solvent_level(half.data, mask.data) for half in both]
+    with execution.stage("FSC under the mask"):
+        masked = [rfft((half.data - np.float32(s)) * mask.data, threads) for half, s in zip(both, solvent)]
+        curves: Dict[str, Any] = {"masked": fsc_curve(shell_sums(masked[0], masked[1], grid, weights))}
+        del masked
+    if first is not None:
+        rng = np.random.default_rng(parameters.seed)
+        with execution.stage("FSC under the mask with random phases"):
+            for i, s in enumerate(solvent):
+                noise = randomised(spectra[i], grid, first, rng, threads)
+                noise -= np.float32(s)
+                noise *= mask.data
+                spectra[i] = rfft(noise, threads)
+            curves["randomised"] = fsc_curve(shell_sums(spectra[0], spectra[1], grid, weights))
+    return curves
+
+
+def solvent_level(data: FloatArray, mask: FloatArray) -> float:
+    """Return the mean density outside a soft mask (weights 1 - mask), 0 where the mask leaves nothing outside."""
+    outside = 1.0 - float(mask.mean(dtype=np.float64))
+    if outside < 1e-6:
+        return 0.0
+    total = float(data.mean(dtype=np.float64)) - float(np.einsum("zyx,zyx->", data, mask, dtype=np.float64)) / data.size
+    return total / outside
+
+
+def independent_share(mask: FloatArray) -> float:
+    """Return by how much a mask reduces the independent coefficients of a shell, (sum m^2)^2 / (N sum m^4).
+
+    Multiplication by the mask correlates neighbouring coefficients: the FSC of noise then varies as if there were
+    fewer. 1 for a mask of ones, the filled share of the box for a binary mask.
+    """
+    squared = np.square(mask)
+    sum2, sum4 = (float(np.sum(a, dtype=np.float64)) for a in (squared, np.square(squared)))
+    return sum2 * sum2 / (mask.size * sum4)
+
+
+def _model_curves(
+    inputs: Inputs, estimate: Optional[float], parameters: FSCParameters, execution: Execution
+) -> Dict[str, Any]:
+    from cryores.atoms import density_from_model
+
+    grid, threads = inputs.grid, execution.threads
+    assert inputs.model is not None
+    with execution.stage("FSC of map and model"):
+        model = density_from_model(inputs.model, grid, resolution=grid.nyquist).data
+        full = full_map(inputs.maps).data
+        mask = inputs.mask.data if inputs.mask is not None else None
+        if mask is not None:
+            level = 0.0 if parameters.compat else solvent_level(full, mask)
+            sums = shell_sums(
+                rfft((full - np.float32(level)) * mask, threads),
+                rfft(model * mask, threads),
+                grid,
+                _weights(grid, parameters),
+            )
+        else:
+            sums = shell_sums(rfft(full, threads), rfft(model, threads), grid, _weights(grid, parameters))
+        curve = fsc_curve(sums)
+        resolution = {
+            name: crossing_resolution(sums.frequency, curve, float(name), parameters.crossing)
+            for name in MODEL_CRITERIA
+        }
+        limit = estimate or resolution["0.5"] or grid.nyquist
+        pair = [filtered(data, low_pass(limit), grid, threads) for data in (full, model)]
+        details: Dict[str, Any] = {"model_cc_box": correlation(pair[0], pair[1]), "model_cc_resolution": limit}
+        if mask is not None:
+            details["model_cc_mask"] = correlation(pair[0][mask > 0.5], pair[1][mask > 0.5])
+    return {
+        "frequency": sums.frequency,
+        "count": _independent(sums, parameters),
+        "model": curve,
+        "model_resolution": resolution,
+        "model_details": details,
+    }
+
+
+def correlation(a: FloatArray, b: FloatArray) -> float:
+    """Return Pearson's correlation coefficient of two arrays, 0 if one is constant."""
+    x, y = (np.asarray(v, dtype=np.float64).ravel() for v in (a, b))
+    x, y = x - x.mean(), y - y.mean()
+    scale = float(np.sqrt(x @ x) * np.sqrt(y @ y))
+    return float(x @ y) / scale if scale else 0.0
+
+
+# --- choices ------------------------------------------------------------------------------------------------------
+
+
+def _weights(grid: Grid, parameters: FSCParameters) -> Optional[Float64]:
+    return np.ones(grid.shape[2] // 2 + 1) if parameters.compat == "relion" else None
+
+
+def _independent(sums: ShellSums, parameters: FSCParameters) -> Float64:
+    # The stored half of the spectrum, counted once, already holds about one of every mirror pair.
+    full = 2.0 * sums.count if parameters.compat == "relion" else sums.count
+    return independent_coefficients(full, asymmetric_units(parameters.symmetry))
+
+
+def _criteria(parameters: FSCParameters) -> List[str]:
+    own = f"{parameters.cutoff:g}"
+    return [*CRITERIA, *([] if own in CRITERIA else [own])]
+
+
+def _resolutions(
+    frequency: Float64, curve: Float64, independent: Float64, parameters: FSCParameters
+) -> Dict[str, Optional[float]]:
+    return {
+        name: crossing_resolution(frequency, curve, threshold_curve(name, independent), parameters.crossing)
+        for name in _criteria(parameters)
+    }
+
+
+def _first_randomised(unmasked: Float64, frequency: Float64, parameters: FSCParameters) -> Optional[int]:
+    """Return the first shell to randomise, None where there is no such shell."""
+    if parameters.randomise_from is None:
+        chosen = np.flatnonzero(unmasked[1:] < RANDOMISE_BELOW) + 1
+        return int(chosen[0]) if chosen.size else None
+    shell = max(1, int(1.0 / (parameters.randomise_from * frequency[1])))
+    return shell if shell < len(frequency) else None
+
+
+def _criterion(inputs: Inputs, parameters: FSCParameters) -> str:
+    where = {
+        "first": "at the first crossing, interpolated linearly between shells",
+        "last": "at the last descent below it, interpolated linearly between shells",
+        "shell": "at the last shell before the first value below it",
+    }[parameters.crossing]
+    if not isinstance(inputs.maps, HalfMaps):
+        return f"FSC of the map and the density of the model at 0.5 and 0.143, {where}"
+    masked = (
+        " of the masked half maps, corrected by phase randomisation,"
+        if inputs.mask is not None
+        else " of the half maps"
+    )
+    return f"FSC{masked} at {parameters.cutoff:g}, {where}"
+
+
+def _doubts(curves: Dict[str, Any], mask: Optional[Volume], estimate: Optional[float], name: str) -> List[str]:
+    """Say in words what makes the estimate doubtful."""
+    found = []
+    if estimate is None:
+        found.append(f"the FSC is below {name} from the first shell on: the half maps have nothing in common")
+    if curves["reaches_nyquist"][name]:
+        found.append(f"the FSC never falls below {name}: the resolution is at least the Nyquist limit of this sampling")
+    if mask is None or estimate is None:
+        return found
+    if "randomised" not in curves:
+        found.append("no shell was left to randomise phases in: the masked curve is not corrected")
+    elif np.interp(1.0 / estimate, curves["frequency"], curves["randomised"]) > SUSPICIOUS_RANDOMISED:
+        found.append(
+            f"maps with random phases still correlate above {SUSPICIOUS_RANDOMISED} at the estimate: "
+            "the mask is too tight or too sharp; use a wider, softer one"
+        )
+    unmasked = curves["unmasked_resolution"][name]
+    if unmasked is not None and unmasked < estimate * (1.0 - 1e-6):
+        found.append(f"the unmasked maps give a finer value ({unmasked:.2f} Å): the mask cuts off density")
+    return found
+
+
+# --- declaration --------------------------------------------------------------------------------------------------
+
+
+def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
+    asymmetric_units(parameters.symmetry)
+    if not isinstance(inputs.maps, HalfMaps) and inputs.model is None:
+        raise UsageError(
+            "E_NO_HALVES",
+            "one map has nothing to be correlated with",
+            "give --half1 and --half2, or an atomic model with --model",
+        )
+    if inputs.mask is not None and not np.any((inputs.mask.data > 0.01) & (inputs.mask.data < 0.99)):
+        return ["the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge"]
+    return []
+
+
+def _memory(inputs: Inputs, parameters: FSCParameters, threads: int) -> float:
+    # In volumes of 4 bytes a voxel: two spectra; under a mask two more and a product, or noise, its spectrum and a map.
+    volumes = 2 if inputs.mask is None else 6
+    if inputs.model is not None:
+        volumes = max(volumes, 6)
+    return 4.0 * inputs.grid.size * (volumes + 0.5)
+
+
+METHOD = Method(
+    name="fsc",
+    title="Fourier shell correlation",
+    summary="Global resolution: FSC of half maps, plain, masked and corrected for the mask; FSC of map and model",
+    maps=(HALVES, MAP),
+    parameters=FSCParameters,
+    compute=_compute,
+    memory=_memory,
+    outputs={
+        "fsc.star": "every curve, with RELION's labels where it has them",
+        "fsc.xml": "the corrected curve (of a single map: map against model) in EMDB's format",
+        "fsc.csv": "every curve, with the number of independent coefficients of each shell",
+    },
+    citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013"),
+    optional=("mask", "model"),
+    mask="used",
+    soft_mask=True,
+    needs_noise=True,
+    check=_check,
+)
