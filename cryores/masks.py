@@ -71,7 +71,7 @@ def soft_edge(mask: Volume, width: float) -> Volume:
 
 
 def sphere(grid: Grid, radius: float, edge: float = 0.0) -> Volume:
-    """Return a sphere about the centre of the box (voxel n // 2), 1 up to ``radius`` Å, then a cosine edge of ``edge`` Å."""
+    """Return a sphere about voxel n // 2: 1 up to ``radius`` Å, then a cosine edge of ``edge`` Å."""
     z, y, x = ((np.arange(n) - n // 2) * v for n, v in zip(grid.shape, grid.voxel_size))
     r = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
     if edge <= 0:
@@ -95,7 +95,7 @@ def bounding_box(mask: Volume, margin: int = 0) -> Tuple[slice, slice, slice]:
 
 
 def _block_around(inside: BoolArray, margin: Tuple[int, ...]) -> Tuple[slice, slice, slice]:
-    """Return the slices of the smallest block that holds every voxel inside, and ``margin`` voxels of each axis more."""
+    """Return the slices of the smallest block that holds every voxel inside, ``margin`` voxels wider."""
     blocks = []
     for axis, n in enumerate(inside.shape):
         used = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))
