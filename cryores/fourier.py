@@ -22,6 +22,10 @@ from cryores.volume import FloatArray, Grid, IntTriple, Triple
 Complex = npt.NDArray[np.complex64]
 Float64 = npt.NDArray[np.float64]
 
+HALF_SHELL = 0.5 + 1e-6
+"""Added before a shell number is cut to a whole one: frequencies midway between two shells, which boxes that are not
+cubic have, then go up whatever the rounding, so that shells do not depend on the order of the axes."""
+
 RADIAL_TABLE_STEPS = 8
 """Points of a radial filter's table per shell; between them the filter is interpolated linearly."""
 
@@ -179,7 +183,7 @@ def _shell_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
         for y in range(sy.size):
             s2_zy = sz[z] * sz[z] + sy[y] * sy[y]
             for x in range(sx.size):
-                shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + 0.5)
+                shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + HALF_SHELL)
                 if shell < shells:
                     a, b, w = f1[z, y, x], f2[z, y, x], weights[x]
                     ar, ai, br, bi = float(a.real), float(a.imag), float(b.real), float(b.imag)

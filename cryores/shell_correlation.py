@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cryores.errors import UsageError
 from cryores.fourier import (
+    HALF_SHELL,
     Complex,
     Float64,
     ShellSums,
@@ -144,7 +145,10 @@ def bit_threshold(bits: float, independent: Float64) -> Float64:
 
 
 def sigma_threshold(sigmas: float, independent: Float64) -> Float64:
-    """Return the FSC that pure noise exceeds by ``sigmas`` standard deviations, bounded by 1 for a single sample."""
+    """Return ``sigmas`` times 1 / sqrt(n), bounded by 1 for a single sample: sigmas / (sqrt(n) + sigmas - 1).
+
+    1 / sqrt(n) is the published convention; the FSC of noise itself varies by 1 / sqrt(2 n).
+    """
     threshold: Float64 = sigmas / (np.sqrt(independent) + sigmas - 1.0)
     return threshold
 
@@ -287,7 +291,7 @@ def _phase_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
         for y in range(sy.size):
             s2_zy = sz[z] * sz[z] + sy[y] * sy[y]
             for x in range(sx.size):
-                shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + 0.5)
+                shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + HALF_SHELL)
                 if shell < shells:
                     a, b = f1[z, y, x], f2[z, y, x]
                     angle = np.arctan2(a.imag * b.real - a.real * b.imag, a.real * b.real + a.imag * b.imag)
