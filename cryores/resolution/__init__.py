@@ -1,3 +1,4 @@
 """The local and global resolution methods, one file each, under their own names: ``resolution.NAME(maps, ...)``."""
 
+from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.monores import monores  # noqa: F401
