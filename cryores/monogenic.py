@@ -10,7 +10,7 @@ Nyquist along the coarsest axis. Each axis keeps its own frequencies: boxes need
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 import numba
 import numpy as np
@@ -44,15 +44,18 @@ def sweep_resolutions(grid: Grid, coarsest: float, finest: float, step: float) -
     last_bin = min(int(np.floor(edge / grid.nyquist + 1e-6)), int(np.floor(edge / finest + 0.5)))
     candidates = coarsest - step * np.arange(int(np.ceil(coarsest / step)))
     bins = np.floor(edge / candidates[candidates > 0] + 0.5).astype(int)
-    return edge / np.unique(bins[(bins >= 1) & (bins <= last_bin)])
+    resolutions: Float64 = edge / np.unique(bins[(bins >= 1) & (bins <= last_bin)])
+    return resolutions
 
 
 # --- filters ------------------------------------------------------------------------------------------------------
 
 
 class Edges(NamedTuple):
-    """A band with raised-cosine edges, in digital frequency: 0 up to ``rise[0]``, 1 from ``rise[1]`` to ``fall[0]``,
-    0 from ``fall[1]`` on. An edge of no width is a step, and its frequency passes.
+    """A band with raised-cosine edges, in digital frequency.
+
+    0 up to ``rise[0]``, 1 from ``rise[1]`` to ``fall[0]``, 0 from ``fall[1]`` on. An edge of no width is a step, and
+    its frequency passes.
     """
 
     rise: Tuple[float, float] = (-1.0, -1.0)
@@ -60,7 +63,32 @@ class Edges(NamedTuple):
 
     def response(self, u: Float64) -> Float64:
         """Return the gain at the digital frequencies ``u``."""
-        return _raised_cosine(u, *self.rise) * _raised_cosine(-u, -self.fall[1], -self.fall[0])
+        response: Float64 = _raised_cosine(u, *self.rise) * _raised_cosine(-u, -self.fall[1], -self.fall[0])
+        return response
+
+    @property
+    def reach(self) -> float:
+        """The digital frequency from which on the response is 0."""
+        return self.fall[1]
+
+
+class Blur(NamedTuple):
+    """A Gaussian of standard deviation ``sigma``, in voxels."""
+
+    sigma: float
+
+    def response(self, u: Float64) -> Float64:
+        """Return the gain at the digital frequencies ``u``."""
+        response: Float64 = np.exp(-2.0 * (np.pi * self.sigma * u) ** 2)
+        return response
+
+    @property
+    def reach(self) -> float:
+        """The digital frequency from which on the response is 0: none."""
+        return float("inf")
+
+
+Filter = Union[Edges, Blur]
 
 
 def high_pass(frequency: float, transition: float) -> Edges:
@@ -79,9 +107,10 @@ def low_pass(frequency: float, transition: float) -> Edges:
 
 
 def _raised_cosine(u: Float64, start: float, end: float) -> Float64:
-    if not np.isfinite(start) or end - start <= 0:
+    if not np.isfinite(start) or end <= start:
         return (u >= start).astype(np.float64)
-    return 0.5 - 0.5 * np.cos(np.pi * np.clip((u - start) / (end - start), 0.0, 1.0))
+    response: Float64 = 0.5 - 0.5 * np.cos(np.pi * np.clip((u - start) / (end - start), 0.0, 1.0))
+    return response
 
 
 # --- amplitudes ---------------------------------------------------------------------------------------------------
@@ -142,12 +171,12 @@ class Monogenic:
             combine(total.reshape(-1), part.reshape(-1))
         return total
 
-    def smoothed(self, amplitude: FloatArray, band: Edges) -> FloatArray:
+    def smoothed(self, amplitude: FloatArray, band: Filter) -> FloatArray:
         """Return ``amplitude`` (destroyed) filtered to ``band``."""
         return self._fft.backward(self.smoothed_spectrum(amplitude, band), self._total)
 
-    def smoothed_spectrum(self, amplitude: FloatArray, band: Edges) -> Complex:
-        """Return what `synthesis`, here or on a finer grid, turns into ``amplitude`` (destroyed) filtered to ``band``."""
+    def smoothed_spectrum(self, amplitude: FloatArray, band: Filter) -> Complex:
+        """Return the spectrum of `smoothed`, which `synthesis` turns into that map, here or on a finer grid."""
         spectrum = self._fft.forward(amplitude, self._spectrum)
         rows = _shared_rows(self.grid.shape, self.grid.shape)
         _filter(spectrum, spectrum, *rows, *self._axes, *_tabulated(band, self._corner, 1.0 / self.grid.size))
@@ -174,15 +203,13 @@ class Monogenic:
 
 
 @lru_cache(maxsize=8)
-def _tabulated(band: Edges, corner: float, scale: float) -> Table:
+def _tabulated(band: Filter, corner: float, scale: float) -> Table:
     u2 = np.arange(int(np.ceil(corner * TABLE_STEPS)) + 2) / TABLE_STEPS
-    return (band.response(np.sqrt(u2)) * scale).astype(np.float32), min(band.fall[1] ** 2, 2 * corner)
+    return (band.response(np.sqrt(u2)) * scale).astype(np.float32), min(band.reach**2, 2 * corner)
 
 
 def _shared_rows(source: IntTriple, target: IntTriple) -> Tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Tell where a spectrum of shape ``target`` finds its z and y rows in one of shape ``source`` (-1: nowhere), and
-    how many of its x columns.
-    """
+    """Return the z and y rows of a ``source`` spectrum that a ``target`` one takes (-1: none), and how many columns."""
     rows = []
     for have, want in zip(source[:2], target[:2]):
         frequency = np.fft.ifftshift(np.arange(want) - want // 2)
@@ -252,7 +279,7 @@ def _last_energy(total, part):  # type: ignore[no-untyped-def]
 class Moments(NamedTuple):
     """Number, mean and variance of the values in a region."""
 
-    count: int
+    number: int
     mean: float
     variance: float
 
@@ -275,7 +302,7 @@ def _sums(values, region):  # type: ignore[no-untyped-def]
         for y in range(values.shape[1]):
             for x in range(values.shape[2]):
                 if region[z, y, x]:
-                    value = float(values[z, y, x])
+                    value = np.float64(values[z, y, x])
                     count += 1
                     total += value
                     squares += value * value
@@ -344,17 +371,17 @@ class Sweep:
         0 not tested or finished, 1 active, 2 active and failed the last test.
     level : ndarray of int16
         Index of the last frequency passed, -1 where there is none.
+    active : int
+        Number of voxels still tested.
+    never_passed : int
+        Number of voxels that finished without passing any test.
     """
 
     def __init__(self, active: BoolArray) -> None:
         self.state = active.astype(np.uint8)
         self.level = np.full(active.shape, -1, dtype=np.int16)
+        self.active = int(np.count_nonzero(active))
         self.never_passed = 0
-
-    @property
-    def active(self) -> int:
-        """Number of voxels still tested."""
-        return int(np.count_nonzero(self.state))
 
     def test(self, index: int, amplitude: FloatArray, threshold: npt.ArrayLike) -> int:
         """Test frequency ``index``: a voxel passes if its amplitude is above the threshold; return how many do.
@@ -362,16 +389,17 @@ class Sweep:
         ``threshold`` is one number, or a map of shape (ny, nx) that holds for every z.
         """
         limits = np.ascontiguousarray(np.broadcast_to(np.asarray(threshold, dtype=np.float32), amplitude.shape[1:]))
-        passed, never = _test(self.state, self.level, amplitude, limits, index).sum(axis=0)
+        passed, finished, never = _test(self.state, self.level, amplitude, limits, index).sum(axis=0)
+        self.active -= int(finished)
         self.never_passed += int(never)
         return int(passed)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _test(state, level, amplitude, threshold, index):  # type: ignore[no-untyped-def]
-    counts = np.zeros((state.shape[0], 2), dtype=np.int64)
+    counts = np.zeros((state.shape[0], 3), dtype=np.int64)
     for z in numba.prange(state.shape[0]):
-        passed, never = 0, 0
+        passed, finished, never = 0, 0, 0
         for y in range(state.shape[1]):
             for x in range(state.shape[2]):
                 if state[z, y, x] == 0:
@@ -384,8 +412,9 @@ def _test(state, level, amplitude, threshold, index):  # type: ignore[no-untyped
                     state[z, y, x] = 2
                 else:
                     state[z, y, x] = 0
+                    finished += 1
                     if level[z, y, x] < 0:
                         level[z, y, x] = 0
                         never += 1
-        counts[z, 0], counts[z, 1] = passed, never
+        counts[z, 0], counts[z, 1], counts[z, 2] = passed, finished, never
     return counts

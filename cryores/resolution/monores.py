@@ -20,6 +20,7 @@ from cryores.filters import gaussian
 from cryores.fourier import Complex, Float64, filtered
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import (
+    Blur,
     Edges,
     Moments,
     Monogenic,
@@ -49,11 +50,11 @@ REFINING_SIGMA = 4.0 / np.sqrt(2.0)
 SMOOTHING_SIGMA = 3.0 / np.sqrt(2.0)
 """Standard deviations, in voxels, of the published Gaussians exp(-(pi u sigma)^2) of sigma 4 and 3."""
 
-COARSE_GRIDS = (0.25, 0.375, 0.5, 0.75)
+COARSE_GRIDS = (0.25, 0.375, 0.5, 0.6)
 """Shares of the box's voxels along each edge on which a narrow band may be processed: few, for each is planned once."""
 
-OVERSAMPLING = 2.0
-"""Room above the band on those grids: the squares in an amplitude double its band."""
+OVERSAMPLING = 1.5
+"""Room above the band on those grids: the squares in an amplitude double its band, and fold back outside of it."""
 
 
 @dataclass(frozen=True)
@@ -155,17 +156,17 @@ def tested_resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:
     coarsest = parameters.max_resolution
     if coarsest is None:
         coarsest = max(min(DEFAULT_COARSEST, box / 4), 2 * grid.nyquist, finest)
-    if finest > coarsest:
-        raise UsageError(
-            "E_RANGE",
-            f"the resolution range is upside down: {finest:g} Å is coarser than {coarsest:g} Å",
-            "min_resolution is the finest, the smallest number of Å",
-        )
     if coarsest < grid.nyquist * (1 - 1e-6):
         raise UsageError(
             "E_RANGE",
             f"the maps hold nothing finer than {grid.nyquist:.2f} Å (Nyquist), and the range ends at {coarsest:g} Å",
             f"give --max-resolution above {grid.nyquist:.2f} Å, or check the voxel size",
+        )
+    if finest > coarsest:
+        raise UsageError(
+            "E_RANGE",
+            f"the resolution range is upside down: {finest:g} Å is coarser than {coarsest:g} Å",
+            "min_resolution is the finest, the smallest number of Å",
         )
     if finest > box:
         raise UsageError(
@@ -201,10 +202,14 @@ def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
 
 @dataclass(frozen=True)
 class Regions:
-    """The voxels of a sweep: those to test, and those whose amplitudes are noise."""
+    """The voxels of a sweep: those to test, those whose amplitudes are noise, and those that refine the first.
+
+    ``background`` lies outside the mask; it is None where the mask is taken as it is.
+    """
 
     active: BoolArray = field(repr=False)
     noise: BoolArray = field(repr=False)
+    background: Optional[BoolArray] = field(repr=False)
     outside_sphere: int
 
 
@@ -216,9 +221,10 @@ def _regions(inputs: Inputs, parameters: MonoresParameters) -> Regions:
     if inputs.exclude is not None:
         usable &= ~(inputs.exclude.data > 0.5)
     active = inside & usable
-    if not isinstance(inputs.maps, HalfMaps):
-        return Regions(active, usable & ~inside, outside_sphere)
-    return Regions(active, active if parameters.noise_in_mask else usable, outside_sphere)
+    if isinstance(inputs.maps, HalfMaps) and parameters.noise_in_mask:
+        return Regions(active, active, None, outside_sphere)
+    background = usable & ~inside
+    return Regions(active, usable if isinstance(inputs.maps, HalfMaps) else background, background, outside_sphere)
 
 
 def _filled_sphere(full: FloatArray, inside: BoolArray, grid: Grid) -> BoolArray:
@@ -260,21 +266,11 @@ def _radial_sums(values, z2, y2, x2, shells):  # type: ignore[no-untyped-def]
             for x in range(x2.size):
                 r = int(np.sqrt(z2[z] + y2[y] + x2[x]))
                 if r < shells:
-                    value = float(values[z, y, x])
+                    value = np.float64(values[z, y, x])
                     sums[z, r, 0] += 1
                     sums[z, r, 1] += value
                     sums[z, r, 2] += value * value
     return sums
-
-
-def _refined(
-    active: BoolArray, noise: BoolArray, full: Complex, engine: Monogenic, grid: Grid, threads: int
-) -> BoolArray:
-    """Drop the voxels whose unfiltered, blurred amplitude does not stand out of 95 % of the noise region's."""
-    blurred = filtered(engine.amplitude(full, Edges()), gaussian(REFINING_SIGMA * grid.spacing), grid, threads)
-    threshold = order_statistic(blurred, noise.view(np.uint8), 0.95)
-    refined: BoolArray = active & (blurred >= threshold)
-    return refined
 
 
 # --- amplitudes of signal and noise -------------------------------------------------------------------------------
@@ -313,9 +309,12 @@ class Amplitudes:
         buffer *= np.float32(scale)
         return self._whole.transform(buffer)
 
-    def refine(self, regions: Regions) -> BoolArray:
-        """Return the active voxels whose amplitude over all frequencies stands out of the noise region's."""
-        return _refined(regions.active, regions.noise, self._full, self._whole, self._grid, self._threads)
+    def refine(self, active: BoolArray, background: BoolArray) -> BoolArray:
+        """Return the active voxels whose unfiltered, blurred amplitude stands out of 95 % of the background's."""
+        blurred = self._whole.smoothed(self._whole.amplitude(self._full, Edges()), Blur(REFINING_SIGMA))
+        threshold = order_statistic(blurred, background.view(np.uint8), 0.95)
+        refined: BoolArray = active & (blurred >= threshold)
+        return refined
 
     def at(self, resolution: float, noise_region: npt.NDArray[np.uint8]) -> Tuple[FloatArray, Noise]:
         """Return the signal's amplitude, shape (nz, ny, nx), and the noise at ``resolution`` (Å)."""
@@ -435,7 +434,7 @@ def _sweep(
 
 
 def _standard_error(one: Moments, other: Moments) -> float:
-    return float(np.sqrt(one.variance / max(one.count, 1) + other.variance / max(other.count, 1)))
+    return float(np.sqrt(one.variance / max(one.number, 1) + other.variance / max(other.number, 1)))
 
 
 def _resolution_map(level: npt.NDArray[np.int16], resolutions: Float64) -> FloatArray:
@@ -476,8 +475,8 @@ def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution)
                 "give half maps, or a mask with room around the particle; look at --exclude",
             )
         source = Amplitudes(inputs, parameters, threads)
-        if not (isinstance(inputs.maps, HalfMaps) and parameters.noise_in_mask):
-            regions = replace(regions, active=source.refine(regions))
+        if regions.background is not None:
+            regions = replace(regions, active=source.refine(regions.active, regions.background))
         sweep = Sweep(regions.active)
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
         progress = _sweep(sweep, regions.noise, resolutions, source, parameters, steps)
@@ -508,17 +507,19 @@ def _criterion(inputs: Inputs, parameters: MonoresParameters) -> str:
     kind = "high-pass" if parameters.filter == "highpass" else "band-pass"
     quantile = f"the {100 * parameters.significance:g} % quantile"
     fitted = " of a Gaussian fitted to that" if parameters.gaussian_noise else " of that"
+    smoothed = "smoothed" if parameters.smooth else "not smoothed"
     return (
         f"the finest resolution at which the monogenic amplitude of the {kind} filtered map exceeds {quantile}{fitted} "
-        f"{noise}; filter edges of {parameters.transition:g}/voxel, {'smoothed' if parameters.smooth else 'not smoothed'}"
+        f"{noise}; filter edges of {parameters.transition:g}/voxel, {smoothed}"
     )
 
 
 def memory(inputs: Inputs, parameters: MonoresParameters, threads: int) -> float:
     """Return an upper bound of the bytes held at the peak beyond the inputs."""
-    volumes = 7.0 if isinstance(inputs.maps, HalfMaps) else 6.0
+    halves, narrow = isinstance(inputs.maps, HalfMaps), parameters.filter == "bandpass"
+    volumes = 6.0 + (1.0 if halves else 0.0) + (0.6 if narrow else 0.0)
     nz, ny, nx = inputs.grid.shape
-    return volumes * 4.0 * nz * ny * (nx + 2) + 48e6
+    return volumes * 4.0 * nz * ny * (nx + 2) + 24e6
 
 
 METHOD = Method(
