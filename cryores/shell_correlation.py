@@ -37,6 +37,9 @@ CROSSINGS = ("first", "last", "shell")
 CORRECTION_MARGIN = 2
 """Shells after the first randomised one in which the masked curve is kept: there both phases still mix."""
 
+FEWEST_COEFFICIENTS = 10.0
+"""Thresholds that depend on the number of coefficients are taken at no fewer: with one or two they demand FSC = 1."""
+
 LARGEST_RANDOMISED = 0.999
 """The randomised FSC is held below this in the correction, which divides by one minus it."""
 
@@ -161,19 +164,21 @@ def threshold_curve(criterion: str, independent: Float64) -> Float64:
     criterion : str
         One of `CRITERIA`, or a number as text.
     independent : ndarray of float64
-        Independent coefficients of each shell, see `independent_coefficients`.
+        Independent coefficients of each shell, see `independent_coefficients`; taken as `FEWEST_COEFFICIENTS` where
+        there are fewer.
 
     Raises
     ------
     UsageError
         ``E_CRITERION`` if ``criterion`` is neither.
     """
+    enough = np.maximum(independent, FEWEST_COEFFICIENTS)
     if criterion == "half-bit":
-        return bit_threshold(0.5, independent)
+        return bit_threshold(0.5, enough)
     if criterion == "1-bit":
-        return bit_threshold(1.0, independent)
+        return bit_threshold(1.0, enough)
     if criterion == "3-sigma":
-        return sigma_threshold(3.0, independent)
+        return sigma_threshold(3.0, enough)
     try:
         return np.full(len(independent), float(criterion))
     except ValueError as error:

@@ -41,6 +41,12 @@ RANDOMISE_BELOW = 0.8
 SUSPICIOUS_RANDOMISED = 0.1
 """A randomised FSC above this at the estimate means that the mask makes much of the correlation."""
 
+MASKED_SHARE = 0.2
+"""Share of voxels with the value of the box's first corner above which a half map counts as masked."""
+
+DEPENDENT_FSC = 0.3
+"""Mean FSC of the outermost tenth of the shells above which the halves do not look independent."""
+
 MODEL_CRITERIA = ("0.143", "0.5")
 
 
@@ -470,6 +476,11 @@ def _doubts(curves: Dict[str, Any], mask: Optional[Volume], estimate: Optional[f
         found.append(f"the FSC is below {name} from the first shell on: the half maps have nothing in common")
     if curves["reaches_nyquist"][name]:
         found.append(f"the FSC never falls below {name}: the resolution is at least the Nyquist limit of this sampling")
+    unmasked = curves["unmasked"]
+    if unmasked[-max(1, len(unmasked) // 10) :].mean() > DEPENDENT_FSC:
+        found.append(
+            "the half maps agree up to the outermost shells: are they independent, and not resampled or filtered?"
+        )
     if mask is None or estimate is None:
         return found
     if "randomised" not in curves:
@@ -479,9 +490,9 @@ def _doubts(curves: Dict[str, Any], mask: Optional[Volume], estimate: Optional[f
             f"maps with random phases still correlate above {SUSPICIOUS_RANDOMISED} at the estimate: "
             "the mask is too tight or too sharp; use a wider, softer one"
         )
-    unmasked = curves["unmasked_resolution"][name]
-    if unmasked is not None and unmasked < estimate * (1.0 - 1e-6):
-        found.append(f"the unmasked maps give a finer value ({unmasked:.2f} Å): the mask cuts off density")
+    finer = curves["unmasked_resolution"][name]
+    if finer is not None and finer < estimate * (1.0 - 1e-6):
+        found.append(f"the unmasked maps give a finer value ({finer:.2f} Å): the mask cuts off density")
     return found
 
 
@@ -496,9 +507,18 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
             "one map has nothing to be correlated with",
             "give --half1 and --half2, or an atomic model with --model",
         )
+    found = []
     if inputs.mask is not None and not np.any((inputs.mask.data > 0.01) & (inputs.mask.data < 0.99)):
-        return ["the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge"]
-    return []
+        found.append("the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge")
+    if isinstance(inputs.maps, HalfMaps):
+        data = inputs.maps.half1.data
+        share = np.count_nonzero(data == data[0, 0, 0]) / data.size
+        if share > MASKED_SHARE:
+            found.append(
+                f"{100 * share:.0f} % of the first half map's voxels have one value: the halves were masked before, "
+                "which no curve here is corrected for; give the unmasked half maps"
+            )
+    return found
 
 
 def _memory(inputs: Inputs, parameters: FSCParameters, threads: int) -> float:
@@ -523,9 +543,9 @@ METHOD = Method(
         "fsc.csv": "every curve, with the number of independent coefficients of each shell",
     },
     citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013"),
-    optional=("mask", "model"),
+    optional=("model",),
     mask="used",
     soft_mask=True,
-    needs_noise=True,
+    needs_noise=False,
     check=_check,
 )

@@ -197,9 +197,10 @@ def test_thresholds_have_the_published_coefficients():
     np.testing.assert_allclose(bit_threshold(0.5, n), (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root), rtol=2e-4)
     np.testing.assert_allclose(bit_threshold(1.0, n), (0.5 + 2.4142 / root) / (1.5 + 1.4142 / root), rtol=2e-4)
     np.testing.assert_allclose(sigma_threshold(3.0, n), 3 / (root + 2))
-    np.testing.assert_array_equal(threshold_curve("half-bit", n), bit_threshold(0.5, n))
-    np.testing.assert_array_equal(threshold_curve("1-bit", n), bit_threshold(1.0, n))
-    np.testing.assert_array_equal(threshold_curve("3-sigma", n), sigma_threshold(3.0, n))
+    enough = np.array([10.0, 30.0, 1e4])
+    np.testing.assert_array_equal(threshold_curve("half-bit", n), bit_threshold(0.5, enough))
+    np.testing.assert_array_equal(threshold_curve("1-bit", n), bit_threshold(1.0, enough))
+    np.testing.assert_array_equal(threshold_curve("3-sigma", n), sigma_threshold(3.0, enough))
     assert threshold_curve("0.143", n).tolist() == [0.143] * 3
     with pytest.raises(UsageError, match="E_CRITERION"):
         threshold_curve("two-bit", n)
