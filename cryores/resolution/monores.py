@@ -189,7 +189,7 @@ def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
         )
     if len(resolutions) < 3:
         said.append(f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller")
-    slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n, real=True) != n]
+    slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n) != n]
     if slow:
         said.append(
             f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"

@@ -247,3 +247,10 @@ def test_memory_stays_below_eight_volumes(halves):
         here = memory(Inputs(maps, mask=mask), parameters, 4) - memory(Inputs(maps.mean(), mask=mask), parameters, 4)
         assert here == pytest.approx(4.0 * SIZE * SIZE * (SIZE + 2))
         assert memory(Inputs(OfGrid(big), mask=mask), parameters, 4) < 8 * 4.0 * big.size
+
+
+@pytest.mark.parametrize(("edge", "slow"), [(112, False), (90, False), (46, True)])
+def test_an_edge_with_a_large_prime_factor_is_said(edge, slow):
+    maps, mask = phantom(shape=(edge, 48, 48))
+    said = check(Inputs(maps, mask=mask), METHOD.make_parameters({}))
+    assert any("prime" in line for line in said) == slow
