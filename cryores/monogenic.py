@@ -298,7 +298,7 @@ def _sums(values, region):  # type: ignore[no-untyped-def]
     # One accumulator a z-plane: the order of the sums, and so their rounding, does not depend on the threads.
     sums = np.zeros((values.shape[0], 3))
     for z in numba.prange(values.shape[0]):
-        count, total, squares = 0, 0.0, 0.0
+        count, total, squares = 0, np.float64(0), np.float64(0)
         for y in range(values.shape[1]):
             for x in range(values.shape[2]):
                 if region[z, y, x]:
