@@ -1,0 +1,153 @@
+"""PNG figures, drawn with matplotlib's object interface on the Agg canvas: no window and no global state."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Tuple
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from cryores.method import LocalResolution
+from cryores.report import views
+from cryores.report.colours import CURVE_COLOURS, ColourScale
+from cryores.resolution.fsc import FSCResult
+from cryores.volume import Volume
+
+DOTS_PER_INCH = 150
+TEXT = "#222222"
+FSC_TICKS = (40, 20, 15, 10, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1.2, 1)
+"""Resolutions in Å that are written along the top of an FSC plot."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches, with its own Agg canvas."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def histogram_figure(result: LocalResolution, scale: ColourScale, global_resolution: Optional[float] = None) -> Figure:
+    """Draw the histogram of the local resolution inside the mask, with median, 5-95 % and the global FSC.
+
+    The bars have the colours that the values have in the other pictures.
+    """
+    figure = new_figure(7, 4)
+    axes = figure.add_subplot()
+    values = result.values()
+    axes.set(xlabel="Local resolution (Å)", ylabel="Voxels inside the mask")
+    axes.spines[["top", "right"]].set_visible(False)
+    if not len(values):
+        axes.text(0.5, 0.5, "no voxel has a value", transform=axes.transAxes, ha="center", color=TEXT)
+        return figure
+    found = views.histogram(values)
+    centres = 0.5 * (found.edges[1:] + found.edges[:-1])
+    colours = scale.for_matplotlib()((centres - scale.low) / (scale.high - scale.low))
+    axes.bar(
+        found.edges[:-1], found.counts, np.diff(found.edges), align="edge", color=colours, edgecolor="none", zorder=2
+    )
+    p5, median, p95 = np.percentile(values, (5, 50, 95))
+    axes.axvspan(p5, p95, color="#000000", alpha=0.06, zorder=1, label=f"5–95 %: {p5:.2f}–{p95:.2f} Å")
+    axes.axvline(median, color=TEXT, zorder=3, label=f"median {median:.2f} Å")
+    if global_resolution is not None:
+        axes.axvline(
+            global_resolution, color=CURVE_COLOURS[1], ls="--", zorder=3, label=f"global FSC {global_resolution:.2f} Å"
+        )
+    axes.legend(frameon=False)
+    return figure
+
+
+def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) -> Figure:
+    """Draw planes of the density in grey with the local resolution coloured over it inside the mask.
+
+    Above, three planes through the middle of the mask's bounding box; below, evenly spaced planes across z.
+    """
+    box = views.bounding_box(result.mask.data > 0.5)
+    row = views.row_of_planes(box)
+    figure = new_figure(9, 5.2)
+    above, below = figure.subfigures(2, 1, height_ratios=(1.9, 1.0))
+    axes = list(above.subplots(1, 3)) + list(np.atleast_1d(below.subplots(1, len(row))))
+    for ax, plane in zip(axes, views.central_planes(box) + row):
+        _draw_plane(ax, plane, result, density, scale, box)
+    for ax in axes[3:]:
+        ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    opaque = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
+    bar = above.colorbar(opaque, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
+    bar.set_label("Local resolution (Å)")
+    bar.ax.set_yticklabels(scale.labels)
+    return figure
+
+
+def _draw_plane(
+    ax: Any, plane: views.Plane, result: LocalResolution, density: Volume, scale: ColourScale, box: Any
+) -> None:
+    grid = density.grid
+    (row_size, column_size), (row_start, column_start) = plane.others(grid.voxel_size), plane.others(grid.first_voxel)
+    rows, columns = plane.others(grid.shape)
+    left, bottom = column_start - 0.5 * column_size, row_start - 0.5 * row_size
+    extent = (left, left + columns * column_size, bottom, bottom + rows * row_size)
+    low, high = views.grey_limits(density.data, box)
+    ax.imshow(plane.of(density.data), cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent)
+    ax.imshow(
+        plane.of(views.shown_resolution(result)),
+        cmap=scale.for_matplotlib(),
+        vmin=scale.low,
+        vmax=scale.high,
+        origin="lower",
+        extent=extent,
+        interpolation="nearest",
+        alpha=0.75,
+    )
+    (y0, y1), (x0, x1) = (
+        _limits(*of) for of in zip(plane.others(box), (row_size, column_size), (bottom, left), (rows, columns))
+    )
+    ax.set(xlim=(x0, x1), ylim=(y0, y1))
+    row_name, column_name = plane.others("zyx")
+    ax.set_title(plane.name, fontsize=9, color=TEXT)
+    ax.set_xlabel(f"{column_name} (Å)", fontsize=8)
+    ax.set_ylabel(f"{row_name} (Å)", fontsize=8)
+    ax.tick_params(labelsize=7)
+
+
+def _limits(part: slice, size: float, start: float, count: int) -> Tuple[float, float]:
+    """Return the span of ``part`` in Å, a tenth wider on both sides, not beyond the map."""
+    margin = 0.1 * (part.stop - part.start)
+    return start + max(0.0, part.start - margin) * size, start + min(float(count), part.stop + margin) * size
+
+
+def fsc_figure(result: FSCResult) -> Figure:
+    """Draw the FSC curves with their thresholds and the resolutions where the main curve meets them."""
+    figure = new_figure(7, 4.4)
+    axes = figure.add_subplot()
+    for number, (title, curve) in enumerate(views.fsc_curves(result).items()):
+        # The main curve comes first and lies on top.
+        axes.plot(result.frequency, curve, color=CURVE_COLOURS[number], lw=1.5, label=title, zorder=3 - 0.1 * number)
+    axes.axhline(0, color="#999999", lw=0.8)
+    for threshold in views.fsc_thresholds(result):
+        axes.axhline(threshold, color="#777777", ls=":", lw=1)
+    for mark in views.fsc_marks(result):
+        axes.plot(mark.frequency, mark.threshold, "o", color=TEXT, ms=5, zorder=4)
+        axes.annotate(
+            mark.label, (mark.frequency, mark.threshold), xytext=(7, 5), textcoords="offset points", color=TEXT
+        )
+    nyquist = float(result.frequency[-1])
+    axes.set(xlim=(0, nyquist), ylim=(-0.1, 1.05), xlabel="Spatial frequency (1/Å)", ylabel="Fourier shell correlation")
+    axes.spines["right"].set_visible(False)
+    top = axes.twiny()
+    ticks = _apart([d for d in FSC_TICKS if 1.0 / d < nyquist], 0.06 * nyquist)
+    top.set(xlim=(0, nyquist), xlabel="Resolution (Å)")
+    top.set_xticks([1.0 / d for d in ticks], [f"{d:g}" for d in ticks])
+    top.spines["right"].set_visible(False)
+    axes.legend(frameon=False, loc="upper right")
+    return figure
+
+
+def _apart(resolutions: List[float], distance: float) -> List[float]:
+    """Keep the resolutions whose frequencies lie at least ``distance`` apart."""
+    kept: List[float] = []
+    for resolution in resolutions:
+        if not kept or 1.0 / resolution - 1.0 / kept[-1] >= distance:
+            kept.append(resolution)
+    return kept

@@ -1,0 +1,395 @@
+"""The page ``report.html``: one file that works without a network, with figures that can be turned and read off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from cryores.method import LocalResolution, Method, parameters_of
+from cryores.report import views
+from cryores.report.colours import CURVE_COLOURS, ColourScale
+from cryores.resolution.fsc import FSCResult
+from cryores.volume import Volume
+
+PAGE_SLICES = 24
+PAGE_SLICE_SIZE = 96
+"""Planes in the page, and pixels along their longer edge: with the surface they make its size."""
+
+FONT = {"family": "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif", "size": 14, "color": "#1a1a1a"}
+CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    # plotly offers to upload the figure with its data: maps are not published by a slip of the mouse.
+    "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud"],
+    "plotlyServerURL": "",
+}
+
+STYLE = """
+:root { color-scheme: light; }
+body { margin: 0; background: #fff; color: #1a1a1a;
+  font: 1.05rem/1.55 system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif; }
+main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .6rem; }
+p { max-width: 46rem; }
+.about { color: #4a4a4a; margin: 0; }
+.numbers { display: flex; flex-wrap: wrap; gap: 1rem 2.6rem; margin: 1.6rem 0; padding: 0; }
+.numbers div { min-width: 7rem; }
+.numbers dt { color: #4a4a4a; font-size: .95rem; }
+.numbers dd { margin: 0; font-size: 1.7rem; font-weight: 600; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.warnings { border-left: .3rem solid #b34700; background: #fff6ee; padding: .8rem 1.2rem; margin: 1.4rem 0; }
+.warnings h2 { margin: 0 0 .3rem; font-size: 1.1rem; }
+.warnings ul { margin: 0; padding-left: 1.2rem; }
+figure { margin: 0; }
+figcaption { color: #4a4a4a; max-width: 46rem; font-size: .95rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .95rem; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid #ddd; }
+td { font-variant-numeric: tabular-nums; }
+td code { word-break: break-all; }
+code { font: .88em ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+@media print { .modebar-container { display: none; } }
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, a plotly figure (None: there is nothing to draw) and words below it."""
+
+    heading: str
+    figure: Any
+    words: str
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> str:
+    """Return the text of the page for a record (see `cryores.report.record`) and the sections that show the result."""
+    from plotly.offline import get_plotlyjs
+
+    script = f"<script>{get_plotlyjs()}</script>" if any(section.figure is not None for section in sections) else ""
+    body = [
+        f"<h1>{escape(method.title)}</h1>",
+        f'<p class="about">{escape(method.summary)}. cryores {escape(record["version"])}</p>',
+        _numbers(headline(record["summary"])),
+        f"<p>{escape(_sentence(record['criterion']))}</p>",
+        _warnings(record["warnings"]),
+        *(_section(section, number) for number, section in enumerate(sections)),
+        _table("Parameters", ("Parameter", "Value", "Meaning"), _parameter_rows(method, record["parameters"])),
+        _table("Inputs", ("Input", "File", "Voxels (z, y, x)", "Voxel size (Å)", "SHA-256"), _input_rows(record)),
+        _table("Numbers", ("Name in report.json", "Value"), _summary_rows(record["summary"])),
+        _table("Run", ("Quantity", "Value"), _run_rows(record)),
+        _citations(record["citations"]),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(method.title)}: cryores report</title>\n<style>{STYLE}</style>\n{script}\n</head>\n"
+        "<body>\n<main>\n" + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """Return the few numbers that a reader looks for first, as (name, text)."""
+    found: List[Tuple[str, str]] = []
+    if isinstance(summary.get("median"), float):
+        found.append(("Median", f"{summary['median']:.2f} Å"))
+        found.append(("5–95 % of voxels", f"{summary['p5']:.2f}–{summary['p95']:.2f} Å"))
+    for title, key in (("FSC", "resolution"), ("Map–model FSC", "model_resolution")):
+        values = summary.get(key)
+        if isinstance(values, Mapping):
+            found += [
+                (f"{title} at {n}", f"{v:.2f} Å") for n, v in values.items() if v is not None and n in ("0.143", "0.5")
+            ]
+    if summary.get("global_resolution") is not None:
+        found.append(("Global FSC at 0.143", f"{summary['global_resolution']:.2f} Å"))
+    if "undetermined_fraction" in summary:
+        found.append(("Undetermined", f"{100.0 * summary['undetermined_fraction']:.1f} % of the mask"))
+    return found
+
+
+def _numbers(numbers: List[Tuple[str, str]]) -> str:
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in numbers)
+    return f'<dl class="numbers">{cells}</dl>' if cells else ""
+
+
+def _warnings(warnings: List[str]) -> str:
+    items = "".join(f"<li>{escape(_sentence(text))}</li>" for text in warnings)
+    return f'<div class="warnings" role="note"><h2>Before you trust this</h2><ul>{items}</ul></div>' if items else ""
+
+
+def _section(section: Section, number: int) -> str:
+    drawn = "" if section.figure is None else _drawn(section.figure, f"figure-{number}")
+    label = escape(section.heading, quote=True)
+    caption = f"<figcaption>{escape(section.words)}</figcaption>"
+    return f'<section><h2>{label}</h2><figure role="group" aria-label="{label}">{drawn}{caption}</figure></section>'
+
+
+def _drawn(figure: Any, name: str) -> str:
+    # "</" would end the script, wherever it stands in a text.
+    data = figure.to_json().replace("</", "<\\/")
+    call = f"const figure = {data}; Plotly.newPlot('{name}', figure.data, figure.layout, {json.dumps(CONFIG)});"
+    return f'<div id="{name}"></div><script>{{ {call} }}</script>'
+
+
+def _table(heading: str, columns: Tuple[str, ...], rows: List[Tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
+        for first, *rest in rows
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<section><h2>{escape(heading)}</h2><div class="scroll">{table}</div></section>'
+
+
+def _parameter_rows(method: Method, values: Mapping[str, Any]) -> List[Tuple[str, ...]]:
+    return [
+        (f"<code>{p.option}</code>", _value(values.get(p.name), p.unit), escape(p.help))
+        for p in parameters_of(method.parameters)
+    ]
+
+
+def _summary_rows(summary: Mapping[str, Any]) -> List[Tuple[str, ...]]:
+    return [(f"<code>{escape(name)}</code>", _value(value)) for name, value in summary.items() if value is not None]
+
+
+def _input_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
+    rows: List[Tuple[str, ...]] = [
+        (
+            escape(role),
+            f"<code>{escape(item['path'])}</code>",
+            " × ".join(map(str, item["shape"] or ())) or "–",
+            " × ".join(f"{size:.4g}" for size in item["voxel_size"] or ()) or "–",
+            f"<code>{item['sha256']}</code>",
+        )
+        for role, item in record["inputs"].items()
+    ]
+    return rows + (
+        [("mask", "made from the maps: <code>mask.mrc</code>", "–", "–", "–")] if record["mask_was_made"] else []
+    )
+
+
+def _run_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
+    rows: List[Tuple[str, ...]] = [(escape(stage), f"{seconds:.2f} s") for stage, seconds in record["timings"].items()]
+    rows += [
+        ("Memory at the peak", f"{record['peak_memory_mb']:.0f} MB"),
+        ("Memory planned beyond the inputs", f"{record['planned_memory_mb']:.0f} MB"),
+        ("Threads", str(record["threads"])),
+        ("Device", escape(record["device"])),
+        ("System", escape(f"{record['platform']}, Python {record['python']}")),
+    ]
+    return rows + ([("Seed", str(record["seed"]))] if record["seed"] is not None else [])
+
+
+def _citations(citations: List[Dict[str, str]]) -> str:
+    if not citations:
+        return ""
+    items = "".join(f"<li>{escape(c['text'])} {escape(c['doi'] and 'doi:' + c['doi'])}</li>" for c in citations)
+    return f"<section><h2>Please cite</h2><ul>{items}</ul></section>"
+
+
+def _value(value: Any, unit: str = "") -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return escape(", ".join(f"{key}: {_value(item)}" for key, item in value.items()))
+    if isinstance(value, list):
+        return escape(", ".join(_value(item) for item in value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return escape(f"{text} {unit}".strip())
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def histogram_section(
+    result: LocalResolution, scale: ColourScale, global_resolution: Optional[float] = None
+) -> Section:
+    """Return the histogram inside the mask with the median and, where known, the global FSC."""
+    import plotly.graph_objects as go
+
+    heading, values = "Histogram", result.values()
+    if not len(values):
+        return Section(heading, None, "No voxel inside the mask has a value.")
+    found = views.histogram(values)
+    bars = go.Bar(
+        x=0.5 * (found.edges[1:] + found.edges[:-1]),
+        y=found.counts,
+        width=np.diff(found.edges),
+        marker=dict(color=0.5 * (found.edges[1:] + found.edges[:-1]), line={"width": 0}, **_colours(scale, "c")),
+        hovertemplate="%{x:.2f} Å: %{y} voxels<extra></extra>",
+    )
+    figure = go.Figure(bars, layout=_layout(400, bargap=0))
+    figure.update_xaxes(title={"text": "Local resolution (Å)"}, showgrid=False, ticks="outside")
+    figure.update_layout(margin={"t": 70})
+    figure.update_yaxes(title={"text": "Voxels inside the mask"}, gridcolor="#e5e5e5", zeroline=False)
+    _vertical(figure, float(np.median(values)), "median", "#1a1a1a", "solid", 1.0)
+    if global_resolution is not None:
+        _vertical(figure, global_resolution, "global FSC", CURVE_COLOURS[1], "dash", 1.08)
+    p5, p95 = np.percentile(values, (5, 95))
+    figure.add_vrect(x0=p5, x1=p95, fillcolor="#000000", opacity=0.06, line_width=0, layer="below")
+    return Section(heading, figure, "Voxels inside the mask that have a value. The grey band holds 5 to 95 % of them.")
+
+
+def _vertical(figure: Any, x: float, name: str, colour: str, dash: str, height: float) -> None:
+    figure.add_vline(x=x, line={"color": colour, "width": 2, "dash": dash})
+    figure.add_annotation(
+        x=x,
+        y=height,
+        yref="paper",
+        yanchor="bottom",
+        text=f"{name} {x:.2f} Å",
+        xanchor="left",
+        xshift=5,
+        showarrow=False,
+        font={"color": colour},
+    )
+
+
+def slices_section(result: LocalResolution, density: Volume, scale: ColourScale) -> Section:
+    """Return planes across z with a slider: the density in grey, the resolution coloured over it inside the mask."""
+    import plotly.graph_objects as go
+
+    box = views.bounding_box(result.mask.data > 0.5)
+    planes = views.row_of_planes(box, PAGE_SLICES)
+    step = max(1, -(-max(part.stop - part.start for part in box[1:]) // PAGE_SLICE_SIZE))
+    cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))
+    shown, grey = views.shown_resolution(result)[cut], density.data[cut]
+    low, high = views.grey_limits(density.data, box)
+    x, y = (_positions(density, axis, cut[axis]) for axis in (2, 1))
+    figure = go.Figure(layout=_layout(600))
+    for number, plane in enumerate(planes):
+        visible = number == len(planes) // 2
+        steps = np.round(255 * np.clip((plane.of(grey) - low) / max(high - low, 1e-30), 0, 1)).astype(np.uint8)
+        grey_trace = {
+            "z": steps,
+            "zmin": 0,
+            "zmax": 255,
+            "colorscale": "Greys_r",
+            "showscale": False,
+            "hoverinfo": "skip",
+        }
+        colour_trace = {
+            "z": np.round(plane.of(shown).astype(np.float64), 2).astype(np.float32),
+            "zmin": scale.low,
+            "zmax": scale.high,
+            "colorscale": scale.for_plotly(),
+            "colorbar": _bar(scale),
+            "opacity": 0.75,
+            "hoverongaps": False,
+            "hovertemplate": "x %{x:.1f} Å, y %{y:.1f} Å: %{z:.2f} Å<extra></extra>",
+        }
+        for trace in (grey_trace, colour_trace):
+            figure.add_trace(go.Heatmap(x=x, y=y, visible=visible, **trace))
+    chosen = [
+        {
+            "label": str(plane.index),
+            "method": "restyle",
+            "args": [{"visible": [n // 2 == number for n in range(2 * len(planes))]}],
+        }
+        for number, plane in enumerate(planes)
+    ]
+    figure.update_layout(
+        sliders=[{"active": len(planes) // 2, "steps": chosen, "currentvalue": {"prefix": "z = "}, "pad": {"t": 45}}]
+    )
+    figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain")
+    figure.update_yaxes(title={"text": "y (Å)"}, showgrid=False, zeroline=False, scaleanchor="x")
+    words = "Density in grey; inside the mask, coloured by local resolution. Grey inside the mask: no value."
+    return Section("Slices", figure, words)
+
+
+def _positions(volume: Volume, axis: int, part: slice) -> Any:
+    voxels = np.arange(volume.grid.shape[axis])[part]
+    return volume.grid.first_voxel[axis] + voxels * volume.grid.voxel_size[axis]
+
+
+def surface_section(found: Optional[views.Surface], scale: ColourScale, level: float) -> Section:
+    """Return the surface that can be turned, coloured by the filled resolution map."""
+    import plotly.graph_objects as go
+
+    heading = "Surface"
+    if found is None:
+        return Section(heading, None, f"The map has no surface at the level {level:.4g} inside the mask.")
+    x, y, z = np.round(found.vertices, 2).T.astype(np.float32)
+    i, j, k = found.triangles.T
+    mesh = go.Mesh3d(
+        x=x,
+        y=y,
+        z=z,
+        i=i,
+        j=j,
+        k=k,
+        intensity=np.round(found.values, 2).astype(np.float32),
+        colorbar=_bar(scale),
+        lighting={"ambient": 0.5, "diffuse": 0.8, "specular": 0.1, "roughness": 0.7},
+        lightposition={"x": -1e5, "y": 5e4, "z": 3e4},
+        hovertemplate="%{intensity:.2f} Å<extra></extra>",
+        **_colours(scale, "c"),
+    )
+    hidden = {"visible": False, "showspikes": False}
+    figure = go.Figure(mesh, layout=_layout(560))
+    camera = {"eye": {"x": 0.95, "y": 0.95, "z": 0.65}}
+    figure.update_layout(
+        scene={"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
+    )
+    words = (
+        f"The map at the level {level:.4g}, coloured by local resolution: turn it with the mouse, zoom with the wheel. "
+        "It is simplified; view.cxc shows it in full in ChimeraX, with the same colours."
+    )
+    return Section(heading, figure, words)
+
+
+def fsc_section(result: FSCResult) -> Section:
+    """Return the FSC curves with their thresholds and the resolutions where the main curve meets them."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(460, legend={"traceorder": "reversed"}))
+    with np.errstate(divide="ignore"):
+        angstrom = 1.0 / result.frequency
+    # The main curve comes first; plotly draws later traces on top.
+    for (title, curve), colour in reversed(list(zip(views.fsc_curves(result).items(), CURVE_COLOURS))):
+        figure.add_trace(
+            go.Scatter(
+                x=result.frequency,
+                y=curve,
+                name=title,
+                mode="lines",
+                line={"color": colour, "width": 2},
+                customdata=np.where(np.isfinite(angstrom), angstrom, 0.0),
+                hovertemplate=f"{title}: %{{y:.3f}} at %{{customdata:.2f}} Å<extra></extra>",
+            )
+        )
+    for threshold in views.fsc_thresholds(result):
+        figure.add_hline(y=threshold, line={"color": "#777777", "width": 1, "dash": "dot"})
+    for mark in views.fsc_marks(result):
+        figure.add_annotation(x=mark.frequency, y=mark.threshold, text=mark.label, ax=45, ay=-30, arrowhead=2)
+    figure.update_xaxes(title={"text": "Spatial frequency (1/Å)"}, showgrid=False, ticks="outside", rangemode="tozero")
+    figure.update_yaxes(title={"text": "Fourier shell correlation"}, range=[-0.1, 1.05], gridcolor="#e5e5e5")
+    return Section("Fourier shell correlation", figure, "Dotted: thresholds. Arrows: where the main curve meets them.")
+
+
+def _layout(height: int, **more: Any) -> Dict[str, Any]:
+    margins = {"l": 60, "r": 20, "t": 30, "b": 50}
+    return dict(height=height, font=FONT, paper_bgcolor="#fff", plot_bgcolor="#fff", margin=margins, **more)
+
+
+def _colours(scale: ColourScale, letter: str) -> Dict[str, Any]:
+    return {f"{letter}min": scale.low, f"{letter}max": scale.high, "colorscale": scale.for_plotly()}
+
+
+def _bar(scale: ColourScale) -> Dict[str, Any]:
+    title = {"text": "Local resolution (Å)", "side": "right"}
+    return {"title": title, "tickvals": list(scale.values), "ticktext": scale.labels, "thickness": 16, "len": 0.8}

@@ -1,0 +1,272 @@
+"""What is shown of a result, as arrays: histogram, planes, filled map, contour level, surface, FSC curves.
+
+The figures, the page and the ChimeraX script only draw these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cryores.fourier import Float64
+from cryores.method import LocalResolution
+from cryores.resolution.fsc import FSCResult
+from cryores.volume import BoolArray, FloatArray, Volume
+
+BINS = 50
+ROW_OF_PLANES = 6
+
+SURFACE_BOX = 96
+"""Voxels along the longest edge of the box in which the surface is traced."""
+
+SURFACE_TRIANGLES = 60000
+"""The surface is traced more coarsely until it has no more triangles: they make the size of the page."""
+
+SURFACE_MARGIN = 2
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of voxels between edges (Å); there is one edge more than counts."""
+
+    counts: npt.NDArray[np.int64]
+    edges: Float64
+
+
+def histogram(values: FloatArray) -> Histogram:
+    """Count values (Å) in `BINS` even bins, or in one bin a value where there are fewer different, even values.
+
+    Methods that try a list of resolutions give few different values; bins of another width would show a comb.
+    """
+    distinct = np.unique(np.round(values.astype(np.float64), 4))
+    steps = np.diff(distinct)
+    if 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01):
+        edges = np.append(distinct - 0.5 * steps.mean(), distinct[-1] + 0.5 * steps.mean())
+    else:
+        edges = np.histogram_bin_edges(values.astype(np.float64), bins=BINS)
+    counts, edges = np.histogram(values, bins=edges)
+    return Histogram(counts.astype(np.int64), edges.astype(np.float64))
+
+
+def shown_resolution(result: LocalResolution) -> FloatArray:
+    """Return the resolution (Å) with NaN wherever nothing is to be coloured."""
+    return np.where(result.mask.data > 0.5, result.resolution.data, np.float32(np.nan))
+
+
+def filled_outwards(resolution: Volume) -> Volume:
+    """Give every voxel without a value that of the nearest voxel that has one.
+
+    A surface drawn at some level leaves the mask here and there; coloured by a map that is 0 outside, it would be
+    painted there as better than anything inside. Beyond the bounding box of the values, the value at the nearest
+    point of that box is taken. Without any value the map is returned as it is.
+    """
+    from scipy import ndimage
+
+    known = np.isfinite(resolution.data)
+    if not known.any():
+        return resolution
+    box = bounding_box(known)
+    nearest = ndimage.distance_transform_edt(
+        ~known[box], sampling=resolution.grid.voxel_size, return_distances=False, return_indices=True
+    )
+    inside = resolution.data[box][tuple(nearest)]
+    around = [(part.start, n - part.stop) for part, n in zip(box, resolution.grid.shape)]
+    return resolution.like(np.pad(inside, around, mode="edge"))
+
+
+# --- planes -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane through a volume: voxel ``index`` along ``axis`` (0, 1, 2 for z, y, x)."""
+
+    axis: int
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The plane in words, counted from 0 as ChimeraX does."""
+        return f"{'zyx'[self.axis]} = {self.index}"
+
+    def of(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the plane of ``data``, its later axis along columns."""
+        plane: npt.NDArray[Any] = np.take(data, self.index, axis=self.axis)
+        return plane
+
+    def others(self, triple: Any) -> Tuple[Any, Any]:
+        """Return the parts of a (z, y, x) triple along the rows and the columns of the plane."""
+        rows, columns = (part for axis, part in enumerate(triple) if axis != self.axis)
+        return rows, columns
+
+
+def bounding_box(inside: BoolArray) -> Tuple[slice, slice, slice]:
+    """Return the smallest box that holds every true voxel, the whole box where none is."""
+    if not inside.any():
+        z, y, x = (slice(0, n) for n in inside.shape)
+        return z, y, x
+    spans = []
+    for axis in range(3):
+        filled = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
+    return spans[0], spans[1], spans[2]
+
+
+def central_planes(box: Tuple[slice, slice, slice]) -> List[Plane]:
+    """Return the three planes through the middle of ``box``, across z, y and x."""
+    return [Plane(axis, (part.start + part.stop) // 2) for axis, part in enumerate(box)]
+
+
+def row_of_planes(box: Tuple[slice, slice, slice], count: int = ROW_OF_PLANES) -> List[Plane]:
+    """Return at most ``count`` evenly spaced planes across z, from one inner edge of ``box`` to the other."""
+    first, last = box[0].start, box[0].stop - 1
+    if count < last - first + 1:
+        margin = (last - first) / (2.0 * count)
+        picked = np.unique(np.round(np.linspace(first + margin, last - margin, count)).astype(int))
+    else:
+        picked = np.arange(first, last + 1)
+    return [Plane(0, int(index)) for index in picked]
+
+
+def grey_limits(density: FloatArray, box: Tuple[slice, slice, slice]) -> Tuple[float, float]:
+    """Return the densities drawn black and white: percentiles 1 and 99.8 inside ``box``."""
+    low, high = np.percentile(density[box], (1.0, 99.8))
+    return float(low), float(high)
+
+
+# --- surface ------------------------------------------------------------------------------------------------------
+
+
+def contour_level(density: FloatArray, inside: BoolArray) -> float:
+    """Return the density that best divides the mask's voxels into solvent and particle (Otsu's threshold)."""
+    from skimage.filters import threshold_otsu
+
+    values = density[inside] if inside.any() else density
+    return float(threshold_otsu(values))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A coloured surface.
+
+    Parameters
+    ----------
+    vertices : ndarray of float64, shape (n, 3)
+        Positions (x, y, z) in Å, where the map's header places them.
+    triangles : ndarray of int32, shape (m, 3)
+        Indices of vertices.
+    values : ndarray of float64, shape (n,)
+        Resolution in Å at each vertex.
+    """
+
+    vertices: Float64
+    triangles: npt.NDArray[np.int32]
+    values: Float64
+
+
+def surface(density: Volume, filled: Volume, inside: BoolArray, level: float) -> Optional[Surface]:
+    """Trace the surface of ``density`` at ``level`` inside the mask, with the filled resolution at its vertices.
+
+    The map is averaged over blocks of voxels until the surface has few enough triangles. None if there is no surface.
+    """
+    from scipy import ndimage
+
+    box = tuple(
+        slice(max(0, part.start - SURFACE_MARGIN), min(n, part.stop + SURFACE_MARGIN))
+        for part, n in zip(bounding_box(inside), density.grid.shape)
+    )
+    # Without this the noise around the particle would be traced too.
+    masked = np.where(
+        inside[box], density.data[box], np.minimum(density.data[box], density.data[inside].min(initial=level))
+    )
+    factor = max(1, -(-max(masked.shape) // SURFACE_BOX))
+    traced = _traced(masked, factor, level)
+    while traced is not None and len(traced[1]) > SURFACE_TRIANGLES:
+        factor += 1
+        traced = _traced(masked, factor, level)
+    if traced is None:
+        return None
+    voxels = traced[0] + np.array([part.start for part in box])
+    values = ndimage.map_coordinates(filled.data, voxels.T, order=1, mode="nearest")
+    positions = np.array(density.grid.first_voxel) + voxels * np.array(density.grid.voxel_size)
+    # (z, y, x) to (x, y, z) mirrors the winding of the triangles, so it is turned back.
+    return Surface(positions[:, ::-1], traced[1][:, ::-1].astype(np.int32), values.astype(np.float64))
+
+
+def _traced(density: FloatArray, factor: int, level: float) -> Optional[Tuple[Float64, npt.NDArray[np.int32]]]:
+    """Return vertices in voxels of ``density`` and triangles, traced on blocks of ``factor`` voxels."""
+    from skimage.measure import marching_cubes
+
+    blocks = _block_means(density, factor)
+    if min(blocks.shape) < 2 or not blocks.min() < level < blocks.max():
+        return None
+    vertices, triangles, _, _ = marching_cubes(blocks, level)
+    return vertices.astype(np.float64) * factor + 0.5 * (factor - 1), triangles
+
+
+def _block_means(density: FloatArray, factor: int) -> FloatArray:
+    if factor == 1:
+        return density
+    whole = tuple(n // factor for n in density.shape)
+    trimmed = density[tuple(slice(0, n * factor) for n in whole)]
+    z, y, x = whole
+    means: FloatArray = trimmed.reshape(z, factor, y, factor, x, factor).mean(axis=(1, 3, 5), dtype=np.float32)
+    return means
+
+
+# --- FSC ----------------------------------------------------------------------------------------------------------
+
+FSC_TITLES = {
+    "corrected": "corrected for the mask",
+    "masked": "masked",
+    "unmasked": "unmasked",
+    "randomised": "masked, random phases",
+    "particle": "corrected for solvent",
+    "model": "map and model",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a curve meets a threshold: ``frequency`` in 1/Å, and what to write beside it."""
+
+    frequency: float
+    threshold: float
+    label: str
+
+
+def fsc_curves(result: FSCResult) -> Dict[str, Float64]:
+    """Return the correlation curves to draw, keyed by what they are."""
+    drawn = {name: getattr(result, name) for name in FSC_TITLES}
+    if result.masked is None:
+        drawn["corrected"] = None  # it is the unmasked curve
+    return {FSC_TITLES[name]: curve for name, curve in drawn.items() if curve is not None}
+
+
+def fsc_marks(result: FSCResult) -> List[Mark]:
+    """Return where the main curve meets the constant thresholds: the corrected one, or that with a model."""
+    found = result.resolution or result.model_resolution
+    return [
+        Mark(1.0 / value, float(name), f"{value:.2f} Å at {name}")
+        for name, value in found.items()
+        if value is not None and _is_number(name)
+    ]
+
+
+def fsc_thresholds(result: FSCResult) -> List[float]:
+    """Return the constant thresholds that were applied, the smallest first."""
+    return sorted(float(name) for name in (result.resolution or result.model_resolution) if _is_number(name))
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
