@@ -335,7 +335,7 @@ def surface_section(found: Optional[views.Surface], scale: ColourScale, level: f
         intensity=np.round(found.values, 2).astype(np.float32),
         colorbar=_bar(scale),
         lighting={"ambient": 0.5, "diffuse": 0.8, "specular": 0.1, "roughness": 0.7},
-        lightposition={"x": -1e5, "y": 5e4, "z": 3e4},
+        lightposition={"x": 5e4, "y": 1e5, "z": 1e5},
         hovertemplate="%{intensity:.2f} Å<extra></extra>",
         **_colours(scale, "c"),
     )

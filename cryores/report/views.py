@@ -195,8 +195,8 @@ def surface(density: Volume, filled: Volume, inside: BoolArray, level: float) ->
     voxels = traced[0] + np.array([part.start for part in box])
     values = ndimage.map_coordinates(filled.data, voxels.T, order=1, mode="nearest")
     positions = np.array(density.grid.first_voxel) + voxels * np.array(density.grid.voxel_size)
-    # (z, y, x) to (x, y, z) mirrors the winding of the triangles, so it is turned back.
-    return Surface(positions[:, ::-1], traced[1][:, ::-1].astype(np.int32), values.astype(np.float64))
+    # Triangles are traced facing inwards in (z, y, x); the mirroring to (x, y, z) turns them outwards.
+    return Surface(positions[:, ::-1], traced[1].astype(np.int32), values.astype(np.float64))
 
 
 def _traced(density: FloatArray, factor: int, level: float) -> Optional[Tuple[Float64, npt.NDArray[np.int32]]]:
