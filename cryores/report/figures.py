@@ -14,7 +14,7 @@ from cryores.method import LocalResolution
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
 from cryores.resolution.fsc import FSCResult
-from cryores.volume import Volume
+from cryores.volume import Grid, Volume
 
 DOTS_PER_INCH = 150
 TEXT = "#222222"
@@ -69,41 +69,37 @@ def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) 
     figure = new_figure(9, 5.2)
     above, below = figure.subfigures(2, 1, height_ratios=(1.9, 1.0))
     axes = list(above.subplots(1, 3)) + list(np.atleast_1d(below.subplots(1, len(row))))
+    shown = views.shown_resolution(result)
+    grey = Normalize(*views.grey_limits(density.data, box))
+    colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
     for ax, plane in zip(axes, views.central_planes(box) + row):
-        _draw_plane(ax, plane, result, density, scale, box)
+        placed = {"origin": "lower", "extent": _extent(plane, density.grid), "interpolation": "nearest"}
+        ax.imshow(plane.of(density.data), cmap="gray", norm=grey, **placed)
+        ax.imshow(plane.of(shown), cmap=colours.cmap, norm=colours.norm, alpha=0.75, **placed)
+        _look_at(ax, plane, density.grid, box)
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-    opaque = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
-    bar = above.colorbar(opaque, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
+    bar = above.colorbar(colours, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
     bar.set_label("Local resolution (Å)")
     bar.ax.set_yticklabels(scale.labels)
     return figure
 
 
-def _draw_plane(
-    ax: Any, plane: views.Plane, result: LocalResolution, density: Volume, scale: ColourScale, box: Any
-) -> None:
-    grid = density.grid
-    (row_size, column_size), (row_start, column_start) = plane.others(grid.voxel_size), plane.others(grid.first_voxel)
-    rows, columns = plane.others(grid.shape)
-    left, bottom = column_start - 0.5 * column_size, row_start - 0.5 * row_size
-    extent = (left, left + columns * column_size, bottom, bottom + rows * row_size)
-    low, high = views.grey_limits(density.data, box)
-    ax.imshow(plane.of(density.data), cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent)
-    ax.imshow(
-        plane.of(views.shown_resolution(result)),
-        cmap=scale.for_matplotlib(),
-        vmin=scale.low,
-        vmax=scale.high,
-        origin="lower",
-        extent=extent,
-        interpolation="nearest",
-        alpha=0.75,
-    )
-    (y0, y1), (x0, x1) = (
-        _limits(*of) for of in zip(plane.others(box), (row_size, column_size), (bottom, left), (rows, columns))
-    )
-    ax.set(xlim=(x0, x1), ylim=(y0, y1))
+def _extent(plane: views.Plane, grid: Grid) -> Tuple[float, float, float, float]:
+    """Return left, right, bottom and top of a plane in Å; voxels are centred on their positions."""
+    edges: List[float] = []
+    for count, size, first in reversed(list(zip(*map(plane.others, (grid.shape, grid.voxel_size, grid.first_voxel))))):
+        edges += [first - 0.5 * size, first + (count - 0.5) * size]
+    left, right, bottom, top = edges
+    return left, right, bottom, top
+
+
+def _look_at(ax: Any, plane: views.Plane, grid: Grid, box: Tuple[slice, slice, slice]) -> None:
+    """Show the part of a plane inside ``box``, with a margin of a tenth, and name its axes."""
+    left, right, bottom, top = _extent(plane, grid)
+    (row_box, column_box), (row_size, column_size) = plane.others(box), plane.others(grid.voxel_size)
+    ax.set_xlim(_limits(column_box, column_size, left, right))
+    ax.set_ylim(_limits(row_box, row_size, bottom, top))
     row_name, column_name = plane.others("zyx")
     ax.set_title(plane.name, fontsize=9, color=TEXT)
     ax.set_xlabel(f"{column_name} (Å)", fontsize=8)
@@ -111,10 +107,9 @@ def _draw_plane(
     ax.tick_params(labelsize=7)
 
 
-def _limits(part: slice, size: float, start: float, count: int) -> Tuple[float, float]:
-    """Return the span of ``part`` in Å, a tenth wider on both sides, not beyond the map."""
+def _limits(part: slice, size: float, start: float, end: float) -> Tuple[float, float]:
     margin = 0.1 * (part.stop - part.start)
-    return start + max(0.0, part.start - margin) * size, start + min(float(count), part.stop + margin) * size
+    return max(start, start + (part.start - margin) * size), min(end, start + (part.stop + margin) * size)
 
 
 def fsc_figure(result: FSCResult) -> Figure:

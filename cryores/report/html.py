@@ -75,7 +75,7 @@ def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> 
     script = f"<script>{get_plotlyjs()}</script>" if any(section.figure is not None for section in sections) else ""
     body = [
         f"<h1>{escape(method.title)}</h1>",
-        f'<p class="about">{escape(method.summary)}. cryores {escape(record["version"])}</p>',
+        f'<p class="about">{escape(_sentence(method.summary))} cryores {escape(record["version"])}</p>',
         _numbers(headline(record["summary"])),
         f"<p>{escape(_sentence(record['criterion']))}</p>",
         _warnings(record["warnings"]),
