@@ -80,6 +80,12 @@ def _field(entry: str, name: str) -> str:
 def _text(entry: str) -> str:
     authors = _field(entry, "author").split(" and ")
     first = authors[0].split(",")[0]
-    who = first if len(authors) == 1 else f"{first} and {authors[1].split(',')[0]}" if len(authors) == 2 else f"{first} et al."
+    who = (
+        first
+        if len(authors) == 1
+        else f"{first} and {authors[1].split(',')[0]}"
+        if len(authors) == 2
+        else f"{first} et al."
+    )
     where = " ".join(filter(None, (_field(entry, "journal"), _field(entry, "volume"))))
     return f"{who} ({_field(entry, 'year')}). {_field(entry, 'title')}. {where}, {_field(entry, 'pages')}."

@@ -42,7 +42,7 @@ class Finding:
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-def check_inputs(inputs: "Inputs", method: "Method") -> None:
+def check_inputs(inputs: Inputs, method: Method) -> None:
     """Raise for everything that keeps ``method`` from analysing ``inputs``.
 
     Raises
@@ -65,7 +65,7 @@ def check_inputs(inputs: "Inputs", method: "Method") -> None:
         _check_mask(inputs.mask)
 
 
-def _check_kind(inputs: "Inputs", method: "Method") -> None:
+def _check_kind(inputs: Inputs, method: Method) -> None:
     kind = "halves" if isinstance(inputs.maps, HalfMaps) else "map"
     if kind not in method.maps:
         if kind == "map":
@@ -100,15 +100,23 @@ def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
             f"resample the {name} onto the grid of the map",
         )
     if not np.isfinite(volume.data).all():
-        raise InputError("E_NOT_FINITE", f"the {name} has voxels that are NaN or infinite", "find the step that wrote them")
+        raise InputError(
+            "E_NOT_FINITE", f"the {name} has voxels that are NaN or infinite", "find the step that wrote them"
+        )
 
 
 def _check_mask(mask: Volume) -> None:
     inside = int(np.count_nonzero(mask.data > 0.5))
     if inside == 0:
-        raise InputError("E_MASK_EMPTY", "the mask is empty: no voxel is above 0.5", "give a mask that is 1 on the particle")
+        raise InputError(
+            "E_MASK_EMPTY", "the mask is empty: no voxel is above 0.5", "give a mask that is 1 on the particle"
+        )
     if inside == mask.data.size:
-        raise InputError("E_MASK_FULL", "the mask is full: every voxel is above 0.5", "leave the mask out, or give one that is 0 in the solvent")
+        raise InputError(
+            "E_MASK_FULL",
+            "the mask is full: every voxel is above 0.5",
+            "leave the mask out, or give one that is 0 in the solvent",
+        )
 
 
 def _sizes(grid: Grid) -> str:
@@ -118,7 +126,7 @@ def _sizes(grid: Grid) -> str:
 # --- suspicions ---------------------------------------------------------------------------------------------------
 
 
-def suspicions(inputs: "Inputs", method: "Method") -> List[str]:
+def suspicions(inputs: Inputs, method: Method) -> List[str]:
     """Return warnings in words: what in ``inputs`` will make ``method`` mislead."""
     found = list(_grid_findings(inputs))
     if method.needs_noise:
@@ -160,7 +168,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     return found
 
 
-def _grid_findings(inputs: "Inputs") -> Iterator[Finding]:
+def _grid_findings(inputs: Inputs) -> Iterator[Finding]:
     grid = inputs.maps.grid
     for name in ("mask", "exclude", "reference", "resolution_map"):
         volume: Optional[Volume] = getattr(inputs, name)
@@ -171,7 +179,11 @@ def _grid_findings(inputs: "Inputs") -> Iterator[Finding]:
                 f"the voxels of the {name} are taken as those of the map",
             )
     if isinstance(inputs.maps, HalfMaps) and inputs.maps.half1.grid.first_voxel != inputs.maps.half2.grid.first_voxel:
-        yield Finding("W_ORIGIN", "the half maps have different origins", "they are compared voxel by voxel, and written on the first's grid")
+        yield Finding(
+            "W_ORIGIN",
+            "the half maps have different origins",
+            "they are compared voxel by voxel, and written on the first's grid",
+        )
 
 
 def constant_fraction(volume: Volume) -> Tuple[float, float]:
@@ -255,4 +267,6 @@ def _sharpened(frequency: Float64, power: Float64) -> Iterator[Finding]:
 def _inverted(volume: Volume) -> Iterator[Finding]:
     deviation = volume.data - np.float32(np.median(volume.data))
     if float(np.percentile(deviation, 0.1)) < -2.0 * float(np.percentile(deviation, 99.9)):
-        yield Finding("W_INVERTED", "the density looks negative", "invert the contrast: the particle has to be positive")
+        yield Finding(
+            "W_INVERTED", "the density looks negative", "invert the contrast: the particle has to be positive"
+        )

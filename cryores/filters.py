@@ -21,7 +21,8 @@ def low_pass(resolution: float, edge: float = 0.0) -> Response:
     def response(s: Float64) -> Float64:
         if edge <= 0:
             return (s <= cut).astype(np.float64)
-        return 0.5 * (1.0 + np.cos(np.pi * np.clip((s - cut) / edge, 0.0, 1.0)))
+        fall: Float64 = 0.5 * (1.0 + np.cos(np.pi * np.clip((s - cut) / edge, 0.0, 1.0)))
+        return fall
 
     return response
 

@@ -233,7 +233,11 @@ def _multiply_radial(spectrum, table, per_step, sz, sy, sx):  # type: ignore[no-
 
 
 def filtered(
-    data: FloatArray, response: Callable[[Float64], Float64], grid: Grid, threads: int, spectrum: Optional[Complex] = None
+    data: FloatArray,
+    response: Callable[[Float64], Float64],
+    grid: Grid,
+    threads: int,
+    spectrum: Optional[Complex] = None,
 ) -> FloatArray:
     """Return ``data`` filtered by the isotropic filter ``response(s)``; ``spectrum`` may give its `rfft` (kept)."""
     if spectrum is None:

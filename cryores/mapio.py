@@ -51,7 +51,9 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
     grid = _grid_of(header, raw.shape, path)
     if voxel_size is not None:
         if not np.isfinite(voxel_size) or voxel_size <= 0:
-            raise InputError("E_VOXEL_SIZE", f"a voxel size of {voxel_size} Å means nothing", "give --voxel-size in Å, above 0")
+            raise InputError(
+                "E_VOXEL_SIZE", f"a voxel size of {voxel_size} Å means nothing", "give --voxel-size in Å, above 0"
+            )
         grid = grid.with_voxel_size(voxel_size)
     if not all(np.isfinite(v) and v > 0 for v in grid.voxel_size):
         raise InputError("E_VOXEL_SIZE", f"{path} has no voxel size in its header", "state it with --voxel-size (Å)")
@@ -96,7 +98,9 @@ def write_map(path: PathLike, volume: Volume) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise InputError("E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose another --out, or make room") from error
+        raise InputError(
+            "E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose another --out, or make room"
+        ) from error
 
 
 def _read_file(path: Path) -> Tuple[Any, Any]:
@@ -122,13 +126,17 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
                 "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
             ) from error
     if data.ndim != 3 or min(data.shape) < 2:
-        raise InputError("E_NOT_3D", f"{path} holds data of shape {data.shape}, not a volume", "give a three-dimensional map")
+        raise InputError(
+            "E_NOT_3D", f"{path} holds data of shape {data.shape}, not a volume", "give a three-dimensional map"
+        )
     return data, header
 
 
 def _check_mode(mode: int, path: Path) -> None:
     if mode in (3, 4):
-        raise InputError("E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform")
+        raise InputError(
+            "E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform"
+        )
     if mode not in REAL_MODES:
         raise InputError("E_MODE", f"{path} has the unknown data mode {mode}", "convert it to float32 (mode 2)")
 
@@ -143,7 +151,11 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
         axis_order = (1, 2, 3)  # many programs leave these fields at zero
     angles = tuple(float(header.cellb[a]) for a in ("alpha", "beta", "gamma"))
     if any(a != 0 and abs(a - 90) > 0.01 for a in angles):
-        raise InputError("E_CELL", f"{path} has cell angles {angles}: its axes are not orthogonal", "resample it to an orthogonal grid first")
+        raise InputError(
+            "E_CELL",
+            f"{path} has cell angles {angles}: its axes are not orthogonal",
+            "resample it to an orthogonal grid first",
+        )
     start_in_file = (int(header.nxstart), int(header.nystart), int(header.nzstart))
     nstart = {axis: start for axis, start in zip(axis_order, start_in_file)}
     shape = tuple(file_shape[i] for i in _file_to_zyx(axis_order))
@@ -188,4 +200,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-

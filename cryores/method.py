@@ -280,7 +280,7 @@ class Method:
         """Build and check this method's parameters."""
         return make_parameters(self.parameters, values)
 
-    def run(self, inputs: Inputs, parameters: Any, execution: Optional[Execution] = None) -> "Outcome":
+    def run(self, inputs: Inputs, parameters: Any, execution: Optional[Execution] = None) -> Outcome:
         """Check the inputs, plan the memory, make the mask if there is none, and compute.
 
         Raises
@@ -288,18 +288,19 @@ class Method:
         CryoresError
             For what cannot be analysed, before any work is done.
         """
-        from cryores import diagnosis, masks
+        from cryores.diagnosis import check_inputs, suspicions
+        from cryores.masks import automatic_mask
 
         execution = execution or Execution()
         execution.use_threads()
         with execution.stage("checking the input"):
-            diagnosis.check_inputs(inputs, self)
-            findings = diagnosis.suspicions(inputs, self) + self.check(inputs, parameters)
+            check_inputs(inputs, self)
+            findings = suspicions(inputs, self) + self.check(inputs, parameters)
         execution.require_memory(self.memory(inputs, parameters, execution.threads))
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
-                inputs = dataclasses.replace(inputs, mask=masks.automatic_mask(inputs.maps))
+                inputs = dataclasses.replace(inputs, mask=automatic_mask(inputs.maps))
         result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
 

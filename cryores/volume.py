@@ -56,7 +56,7 @@ class Grid:
     space_group: int = 1
 
     @classmethod
-    def regular(cls, shape: IntTriple, voxel_size: Union[float, Triple]) -> "Grid":
+    def regular(cls, shape: IntTriple, voxel_size: Union[float, Triple]) -> Grid:
         """Make the plain grid of ``shape`` voxels of ``voxel_size`` Å (one number or (z, y, x))."""
         sizes = np.broadcast_to(np.asarray(voxel_size, dtype=float), (3,))
         cell = tuple(float(n * v) for n, v in zip(shape, sizes))
@@ -97,14 +97,14 @@ class Grid:
         z, y, x = (n * v for n, v in zip(self.nstart, self.voxel_size))
         return (z, y, x)
 
-    def with_voxel_size(self, voxel_size: Union[float, Triple]) -> "Grid":
+    def with_voxel_size(self, voxel_size: Union[float, Triple]) -> Grid:
         """Return this grid with another voxel size (Å)."""
         sizes = np.broadcast_to(np.asarray(voxel_size, dtype=float), (3,))
         sampling = tuple(m if m else n for m, n in zip(self.sampling, self.shape))
         cell = tuple(float(m * v) for m, v in zip(sampling, sizes))
         return replace(self, cell=cell, sampling=sampling)  # type: ignore[arg-type]
 
-    def same_voxels(self, other: "Grid") -> bool:
+    def same_voxels(self, other: Grid) -> bool:
         """Tell whether ``other`` has the same shape and, within 0.1 %, the same voxel size."""
         return self.shape == other.shape and np.allclose(
             self.voxel_size, other.voxel_size, rtol=VOXEL_SIZE_TOLERANCE, atol=0
@@ -140,7 +140,7 @@ class Volume:
             )
         object.__setattr__(self, "data", np.ascontiguousarray(self.data, dtype=np.float32))
 
-    def like(self, data: npt.NDArray[np.generic]) -> "Volume":
+    def like(self, data: npt.NDArray[np.generic]) -> Volume:
         """Return ``data`` (same shape) on this volume's grid."""
         return Volume(np.asarray(data, dtype=np.float32), self.grid)
 

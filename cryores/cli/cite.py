@@ -19,4 +19,8 @@ def run(arguments: argparse.Namespace) -> None:
     names = arguments.methods or list(method_summaries())
     keys = list(dict.fromkeys(key for name in names for key in load_method(name).citations))
     for entry in cite(keys):
-        print(entry["bibtex"] if arguments.bibtex else f"{entry['text']} {entry['doi'] and 'doi:' + entry['doi']}".rstrip())
+        print(
+            entry["bibtex"]
+            if arguments.bibtex
+            else f"{entry['text']} {entry['doi'] and 'doi:' + entry['doi']}".rstrip()
+        )

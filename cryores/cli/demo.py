@@ -50,4 +50,6 @@ def _print_accuracy(folder: Path) -> None:
         known = mask & (found > 0)
         error = float(np.median(np.abs(found[known] - truth[known])))
         summary = json.loads((folder / name / "report.json").read_text())["summary"]
-        print(f"{name}: median {summary['median']:.2f} Å, planted {float(np.median(truth[mask])):.2f} Å, median error {error:.2f} Å")
+        print(
+            f"{name}: median {summary['median']:.2f} Å, planted {float(np.median(truth[mask])):.2f} Å, median error {error:.2f} Å"
+        )

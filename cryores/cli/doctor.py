@@ -8,7 +8,7 @@ import platform
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cryores import __version__
 from cryores.errors import CryoresError
 from cryores.execution import GIGABYTE, available_memory, available_threads
 from cryores.fourier import RealFFT
+from cryores.method import Inputs
 from cryores.volume import Grid, HalfMaps, Volume
 
 PACKAGES = ("numpy", "scipy", "mrcfile", "gemmi", "pyfftw", "numba", "scikit-image", "matplotlib", "plotly")
@@ -54,7 +55,9 @@ def _accelerators() -> List[str]:
 
 
 def _weights() -> List[Path]:
-    return [p for p in (Path(__file__).resolve().parents[1] / "weights").glob("*") if p.suffix in (".keras", ".h5", ".hd5")]
+    return [
+        p for p in (Path(__file__).resolve().parents[1] / "weights").glob("*") if p.suffix in (".keras", ".h5", ".hd5")
+    ]
 
 
 def _test_transforms() -> None:
@@ -77,7 +80,7 @@ def _test_methods() -> None:
         _expect(values.size > 0 and values.min() >= nyquist * 0.99, f"{name} gives values finer than Nyquist, or none")
 
 
-def _ball_with_noise():  # type: ignore[no-untyped-def]
+def _ball_with_noise() -> Tuple[HalfMaps, Volume, float]:
     grid = Grid.regular((32, 32, 32), 2.0)
     z, y, x = np.mgrid[-16:16, -16:16, -16:16]
     radius = np.sqrt(z * z + y * y + x * x)
@@ -88,12 +91,12 @@ def _ball_with_noise():  # type: ignore[no-untyped-def]
     return HalfMaps(*halves), Volume((radius < 9).astype(np.float32), grid), grid.nyquist
 
 
-def _inputs(halves: HalfMaps, mask: Volume):  # type: ignore[no-untyped-def]
-    from cryores.method import Inputs
-
+def _inputs(halves: HalfMaps, mask: Volume) -> Inputs:
     return Inputs(maps=halves, mask=mask)
 
 
 def _expect(true: bool, otherwise: str) -> None:
     if not true:
-        raise CryoresError("E_SELF_TEST", otherwise, "reinstall scipion-em-cryores; if it stays, report the versions above")
+        raise CryoresError(
+            "E_SELF_TEST", otherwise, "reinstall scipion-em-cryores; if it stays, report the versions above"
+        )

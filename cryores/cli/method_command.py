@@ -28,7 +28,9 @@ def run_method(name: str, words: List[str]) -> None:
     arguments = _parser(method).parse_args(words)
     given = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
     repeated = {p.name for p in parameters_of(method.parameters) if p.repeated}
-    parameters = method.make_parameters({k: tuple(v) if k in repeated else v for k, v in given.items() if v is not None})
+    parameters = method.make_parameters(
+        {k: tuple(v) if k in repeated else v for k, v in given.items() if v is not None}
+    )
     execution = Execution(
         arguments.threads,
         arguments.memory,
@@ -66,11 +68,11 @@ def read_inputs(method: Method, sources: Dict[str, str], voxel_size: Optional[fl
         raise UsageError("E_USAGE", f"{method.name} starts from {wanted}", "give these, and only these")
     with execution.stage("reading"):
         maps: Maps = (
-            read_half_maps(sources["half1"], sources["half2"], voxel_size) if halves else read_map(sources["map"], voxel_size)
+            read_half_maps(sources["half1"], sources["half2"], voxel_size)
+            if halves
+            else read_map(sources["map"], voxel_size)
         )
-        others = {
-            role: _read_on_grid(sources[role], maps.grid) for role in ("mask", *VOLUME_INPUTS) if role in sources
-        }
+        others = {role: _read_on_grid(sources[role], maps.grid) for role in ("mask", *VOLUME_INPUTS) if role in sources}
     return Inputs(maps=maps, model=sources.get("model"), **others)
 
 
@@ -110,7 +112,9 @@ def _parser(method: Method) -> argparse.ArgumentParser:
         inputs.add_argument("--half1", metavar="FILE", help="first half map (.mrc, .map, .ccp4, also .gz)")
         inputs.add_argument("--half2", metavar="FILE", help="second half map")
     if MAP in method.maps:
-        inputs.add_argument("--map", metavar="FILE", help="one map" + (", when there are no half maps" if HALVES in method.maps else ""))
+        inputs.add_argument(
+            "--map", metavar="FILE", help="one map" + (", when there are no half maps" if HALVES in method.maps else "")
+        )
     if method.mask != "none":
         kind = "multiplies the maps; may be soft" if method.soft_mask else "voxels above 0.5 are analysed"
         made = "; made, and written, when not given" if method.mask == "made" else ""

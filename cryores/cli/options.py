@@ -21,7 +21,13 @@ def join_negative_numbers(words: Sequence[str]) -> List[str]:
     """Write ``--option -1e-3`` as ``--option=-1e-3``: argparse takes some negative numbers for options."""
     joined: List[str] = []
     for word in words:
-        if word.startswith("-") and _is_number(word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+        if (
+            word.startswith("-")
+            and _is_number(word)
+            and joined
+            and joined[-1].startswith("--")
+            and "=" not in joined[-1]
+        ):
             joined[-1] += "=" + word
         else:
             joined.append(word)
@@ -37,7 +43,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of how a computation may run."""
     parser.add_argument("--threads", type=positive_int, metavar="N", help="threads (default: every processor)")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu"
+    )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
 

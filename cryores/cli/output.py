@@ -31,7 +31,9 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
         raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
     if folder.is_dir() and not overwrite and any(not p.name.startswith(STAGING_PREFIX) for p in folder.iterdir()):
         raise InputError(
-            "E_OUTPUT_EXISTS", f"{folder} already holds files", "choose another --out, or add --overwrite to replace them"
+            "E_OUTPUT_EXISTS",
+            f"{folder} already holds files",
+            "choose another --out, or add --overwrite to replace them",
         )
     made = _missing_folders(folder)
     try:
@@ -52,7 +54,7 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
         raise
 
 
-def _missing_folders(folder: Path) -> "list[Path]":
+def _missing_folders(folder: Path) -> list[Path]:
     """List the folders that have to be made, the deepest first, so that a failed run can take them away again."""
     missing = []
     while not folder.exists():

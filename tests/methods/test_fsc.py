@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from cryores.atoms import density_from_model
 from cryores.curves import read_curve
 from cryores.errors import CryoresWarning, UsageError
 from cryores.execution import Execution
@@ -328,3 +329,60 @@ def test_every_stage_is_timed_and_the_memory_is_planned(halves, mask):
     )
     planned = METHOD.memory(Inputs(halves, mask=mask), METHOD.make_parameters({}), 2)
     assert execution.planned_bytes == planned > 4 * halves.grid.size
+
+
+# --- map and model ------------------------------------------------------------------------------------------------
+
+PDB_ATOM = "ATOM  {n:5d}  CA  ALA A{n:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00 20.00           C"
+
+
+@pytest.fixture(scope="module")
+def model_and_map(tmp_path_factory):
+    """A model of atoms strewn in a ball, and its density low-passed to 5 Å in weak noise."""
+    rng = np.random.default_rng(4)
+    grid = Grid.regular((40, 44, 42), 1.5)
+    centre = np.array([n // 2 * 1.5 for n in grid.shape])
+    places = centre + rng.uniform(-14, 14, (600, 3))
+    places = places[np.linalg.norm(places - centre, axis=1) < 14]
+    path = tmp_path_factory.mktemp("model") / "model.pdb"
+    lines = [PDB_ATOM.format(n=n, x=x, y=y, z=z) for n, (z, y, x) in enumerate(places, 1)]
+    path.write_text(
+        "\n".join(["CRYST1    1.000    1.000    1.000  90.00  90.00  90.00 P 1           1", *lines, "END", ""])
+    )
+    density = density_from_model(path, grid, resolution=grid.nyquist)
+    spectrum = rfft(density.data, 1)
+    sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
+    spectrum[np.sqrt((sz**2)[:, None, None] + (sy**2)[:, None] + sx**2) > 1 / 5.0] = 0
+    data = irfft(spectrum, grid.shape, 1)
+    noise = np.float32(0.05 * data.std())
+    halves = HalfMaps(*(Volume(data + noise * rng.standard_normal(grid.shape).astype(np.float32), grid) for _ in "12"))
+    return str(path), halves
+
+
+def test_the_map_follows_the_model_up_to_its_limit(model_and_map):
+    path, halves = model_and_map
+    result = fsc(halves, model=path)
+    for criterion in ("0.5", "0.143"):
+        assert in_shells(result.model_resolution[criterion], 5.0, halves.grid) < 1.5
+    assert result.details["model_cc_box"] > 0.95
+    assert "cryoresMapModelFsc" in result.tables()["fsc.star"]
+    assert result.summary()["model_resolution"] == result.model_resolution
+
+
+def test_one_map_is_measured_against_a_model(model_and_map, tmp_path):
+    path, halves = model_and_map
+    result = fsc(halves.mean(), soft_edge(sphere(halves.grid, 20.0), 6.0), model=path)
+    assert result.corrected is None and result.resolution == {}
+    assert in_shells(result.model_resolution["0.5"], 5.0, halves.grid) < 2.5
+    assert result.details["model_cc_mask"] > 0.95
+    (tmp_path / "fsc.xml").write_text(result.tables()["fsc.xml"])
+    np.testing.assert_allclose(read_curve(tmp_path / "fsc.xml").values, result.model, atol=1e-6)
+    assert result.criterion.startswith("FSC of the map and the density of the model at 0.5 and 0.143")
+
+
+def test_a_model_beside_the_map_does_not_correlate(model_and_map):
+    path, halves = model_and_map
+    away = halves.mean().like(np.roll(halves.mean().data, 20, axis=0))
+    result = fsc(away, model=path)
+    assert result.details["model_cc_box"] < 0.1
+    assert result.model_resolution["0.5"] is None or result.model_resolution["0.5"] > 20.0

@@ -1,0 +1,218 @@
+"""Atomic models: density of a model on a grid, values of a map at its atoms, and ideal helix bundles for tests.
+
+The only module that imports gemmi. Positions are in Å; a model and a map share the frame in which voxel (0, 0, 0)
+lies at `Grid.first_voxel`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional, Union
+
+import gemmi
+import numpy as np
+import numpy.typing as npt
+
+from cryores.errors import InputError
+from cryores.filters import low_pass
+from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_width
+from cryores.volume import Grid, Triple, Volume
+
+Model = Union[str, "os.PathLike[str]", "gemmi.Structure"]
+
+SMALLEST_SIGMA = 0.7
+"""Standard deviation, in voxels, below which a Gaussian atom cannot be sampled; narrower ones are blurred and
+sharpened back in Fourier space, exactly up to Nyquist."""
+
+HELIX_RISE, HELIX_TURN = 1.5, np.radians(100.0)
+"""Rise (Å) and turn of an alpha helix a residue."""
+
+HELIX_ATOMS = (
+    ("N", "N", 1.55, -27.9, -0.88),
+    ("CA", "C", 2.29, 0.0, 0.0),
+    ("C", "C", 1.68, 26.3, 1.06),
+    ("O", "O", 2.04, 21.3, 2.27),
+    ("CB", "C", 3.30, -20.6, -0.66),
+    ("CG", "C", 4.35, -8.0, -1.30),
+    ("CD", "C", 5.35, -16.0, -2.10),
+)
+"""Name, element, radius (Å), phase (degrees) and height (Å) of the atoms of a residue about the helix axis."""
+
+HELIX_SPACING = 9.6
+"""Distance of neighbouring helix axes in a bundle (Å)."""
+
+
+def read_model(path: Union[str, os.PathLike[str]]) -> Any:
+    """Read an atomic model (PDB or mmCIF, gzipped or not) and return its gemmi structure.
+
+    Raises
+    ------
+    InputError
+        ``E_NO_FILE`` if it is missing, ``E_MODEL`` if it cannot be read or holds no atom.
+    """
+    if not os.path.isfile(path):
+        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    try:
+        structure = gemmi.read_structure(os.fspath(path))
+    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
+        raise InputError("E_MODEL", f"{path} is no atomic model ({error})", "give a PDB or mmCIF file") from error
+    if not len(structure) or structure[0].count_atom_sites() == 0:
+        raise InputError("E_MODEL", f"{path} holds no atom", "give a PDB or mmCIF file with coordinates")
+    return structure
+
+
+def atom_positions(structure: Any) -> Float64:
+    """Return the positions of the first model's atoms as an array of shape (atoms, 3), in Å, in the order z, y, x."""
+    return np.array([[c.atom.pos.z, c.atom.pos.y, c.atom.pos.x] for c in structure[0].all()], dtype=np.float64)
+
+
+def density_from_model(model: Model, grid: Grid, resolution: Optional[float] = None) -> Volume:
+    """Compute the electrostatic potential of a model on a grid.
+
+    Electron form factors of five Gaussians, each atom with its own B-factor and occupancy; atoms outside the box are
+    left out. The density is band-limited at Nyquist.
+
+    Parameters
+    ----------
+    model : path or gemmi.Structure
+        Atomic model; the first model of the file is used.
+    grid : Grid
+        The grid of the density.
+    resolution : float, optional
+        Low-pass limit in Å.
+
+    Returns
+    -------
+    Volume
+        float32, arbitrary but absolute units (the sum over voxels times the voxel volume is the sum of f(0)).
+
+    Raises
+    ------
+    InputError
+        ``E_MODEL`` unreadable or empty; ``E_MODEL_OUTSIDE`` when no atom lies in the box.
+    """
+    structure = model if isinstance(model, gemmi.Structure) else read_model(model)
+    inside = _shifted_into_box(structure, grid)
+    if inside.count_atom_sites() == 0:
+        raise InputError(
+            "E_MODEL_OUTSIDE",
+            "no atom of the model lies inside the map",
+            "fit the model into this map, or check its origin",
+        )
+    nz, ny, nx = grid.shape
+    ez, ey, ex = grid.extent
+    calculator = gemmi.DensityCalculatorE()
+    calculator.d_min = grid.nyquist
+    calculator.grid.unit_cell = gemmi.UnitCell(ex, ey, ez, 90, 90, 90)
+    calculator.grid.spacegroup = gemmi.SpaceGroup("P1")
+    calculator.grid.set_size(nx, ny, nz)
+    calculator.blur = _blur(inside, grid)
+    calculator.add_model_density_to_grid(inside)
+    density = np.ascontiguousarray(np.array(calculator.grid, copy=False).transpose(2, 1, 0), dtype=np.float32)
+    return Volume(_band_limited(density, grid, calculator.blur, resolution), grid)
+
+
+def values_at_atoms(volume: Volume, structure: Any) -> Float64:
+    """Return the map's value at every atom of the first model, trilinearly interpolated; NaN outside the box."""
+    from scipy.ndimage import map_coordinates
+
+    index = (atom_positions(structure) - volume.grid.first_voxel) / volume.grid.voxel_size
+    values: Float64 = map_coordinates(volume.data.astype(np.float64), index.T, order=1, cval=np.nan)
+    return values
+
+
+def helix_bundle(radius: float, centre: Triple, seed: int = 0, b_factor: float = 20.0) -> Any:
+    """Make an ideal protein-like model: antiparallel alpha helices that fill a ball.
+
+    Parameters
+    ----------
+    radius : float
+        Radius of the ball in Å.
+    centre : tuple of float
+        Its centre in Å, in the order z, y, x.
+    seed : int
+        Turns the bundle, and decides how long each side chain is.
+    b_factor : float
+        B-factor of every atom in Å^2.
+
+    Returns
+    -------
+    gemmi.Structure
+        One model, one chain a helix.
+    """
+    rng = np.random.default_rng(seed)
+    turn = _random_rotation(rng)
+    structure = gemmi.Structure()
+    model = gemmi.Model("1") if not hasattr(gemmi.Model, "num") else gemmi.Model(1)
+    reach = int(np.ceil(radius / HELIX_SPACING)) + 1
+    rows = [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
+    for number, (i, j) in enumerate(rows):
+        axis = np.array([(i + 0.5 * j) * HELIX_SPACING, j * HELIX_SPACING * np.sqrt(0.75)])
+        half_length2 = radius**2 - float(axis @ axis)
+        if half_length2 > (4 * HELIX_RISE) ** 2:
+            model.add_chain(_helix(number, axis, np.sqrt(half_length2), i + j, turn, centre, rng, b_factor))
+    structure.add_model(model)
+    return structure
+
+
+def _helix(number: int, axis: Any, half: float, parity: int, turn: Any, centre: Triple, rng: Any, b: float) -> Any:
+    chain = gemmi.Chain(chr(ord("A") + number % 26))
+    start = rng.uniform(0, 2 * np.pi)
+    for k in range(int(2 * half / HELIX_RISE)):
+        residue = gemmi.Residue()
+        residue.name, residue.seqid = "ALA", gemmi.SeqId(str(k + 1))
+        length = 5 + int(rng.integers(0, 3))
+        for name, element, r, phase, height in HELIX_ATOMS[:length]:
+            angle = start + k * HELIX_TURN + np.radians(phase)
+            along = k * HELIX_RISE + height - half
+            x, y, z = axis[0] + r * np.cos(angle), axis[1] + r * np.sin(angle), along
+            if parity % 2:  # turned by half a turn about x: the same hand, running down
+                y, z = 2 * axis[1] - y, -z
+            px, py, pz = turn @ np.array([x, y, z])
+            atom = gemmi.Atom()
+            atom.name, atom.element, atom.b_iso, atom.occ = name, gemmi.Element(element), b, 1.0
+            atom.pos = gemmi.Position(px + centre[2], py + centre[1], pz + centre[0])
+            residue.add_atom(atom)
+        chain.add_residue(residue)
+    return chain
+
+
+def _random_rotation(rng: Any) -> npt.NDArray[np.float64]:
+    from scipy.spatial.transform import Rotation
+
+    matrix: npt.NDArray[np.float64] = Rotation.from_quat(rng.standard_normal(4)).as_matrix()
+    return matrix
+
+
+def _shifted_into_box(structure: Any, grid: Grid) -> Any:
+    """Return a copy of the first model in the frame of the box, without the atoms outside it."""
+    model = structure[0].clone()
+    oz, oy, ox = grid.first_voxel
+    ez, ey, ex = grid.extent
+    for chain in model:
+        for residue in chain:
+            for i in reversed(range(len(residue))):
+                p = residue[i].pos
+                x, y, z = p.x - ox, p.y - oy, p.z - oz
+                if 0 <= x < ex and 0 <= y < ey and 0 <= z < ez:
+                    residue[i].pos = gemmi.Position(x, y, z)
+                else:
+                    del residue[i]
+    return model
+
+
+def _blur(model: Any, grid: Grid) -> float:
+    smallest = min(max(site.atom.b_iso, 0.0) for site in model.all())
+    return max(0.0, 8.0 * np.pi**2 * (SMALLEST_SIGMA * grid.spacing) ** 2 - smallest)
+
+
+def _band_limited(density: Any, grid: Grid, blur: float, resolution: Optional[float]) -> Any:
+    limit = low_pass(max(resolution or 0.0, grid.nyquist), edge=2 * shell_width(grid))
+
+    def response(s: Float64) -> Float64:
+        within = np.minimum(s, 1.0 / grid.nyquist)
+        return limit(s) * np.exp(0.25 * blur * within**2)
+
+    # Nyquist's own edge would fall beyond the spectrum: there the cut is sharp.
+    threads = 1
+    return irfft(multiply_radial(rfft(density, threads), response, grid), grid.shape, threads)
