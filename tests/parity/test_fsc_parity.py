@@ -12,7 +12,7 @@ from cryores.curves import read_curve
 from cryores.errors import CryoresWarning
 from cryores.fourier import shell_width
 from cryores.mapio import read_half_maps, read_map
-from cryores.masks import soft_edge
+from cryores.masks import automatic_mask, soft_edge
 from cryores.resolution.fsc import fsc
 from cryores.shell_correlation import crossing_resolution
 
@@ -91,3 +91,19 @@ def test_the_curve_is_near_that_of_xmipp(case, as_relion):
         ours = crossing_resolution(as_relion.frequency, as_relion.unmasked, threshold)
         theirs = crossing_resolution(stored.frequency, stored.values, threshold)
         assert abs(1 / ours - 1 / theirs) < shell_width(as_relion.grid)
+
+
+@pytest.mark.parametrize(
+    "entry, model, published, tolerance",
+    [
+        ("EMD-3488_hemoglobin/emd_3488.map", "EMD-3488_hemoglobin/5ni1.pdb", 3.2, 0.15),
+        ("EMD-3186/emd_3186.map", "EMD-3186/5fj6.pdb", 7.9, 0.4),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
+def test_map_against_model_is_near_the_published_resolution(shared_data, entry, model, published, tolerance):
+    volume = read_map(shared_data / "maps" / entry)
+    mask = soft_edge(automatic_mask(volume), 6.0)
+    result = fsc(volume, mask, model=str(shared_data / "maps" / model))
+    assert result.model_resolution["0.5"] == pytest.approx(published, abs=tolerance)
+    assert result.details["model_cc_mask"] > 0.7
