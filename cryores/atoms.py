@@ -38,6 +38,9 @@ HELIX_ATOMS = (
 )
 """Name, element, radius (Å), phase (degrees) and height (Å) of the atoms of a residue about the helix axis."""
 
+_FIRST_MODEL: Any = (1,) if hasattr(gemmi.Model, "num") else ("1",)
+"""gemmi numbers models from 0.7 on, and names them before."""
+
 HELIX_SPACING = 9.6
 """Distance of neighbouring helix axes in a bundle (Å)."""
 
@@ -143,7 +146,7 @@ def helix_bundle(radius: float, centre: Triple, seed: int = 0, b_factor: float =
     rng = np.random.default_rng(seed)
     turn = _random_rotation(rng)
     structure = gemmi.Structure()
-    model = gemmi.Model("1") if not hasattr(gemmi.Model, "num") else gemmi.Model(1)
+    model = gemmi.Model(*_FIRST_MODEL)
     reach = int(np.ceil(radius / HELIX_SPACING)) + 1
     rows = [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
     for number, (i, j) in enumerate(rows):
@@ -202,8 +205,9 @@ def _shifted_into_box(structure: Any, grid: Grid) -> Any:
 
 
 def _blur(model: Any, grid: Grid) -> float:
-    smallest = min(max(site.atom.b_iso, 0.0) for site in model.all())
-    return max(0.0, 8.0 * np.pi**2 * (SMALLEST_SIGMA * grid.spacing) ** 2 - smallest)
+    smallest: float = min(max(site.atom.b_iso, 0.0) for site in model.all())
+    blur: float = max(0.0, 8.0 * np.pi**2 * (SMALLEST_SIGMA * grid.spacing) ** 2 - smallest)
+    return blur
 
 
 def _band_limited(density: Any, grid: Grid, blur: float, resolution: Optional[float]) -> Any:
@@ -211,7 +215,8 @@ def _band_limited(density: Any, grid: Grid, blur: float, resolution: Optional[fl
 
     def response(s: Float64) -> Float64:
         within = np.minimum(s, 1.0 / grid.nyquist)
-        return limit(s) * np.exp(0.25 * blur * within**2)
+        gain: Float64 = limit(s) * np.exp(0.25 * blur * within**2)
+        return gain
 
     # Nyquist's own edge would fall beyond the spectrum: there the cut is sharp.
     threads = 1

@@ -69,7 +69,8 @@ def cite(keys: Sequence[str]) -> List[Dict[str, str]]:
     unknown = [key for key in keys if key not in BIBTEX]
     if unknown:
         raise UsageError("E_CITATION", f"unknown citation {', '.join(unknown)}", f"known: {', '.join(BIBTEX)}")
-    return [dict(key=key, text=_text(BIBTEX[key]), doi=_field(BIBTEX[key], "doi"), bibtex=BIBTEX[key]) for key in keys]
+    entries = [(key, BIBTEX[key]) for key in keys]
+    return [{"key": key, "text": _text(e), "doi": _field(e, "doi"), "bibtex": e} for key, e in entries]
 
 
 def _field(entry: str, name: str) -> str:
@@ -88,4 +89,4 @@ def _text(entry: str) -> str:
         else f"{first} et al."
     )
     where = " ".join(filter(None, (_field(entry, "journal"), _field(entry, "volume"))))
-    return f"{who} ({_field(entry, 'year')}). {_field(entry, 'title')}. {where}, {_field(entry, 'pages')}."
+    return f"{who} ({_field(entry, 'year')}). {_field(entry, 'title')}. {where}, {_field(entry, 'pages').replace('--', '–')}."

@@ -104,7 +104,7 @@ class RealFFT:
         self.scale = 1.0 / float(np.prod(shape, dtype=np.float64))
         self._pyfftw = pyfftw
         real, spectrum = self.empty_real(), self.empty_spectrum()
-        options = dict(axes=(0, 1, 2), threads=threads, flags=(effort, "FFTW_DESTROY_INPUT"))
+        options = {"axes": (0, 1, 2), "threads": threads, "flags": (effort, "FFTW_DESTROY_INPUT")}
         self._forward = pyfftw.FFTW(real, spectrum, direction="FFTW_FORWARD", **options)
         self._backward = pyfftw.FFTW(spectrum, real, direction="FFTW_BACKWARD", **options)
 
@@ -240,8 +240,5 @@ def filtered(
     spectrum: Optional[Complex] = None,
 ) -> FloatArray:
     """Return ``data`` filtered by the isotropic filter ``response(s)``; ``spectrum`` may give its `rfft` (kept)."""
-    if spectrum is None:
-        spectrum = rfft(data, threads)
-    else:
-        spectrum = spectrum.copy()
+    spectrum = rfft(data, threads) if spectrum is None else spectrum.copy()
     return irfft(multiply_radial(spectrum, response, grid), grid.shape, threads)

@@ -157,7 +157,7 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
             "resample it to an orthogonal grid first",
         )
     start_in_file = (int(header.nxstart), int(header.nystart), int(header.nzstart))
-    nstart = {axis: start for axis, start in zip(axis_order, start_in_file)}
+    nstart = dict(zip(axis_order, start_in_file))
     shape = tuple(file_shape[i] for i in _file_to_zyx(axis_order))
     return Grid(
         shape=shape,  # type: ignore[arg-type]

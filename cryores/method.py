@@ -41,7 +41,8 @@ def parameter(
     ``minimum`` and ``maximum`` are allowed values. A field of type ``Optional[...]`` with default None is one that
     the method chooses by itself; ``help`` says how.
     """
-    metadata = dict(help=help, unit=unit, minimum=minimum, maximum=maximum, choices=tuple(choices), expert=expert)
+    metadata = {"help": help, "unit": unit, "choices": tuple(choices), "expert": expert}
+    metadata.update(minimum=minimum, maximum=maximum)
     return field(default=default, metadata=metadata)
 
 

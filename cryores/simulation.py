@@ -126,10 +126,11 @@ def simulate(
         mask=mask,
         truth=Volume(truth, grid),
         truth_snr=Volume(_snr_limit(truth, frequency, snr_curve, grid), grid),
-        description=dict(
-            shape=list(shape), voxel_size=voxel_size, finest=finest, coarsest=coarsest, field=resolution_field,
-            axis=axis, snr=snr, noise=noise, bfactor=b, seed=seed, model="helix bundle" if model is None else str(model),
-        ),
+        description={
+            "model": "helix bundle" if model is None else str(model), "shape": list(shape), "voxel_size": voxel_size,
+            "finest": finest, "coarsest": coarsest, "field": resolution_field, "axis": axis, "snr": snr, "noise": noise,
+            "bfactor": b, "seed": seed,
+        },
         structure=structure,
     )  # fmt: skip
 
@@ -176,7 +177,7 @@ def halves_of_map(
     noise_power = _power_at(1.0 / finest, frequency, power) / snr
     scale = float(np.sqrt(noise_power / grid.size)) / float(colour(np.array([1.0 / finest]))[0])
     halves = [_half(volume.data, grid, lambda at: scale * colour(at), 0.0, rng, threads) for _ in range(2)]
-    description = dict(finest=finest, snr=snr, seed=seed, noise="spectrum of a background", noise_scale=scale)
+    description = {"finest": finest, "snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale}
     return Simulation(HalfMaps(*halves), volume, mask, None, None, description)
 
 
@@ -208,7 +209,7 @@ def _field(kind: str, axis: str, inside: Any, finest: float, coarsest: float, gr
 def _local_low_pass(density: FloatArray, resolution: FloatArray, grid: Grid, threads: int) -> FloatArray:
     """Low-pass each voxel to its own resolution (Å): linear interpolation between globally filtered maps.
 
-    The filters are half a shell apart in 1/resolution; where the resolution is constant the result is the global filter.
+    The filters are half a shell apart in 1/resolution; a constant resolution gives the global filter.
     """
     spectrum = rfft(density, threads)
     wanted = 1.0 / resolution

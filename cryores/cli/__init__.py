@@ -16,7 +16,7 @@ COMMANDS = ("diagnose", "simulate", "demo", "doctor", "cite")
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run the command line and return its exit status (design: 0 done, 2 usage, 3 input, 4 memory, 5 weights, 1 else)."""
+    """Run the command line; return 0 done, 2 usage, 3 input, 4 memory, 5 weights, 1 anything else."""
     words = sys.argv[1:] if argv is None else argv
     signal.signal(signal.SIGTERM, _stop)
     try:

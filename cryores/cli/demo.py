@@ -1,4 +1,4 @@
-"""Simulate half maps with a known local resolution, run FSC, MonoRes and blocres on them, and say where the pictures are."""
+"""Simulate half maps of known local resolution, run FSC, MonoRes and blocres on them, and name the pictures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,6 @@ def _print_accuracy(folder: Path) -> None:
         found = read_map(folder / name / "resolution.mrc").data
         known = mask & (found > 0)
         error = float(np.median(np.abs(found[known] - truth[known])))
-        summary = json.loads((folder / name / "report.json").read_text())["summary"]
-        print(
-            f"{name}: median {summary['median']:.2f} Å, planted {float(np.median(truth[mask])):.2f} Å, median error {error:.2f} Å"
-        )
+        median = json.loads((folder / name / "report.json").read_text())["summary"]["median"]
+        planted = float(np.median(truth[mask]))
+        print(f"{name}: median {median:.2f} Å, planted {planted:.2f} Å, median error {error:.2f} Å")

@@ -45,8 +45,7 @@ def _print_grid(volume: Volume) -> None:
     z, y, x = grid.voxel_size
     print(f"voxels (x, y, z): {' x '.join(str(n) for n in reversed(grid.shape))}")
     print(f"voxel size: {x:.4f} x {y:.4f} x {z:.4f} Å; Nyquist {grid.nyquist:.3f} Å")
-    print(
-        f"first voxel at (x, y, z): {', '.join(f'{v:.2f}' for v in reversed(grid.first_voxel))} Å; file axes {grid.axis_order}"
-    )
+    first = ", ".join(f"{v:.2f}" for v in reversed(grid.first_voxel))
+    print(f"first voxel at (x, y, z): {first} Å; axes of the file: {grid.axis_order}")
     share, value = constant_fraction(volume)
     print(f"values {volume.data.min():.4g} .. {volume.data.max():.4g}; {share:.1%} are exactly {value:g}")

@@ -74,7 +74,7 @@ def _test_methods() -> None:
     fsc = importlib.import_module("cryores.resolution.fsc").fsc(halves)
     _expect(fsc.summary()["resolution"]["0.143"] < 16.0, "the FSC does not find the signal")
     for name in ("monores", "blocres"):
-        options = dict(box=10, step=2) if name == "blocres" else {}
+        options = {"box": 10, "step": 2} if name == "blocres" else {}
         module = importlib.import_module(f"cryores.resolution.{name}")
         values = module.METHOD.run(_inputs(halves, mask), module.METHOD.make_parameters(options)).result.values()
         _expect(values.size > 0 and values.min() >= nyquist * 0.99, f"{name} gives values finer than Nyquist, or none")

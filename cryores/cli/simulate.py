@@ -97,8 +97,8 @@ def _of_map(arguments: argparse.Namespace) -> Any:
 def _write(simulation: Any, folder: Path) -> None:
     from cryores.mapio import write_map
 
-    maps = dict(half1=simulation.halves.half1, half2=simulation.halves.half2, clean=simulation.clean, mask=simulation.mask,
-                truth=simulation.truth, truth_snr=simulation.truth_snr)  # fmt: skip
+    maps = {name: getattr(simulation, name) for name in ("clean", "mask", "truth", "truth_snr")}
+    maps.update(half1=simulation.halves.half1, half2=simulation.halves.half2)
     for name, volume in maps.items():
         if volume is not None:
             write_map(folder / f"{name}.mrc", volume)

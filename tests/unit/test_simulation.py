@@ -156,7 +156,8 @@ def test_half_maps_of_a_real_map_have_the_noise_of_a_real_background(shared_data
     s, amplitude = background_amplitude(source, around)
     ratio = np.sqrt(power / target.grid.size) / np.interp(frequency, s[1:], amplitude[1:])
     assert np.std(ratio[6:]) / np.mean(ratio[6:]) < 0.08
-    assert np.allclose(made.halves.mean().data.mean(), target.data.mean(), atol=0.05 * target.data.std())
+    shared = filtered(made.halves.mean().data, low_pass(12.0), target.grid, 1)
+    assert np.corrcoef(shared.ravel(), filtered(target.data, low_pass(12.0), target.grid, 1).ravel())[0, 1] > 0.5
 
 
 def test_density_of_the_stored_model_agrees_with_the_stored_clean_map(shared_data):

@@ -1,0 +1,168 @@
+"""FSC around every voxel at once: band-pass the whole map to a shell, then average products over the window.
+
+A box is first windowed and then split into shells; here the order is turned round. Both give the same expected sums
+if the band-pass of shell i is H_i with |H_i|^2 = T_i convolved with |w^|^2: the shell's triangle T_i, blurred by the
+spectrum of the window. H_i is radial to good approximation, and tabulated.
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from cryores.execution import Execution
+from cryores.fourier import Complex, RealFFT, frequency_axes, rfft
+from cryores.resolution._boxed_fsc import COARSEST, Shells
+from cryores.volume import FloatArray, Triple
+
+TABLE_STEPS = 4
+"""Points of a band's table per shell."""
+
+
+def windowed_resolutions(
+    half1: FloatArray,
+    half2: FloatArray,
+    voxels: npt.NDArray[np.int64],
+    window: FloatArray,
+    shells: Shells,
+    voxel_size: Triple,
+    cutoffs: Tuple[float, ...],
+    last: bool,
+    execution: Execution,
+) -> FloatArray:
+    """Return the local resolution (Å) at each voxel for each cutoff, shape (voxels, cutoffs).
+
+    Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`; ``voxels`` are the centres.
+    """
+    margin = _margin(half1.shape, voxels, window.shape[0])
+    if any(margin):
+        pad = [(0, m) for m in margin]
+        half1, half2 = np.pad(half1, pad), np.pad(half2, pad)
+    fft = RealFFT(half1.shape, execution.threads)  # type: ignore[arg-type]
+    spectra = [rfft(half, execution.threads) for half in (half1, half2)]
+    kernel = _window_spectrum(window, half1.shape, execution.threads)
+    tables = _band_tables(window, shells)
+    axes = frequency_axes(half1.shape, voxel_size)  # type: ignore[arg-type]
+    one, two, cross, work = fft.empty_real(), fft.empty_real(), fft.empty_real(), fft.empty_spectrum()
+    flat = np.ravel_multi_index(tuple(voxels.T), half1.shape)
+    before = np.ones(len(flat), dtype=np.float32)
+    position = np.full((len(flat), len(cutoffs)), -1.0, dtype=np.float32)
+    with execution.stage("comparing shells", shells.count - 1) as stage:
+        for i in range(1, shells.count):
+            for spectrum, real in zip(spectra, (one, two)):
+                _take_band(spectrum, tables[i], TABLE_STEPS / shells.width, *axes, work)
+                fft.backward(work, real)
+            _products(one, two, cross)
+            for real in (cross, one, two):
+                fft.forward(real, work)
+                _multiply(work, kernel)
+                fft.backward(work, real)
+            _follow_crossings(
+                cross, one, two, flat, before, np.asarray(cutoffs, np.float32), i, shells.count - 1, last, position
+            )
+            stage.advance()
+    with np.errstate(divide="ignore"):
+        resolution = 1.0 / (np.maximum(position, 0.0) * np.float32(shells.width))
+    return np.clip(resolution, shells.finest, COARSEST).astype(np.float32)
+
+
+def _margin(shape: Tuple[int, ...], voxels: npt.NDArray[np.int64], box: int) -> Tuple[int, ...]:
+    """Return the zeros to add after each axis, so that no window reaches round the periodic box into signal."""
+    low, high = voxels.min(axis=0), voxels.max(axis=0)
+    reach = box // 2 + 1
+    margin = []
+    for n, first, final in zip(shape, low, high):
+        lacking = max(0, reach - int(first), reach - (n - 1 - int(final)))
+        margin.append(scipy.fft.next_fast_len(n + lacking, real=True) - n if lacking else 0)
+    return tuple(margin)
+
+
+def _window_spectrum(window: FloatArray, shape: Tuple[int, ...], threads: int) -> Complex:
+    """Return the transform that correlates with the squared window, normalised to 1 and centred on voxel n // 2."""
+    n = window.shape[0]
+    kernel = np.zeros(shape, dtype=np.float32)
+    kernel[:n, :n, :n] = window**2 / np.sum(window.astype(np.float64) ** 2)
+    return np.conj(rfft(np.roll(kernel, (-(n // 2),) * 3, axis=(0, 1, 2)), threads))
+
+
+def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:
+    """Return the gains H_i at multiples of a quarter shell, shape (shells, steps)."""
+    n, p = window.shape[0], shells.padded
+    m = TABLE_STEPS // 2 * p
+    m = max(m, 2 * n)
+    embedded = np.zeros((m, m, m), dtype=np.float32)
+    embedded[:n, :n, :n] = window
+    power = np.abs(scipy.fft.rfftn(embedded, workers=-1)) ** 2
+    autocorrelation = scipy.fft.irfftn(power / power[0, 0, 0], s=(m, m, m), workers=-1)
+    autocorrelation /= autocorrelation[0, 0, 0]
+    k = np.fft.fftfreq(m, 1.0 / m)
+    radius = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + np.arange(m // 2 + 1) ** 2) * (p / m)
+    steps = int(np.ceil(np.sqrt(3) * p / 2 * TABLE_STEPS)) + 2
+    place = np.clip(np.rint(radius * TABLE_STEPS).astype(int), 0, steps - 1).ravel()
+    members = np.bincount(place, minlength=steps)
+    known = np.nonzero(members)[0]
+    tables = np.zeros((shells.count, steps), dtype=np.float32)
+    for i in range(1, shells.count):
+        triangle = np.maximum(0.0, 1.0 - np.abs(radius - i)).astype(np.float32)
+        blurred = scipy.fft.rfftn(
+            scipy.fft.irfftn(triangle, s=(m, m, m), workers=-1) * autocorrelation, workers=-1
+        ).real
+        mean = np.bincount(place, blurred.ravel(), minlength=steps)[known] / members[known]
+        tables[i] = np.sqrt(np.maximum(np.interp(np.arange(steps), known, mean), 0.0))
+    return tables
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _take_band(spectrum, table, per_step, sz, sy, sx, out):  # type: ignore[no-untyped-def]
+    for z in numba.prange(sz.size):
+        for y in range(sy.size):
+            s2_zy = sz[z] * sz[z] + sy[y] * sy[y]
+            for x in range(sx.size):
+                place = np.sqrt(s2_zy + sx[x] * sx[x]) * per_step
+                i = int(place)
+                if i + 1 < table.size:
+                    f = np.float32(place - i)
+                    out[z, y, x] = spectrum[z, y, x] * (table[i] * (np.float32(1) - f) + table[i + 1] * f)
+                else:
+                    out[z, y, x] = 0
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _products(one, two, cross):  # type: ignore[no-untyped-def]
+    for z in numba.prange(one.shape[0]):
+        for y in range(one.shape[1]):
+            for x in range(one.shape[2]):
+                a, b = one[z, y, x], two[z, y, x]
+                cross[z, y, x] = a * b
+                one[z, y, x] = a * a
+                two[z, y, x] = b * b
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _multiply(spectrum, kernel):  # type: ignore[no-untyped-def]
+    for z in numba.prange(spectrum.shape[0]):
+        for y in range(spectrum.shape[1]):
+            for x in range(spectrum.shape[2]):
+                spectrum[z, y, x] *= kernel[z, y, x]
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _follow_crossings(cross, power1, power2, flat, before, cutoffs, shell, final, last, position):  # type: ignore[no-untyped-def]
+    # `position` is in shells; a voxel is set at a descent below the cutoff, or at the end if it never went below.
+    n, d1, d2 = cross.ravel(), power1.ravel(), power2.ravel()
+    for v in numba.prange(flat.size):
+        at = flat[v]
+        # After the smoothing by FFT an empty region can be a rounding error below zero.
+        scale = np.sqrt(max(d1[at], np.float32(0))) * np.sqrt(max(d2[at], np.float32(0)))
+        value = n[at] / scale if scale > 1e-30 else np.float32(0)
+        for t in range(cutoffs.size):
+            c = cutoffs[t]
+            if before[v] >= c > value and (last or position[v, t] < 0):
+                position[v, t] = shell - 1 + (before[v] - c) / (before[v] - value)
+            if shell == final and position[v, t] < 0 and value > c:
+                position[v, t] = final
+        before[v] = value

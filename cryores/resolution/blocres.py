@@ -1,0 +1,304 @@
+"""Local resolution from the FSC of two half maps in a moving box.
+
+At each voxel the half maps are cut to a box, tapered and compared by Fourier shell correlation; the local resolution
+is where the curve falls below a cutoff. Source: Cardone, Heymann & Steven, J. Struct. Biol. 184, 226 (2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Optional, Tuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cryores.errors import UsageError
+from cryores.execution import Execution
+from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
+from cryores.resolution._boxed_fsc import BATCH, Shells, boxed_resolutions
+from cryores.resolution._windowed_shells import windowed_resolutions
+from cryores.shell_correlation import CROSSINGS, global_resolution
+from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, interpolate_known, rotations
+from cryores.volume import FloatArray, Grid, HalfMaps, Volume
+from cryores.windows import TAPERS, taper_window
+
+BOX_RULE = (5.0, 6.0, 7.0)
+"""Least, default and largest box in units of the global resolution (Vilas et al. 2020)."""
+
+BOXES_PER_STEP = 8
+"""The automatic step is the box divided by this: far finer than what a box can tell apart."""
+
+SMALLEST_BOX = 8
+UNIT_MARGIN = 2.0
+"""Voxels by which the asymmetric unit is widened, so that its copies can be interpolated."""
+
+Points = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BlocresParameters:
+    """Parameters of blocres."""
+
+    box: Optional[int] = parameter(
+        None, "edge of the box; default 6 times the global resolution", unit="voxels", minimum=SMALLEST_BOX
+    )
+    cutoff: Tuple[float, ...] = parameter(
+        (0.5,), "FSC at which the resolution is read; one map for each", minimum=0.001, maximum=0.999
+    )
+    step: Optional[int] = parameter(
+        None,
+        "compute every so many voxels and interpolate between; default an eighth of the box",
+        unit="voxels",
+        minimum=1,
+    )
+    mode: Optional[str] = parameter(
+        None,
+        "exact: a box at each point; fast: every voxel at once; default fast if step is 1",
+        choices=("exact", "fast"),
+    )
+    min_resolution: Optional[float] = parameter(
+        None, "finest resolution that is looked for; default Nyquist", unit="Å", minimum=0.1
+    )
+    symmetry: str = parameter("C1", "point group: only the asymmetric unit is computed (C4, D2, T, O, I, ...)")
+    crossing: str = parameter(
+        "last",
+        "which descent below the cutoff counts",
+        choices=tuple(c for c in CROSSINGS if c != "shell"),
+        expert=True,
+    )
+    padding: int = parameter(
+        1, "zeros added to each box, in box edges", unit="boxes", minimum=0, maximum=3, expert=True
+    )
+    taper: str = parameter("hann", "window of the box", choices=TAPERS, expert=True)
+    edge: int = parameter(
+        0,
+        "leave out voxels this close to the border (half the box, as Bsoft does)",
+        unit="voxels",
+        minimum=0,
+        expert=True,
+    )
+
+
+def blocres(
+    maps: HalfMaps,
+    mask: Optional[Volume] = None,
+    execution: Optional[Execution] = None,
+    **parameters: Any,
+) -> LocalResolution:
+    """Compute the local resolution from the FSC in a moving box.
+
+    Parameters
+    ----------
+    maps : HalfMaps
+        The two half maps of a reconstruction, neither masked nor sharpened.
+    mask : Volume, optional
+        Voxels above 0.5 are analysed; it does not touch the maps. Default: made from the maps.
+    execution : Execution, optional
+        Threads, memory, progress.
+    **parameters
+        Fields of `BlocresParameters`.
+
+    Returns
+    -------
+    LocalResolution
+        ``resolution`` in Å for the first cutoff, NaN outside the mask; ``extra`` holds ``resolution_C`` for each
+        further cutoff C.
+
+    Raises
+    ------
+    UsageError
+        ``E_BOX`` a box larger than the map · ``E_RANGE`` a finest resolution that is coarser than the box ·
+        ``E_MODE`` fast with a step · ``E_SYMMETRY``.
+    InputError
+        For halves that cannot be compared.
+
+    Notes
+    -----
+    The same as Bsoft's blocres except that (1) coefficients count with hermitian weights, (2) frequencies end at
+    Nyquist, not at the corner of the spectrum, (3) boxes that reach beyond the map are filled with its mean in place of
+    being left out, (4) with a step, points around the mask are computed too, and none is mixed with the fill value.
+    """
+    return METHOD.result(Inputs(maps, mask), execution, parameters)  # type: ignore[no-any-return]
+
+
+def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution) -> LocalResolution:
+    halves, mask = inputs.maps, inputs.mask
+    assert isinstance(halves, HalfMaps) and mask is not None
+    grid = halves.grid
+    overall = global_resolution(halves, mask, execution.threads)
+    box = parameters.box or automatic_box(overall, grid)
+    step = parameters.step or max(1, box // BOXES_PER_STEP)
+    mode = parameters.mode or ("fast" if step == 1 else "exact")
+    if parameters.mode == "fast":
+        step = 1
+    shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
+    wanted = _wanted(mask, parameters.edge)
+    computed = _asymmetric_part(wanted, grid, parameters.symmetry, step)
+    points = _lattice_points(computed, step) if mode == "exact" else np.argwhere(computed)
+    local = boxed_resolutions if mode == "exact" else windowed_resolutions
+    values = local(
+        *_without_mean(halves), points, taper_window(parameters.taper, box), shells, grid.voxel_size,
+        parameters.cutoff, parameters.crossing == "last", execution,
+    )  # fmt: skip
+    maps = [_fill(points, column, computed, wanted, step, grid, parameters.symmetry) for column in values.T]
+    return LocalResolution(
+        resolution=Volume(maps[0], grid),
+        mask=mask,
+        criterion=_criterion(parameters, box, grid),
+        details={
+            "box": box,
+            "box_angstrom": box * grid.spacing,
+            "step": step,
+            "mode": mode,
+            "points": len(points),
+            "padded_box": shells.padded,
+            "finest_resolution": shells.finest,
+        },
+        extra={f"resolution_{c:g}": Volume(m, grid) for c, m in zip(parameters.cutoff[1:], maps[1:])},
+    )
+
+
+def automatic_box(overall: Optional[float], grid: Grid) -> int:
+    """Return 6 times the global resolution (Å) in voxels, even, within the map; a quarter of the map if it is unknown."""
+    largest = min(grid.shape) // 2 * 2
+    if overall is None:
+        return max(SMALLEST_BOX, largest // 4 // 2 * 2)
+    return int(np.clip(2 * round(BOX_RULE[1] * overall / grid.spacing / 2), SMALLEST_BOX, largest))
+
+
+def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
+    return (
+        f"{parameters.crossing.capitalize()} crossing of FSC = {parameters.cutoff[0]:g}, interpolated between shells, of the half maps "
+        f"in a box of {box} voxels ({box * grid.spacing:.1f} Å), {parameters.taper} taper"
+    )
+
+
+# --- where it is computed -----------------------------------------------------------------------------------------
+
+
+def _without_mean(halves: HalfMaps) -> Tuple[FloatArray, FloatArray]:
+    """Return the halves minus their mean over the whole map: the value that tapers and padding blend to."""
+    one, two = halves.half1.data, halves.half2.data
+    return one - np.float32(one.mean(dtype=np.float64)), two - np.float32(two.mean(dtype=np.float64))
+
+
+def _wanted(mask: Volume, edge: int) -> Any:
+    wanted = mask.data > 0.5
+    if edge:
+        inner = np.zeros_like(wanted)
+        # The upper limit belongs to it: a box around voxel n - edge ends at the border.
+        inner[tuple(slice(edge, n - edge + 1) for n in wanted.shape)] = True
+        wanted &= inner
+    if not wanted.any():
+        raise UsageError("E_BOX", f"no voxel of the mask is {edge} voxels away from the border", "lower --edge")
+    return wanted
+
+
+def _asymmetric_part(wanted: Any, grid: Grid, symmetry: str, step: int) -> Any:
+    group = rotations(symmetry)
+    if len(group) == 1:
+        return wanted
+    index = np.argwhere(wanted)
+    part = np.zeros_like(wanted)
+    margin = (UNIT_MARGIN + step) * grid.spacing
+    part[tuple(index[in_asymmetric_unit(index, grid, group, margin)].T)] = True
+    return part
+
+
+def _lattice_points(wanted: Any, step: int) -> Points:
+    """Return the points of the step lattice whose cells touch a wanted voxel."""
+    index = np.argwhere(wanted)
+    last = (np.array(wanted.shape) - 1) // step
+    needed = np.zeros(last + 1, dtype=bool)
+    low, high = index // step, np.minimum(-(-index // step), last)
+    for corner in np.ndindex(2, 2, 2):
+        needed[tuple(np.where(np.array(corner), high, low).T)] = True
+    return np.argwhere(needed) * step
+
+
+def _fill(
+    points: Points, values: FloatArray, computed: Any, wanted: Any, step: int, grid: Grid, symmetry: str
+) -> FloatArray:
+    """Interpolate from the computed points to the wanted voxels, and from the asymmetric unit to its copies."""
+    result = np.full(wanted.shape, np.nan, dtype=np.float32)
+    if step == 1:
+        result[tuple(points.T)] = values
+        result[~computed] = np.nan
+    else:
+        lattice = np.full((np.array(wanted.shape) - 1) // step + 1, np.nan, dtype=np.float32)
+        lattice[tuple((points // step).T)] = values
+        index = np.argwhere(computed)
+        result[tuple(index.T)] = interpolate_known(lattice, index / step)
+    missing = np.argwhere(wanted & ~computed)
+    if len(missing):
+        result[tuple(missing.T)] = interpolate_known(
+            result, copies_in_asymmetric_unit(missing, grid, rotations(symmetry))
+        )
+    return result
+
+
+# --- checks and plan ----------------------------------------------------------------------------------------------
+
+
+def _check(inputs: Inputs, parameters: BlocresParameters) -> List[str]:
+    grid = inputs.maps.grid
+    rotations(parameters.symmetry)
+    if parameters.mode == "fast" and (parameters.step or 1) > 1:
+        raise UsageError("E_MODE", "the fast mode computes every voxel", "leave --step out, or use --mode exact")
+    if parameters.box is not None and parameters.box > min(grid.shape):
+        raise UsageError(
+            "E_BOX", f"a box of {parameters.box} voxels does not fit into {min(grid.shape)}", "give a smaller --box"
+        )
+    if (
+        parameters.min_resolution is not None
+        and parameters.box
+        and parameters.min_resolution > parameters.box * grid.spacing / 2
+    ):
+        raise UsageError(
+            "E_RANGE",
+            f"--min-resolution {parameters.min_resolution:g} Å is coarser than the box can tell",
+            "give a finer one, or a larger --box",
+        )
+    if not isinstance(inputs.maps, HalfMaps) or parameters.box is None:
+        return []
+    overall = global_resolution(inputs.maps, inputs.mask)
+    if overall is None:
+        return []
+    ratio = parameters.box * grid.spacing / overall
+    if BOX_RULE[0] - 0.5 <= ratio <= BOX_RULE[2] + 0.5:
+        return []
+    effect = (
+        "a small box has too few coefficients, so that noise looks like resolution"
+        if ratio < BOX_RULE[0]
+        else "a large box blurs what is local"
+    )
+    return [
+        f"the box of {parameters.box} voxels is {ratio:.1f} times the global resolution of {overall:.2f} Å; it should be "
+        f"5 to 7 times ({automatic_box(overall, grid)} voxels): {effect}"
+    ]
+
+
+def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> float:
+    grid = inputs.maps.grid
+    box = parameters.box or min(grid.shape) // 3
+    padded = box * (1 + parameters.padding)
+    volume = 4.0 * grid.size
+    batches = threads * BATCH * (2 * box**3 * 4.0 + 3 * padded**2 * (padded // 2 + 1) * 8.0)
+    exact = parameters.mode != "fast" and parameters.step != 1
+    return (4 * volume + batches) if exact else 7.9 * volume
+
+
+METHOD = Method(
+    name="blocres",
+    title="blocres",
+    summary="Local resolution from the FSC of two half maps in a moving box.",
+    maps=(HALVES,),
+    parameters=BlocresParameters,
+    compute=_compute,
+    memory=_memory,
+    outputs={"resolution.mrc": "local resolution in Å at the first cutoff, 0 outside the mask"},
+    citations=("Cardone2013", "Vilas2020"),
+    mask="made",
+    needs_noise=True,
+    check=_check,
+)
