@@ -18,7 +18,7 @@ from cryores.fourier import Float64
 from cryores.volume import BoolArray, FloatArray, Grid
 
 GENERIC = np.array([0.317, 0.529, 0.787])
-"""A direction (z, y, x) on no symmetry axis: of the copies of a point, the one furthest along it is the asymmetric unit's."""
+"""A direction (z, y, x) on no symmetry axis: the copy of a point furthest along it is in the asymmetric unit."""
 
 
 def rotations(symmetry: str) -> Float64:
@@ -43,7 +43,8 @@ def rotations(symmetry: str) -> Float64:
 
 
 def _centred(index: Any, grid: Grid) -> Float64:
-    return (np.asarray(index, dtype=np.float64) - np.array(grid.shape) // 2) * np.array(grid.voxel_size)
+    centred: Float64 = (np.asarray(index, dtype=np.float64) - np.array(grid.shape) // 2) * np.array(grid.voxel_size)
+    return centred
 
 
 def _heights(index: Any, grid: Grid, group: Float64) -> Float64:
@@ -69,7 +70,7 @@ def copies_in_asymmetric_unit(index: Any, grid: Grid, group: Float64) -> Float64
 
 
 def interpolate_known(values: FloatArray, places: npt.NDArray[np.float64]) -> FloatArray:
-    """Interpolate linearly at ``places`` (voxels, shape (points, 3)) among the voxels that are not NaN; NaN where none is."""
+    """Interpolate at ``places`` (voxels, shape (points, 3)) among the voxels that are not NaN; NaN where none is."""
     from scipy.ndimage import map_coordinates
 
     known = np.isfinite(values)

@@ -15,7 +15,8 @@ GOLDEN = 1.618
 
 def hann(n: int) -> Float64:
     """Return the symmetric Hann window of n points, 0 at both ends."""
-    return 0.5 * (1.0 - np.cos(2.0 * np.pi * np.arange(n) / (n - 1)))
+    window: Float64 = 0.5 * (1.0 - np.cos(2.0 * np.pi * np.arange(n) / (n - 1)))
+    return window
 
 
 def taper_window(kind: str, n: int) -> FloatArray:

@@ -1,5 +1,5 @@
 """The local and global resolution methods, one file each, under their own names: ``resolution.NAME(maps, ...)``."""
 
-from cryores.resolution.blocres import blocres
+from cryores.resolution.blocres import blocres  # noqa: F401
 from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.monores import monores  # noqa: F401

@@ -47,13 +47,13 @@ class BlocresParameters:
     )
     step: Optional[int] = parameter(
         None,
-        "compute every so many voxels and interpolate between; default an eighth of the box",
+        "compute every so many voxels and interpolate between; default 1, in the exact mode an eighth of the box",
         unit="voxels",
         minimum=1,
     )
     mode: Optional[str] = parameter(
         None,
-        "exact: a box at each point; fast: every voxel at once; default fast if step is 1",
+        "exact: a box at each point; fast: every voxel at once; default fast, exact with a step",
         choices=("exact", "fast"),
     )
     min_resolution: Optional[float] = parameter(
@@ -127,10 +127,8 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     grid = halves.grid
     overall = global_resolution(halves, mask, execution.threads)
     box = parameters.box or automatic_box(overall, grid)
-    step = parameters.step or max(1, box // BOXES_PER_STEP)
-    mode = parameters.mode or ("fast" if step == 1 else "exact")
-    if parameters.mode == "fast":
-        step = 1
+    mode = _mode(parameters)
+    step = 1 if mode == "fast" else parameters.step or max(1, box // BOXES_PER_STEP)
     shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
     wanted = _wanted(mask, parameters.edge)
     computed = _asymmetric_part(wanted, grid, parameters.symmetry, step)
@@ -158,8 +156,12 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     )
 
 
+def _mode(parameters: BlocresParameters) -> str:
+    return parameters.mode or ("exact" if (parameters.step or 1) > 1 else "fast")
+
+
 def automatic_box(overall: Optional[float], grid: Grid) -> int:
-    """Return 6 times the global resolution (Å) in voxels, even, within the map; a quarter of the map if it is unknown."""
+    """Return 6 times the global resolution (Å) in voxels, even; a quarter of the map if it is unknown."""
     largest = min(grid.shape) // 2 * 2
     if overall is None:
         return max(SMALLEST_BOX, largest // 4 // 2 * 2)
@@ -168,7 +170,7 @@ def automatic_box(overall: Optional[float], grid: Grid) -> int:
 
 def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
     return (
-        f"{parameters.crossing.capitalize()} crossing of FSC = {parameters.cutoff[0]:g}, interpolated between shells, of the half maps "
+        f"{parameters.crossing.capitalize()} crossing of FSC = {parameters.cutoff[0]:g} (interpolated) of the half maps "
         f"in a box of {box} voxels ({box * grid.spacing:.1f} Å), {parameters.taper} taper"
     )
 
@@ -273,8 +275,8 @@ def _check(inputs: Inputs, parameters: BlocresParameters) -> List[str]:
         else "a large box blurs what is local"
     )
     return [
-        f"the box of {parameters.box} voxels is {ratio:.1f} times the global resolution of {overall:.2f} Å; it should be "
-        f"5 to 7 times ({automatic_box(overall, grid)} voxels): {effect}"
+        f"the box of {parameters.box} voxels is {ratio:.1f} times the global resolution of {overall:.2f} Å; "
+        f"it should be 5 to 7 times ({automatic_box(overall, grid)} voxels): {effect}"
     ]
 
 
@@ -284,8 +286,7 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     padded = box * (1 + parameters.padding)
     volume = 4.0 * grid.size
     batches = threads * BATCH * (2 * box**3 * 4.0 + 3 * padded**2 * (padded // 2 + 1) * 8.0)
-    exact = parameters.mode != "fast" and parameters.step != 1
-    return (4 * volume + batches) if exact else 7.9 * volume
+    return 4 * volume + batches if _mode(parameters) == "exact" else 7.9 * volume
 
 
 METHOD = Method(
