@@ -1,0 +1,94 @@
+"""cryores in Scipion: local resolution and map post-processing as workflow nodes."""
+
+import os
+import shlex
+import shutil
+import sys
+
+import pwem
+from pyworkflow.utils import Environ
+
+from cryores import __version__  # noqa: F401
+from cryoresplugin.constants import CRYORES_PYTHON, ENGINE_PACKAGE, ENGINE_READY, ENGINE_VERSION, OLDEST_FULL_PYTHON
+
+_logo = "cryores_logo.png"
+_references = ["delaRosaTrevin2016"]
+
+
+class Plugin(pwem.Plugin):
+    """How Scipion finds, installs and starts the engine."""
+
+    _homeVar = ""
+    # Nothing here: a variable listed here that points nowhere would stop every protocol of the plugin.
+    _pathVars = []
+    _supportedVersions = []
+    _url = "https://github.com/cryores/scipion-em-cryores"
+
+    @classmethod
+    def _defineVariables(cls):
+        cls._defineVar(CRYORES_PYTHON, "", description="Python interpreter that has cryores; empty: Scipion's own.")
+
+    @classmethod
+    def getEnginePython(cls):
+        """Return the interpreter of the engine: the one that is set, else the one installed beside, else this one."""
+        chosen = cls.getVar(CRYORES_PYTHON)
+        if chosen:
+            return os.path.expanduser(chosen)
+        beside = os.path.join(cls._engineHome(), "env", "bin", "python")
+        return beside if os.path.exists(beside) else sys.executable
+
+    @classmethod
+    def getEnviron(cls):
+        """Return the environment of the engine; another interpreter must not meet Scipion's own libraries."""
+        environ = Environ(os.environ)
+        if cls.getEnginePython() != sys.executable:
+            for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH"):
+                environ.pop(name, None)
+        return environ
+
+    @classmethod
+    def runCryores(cls, protocol, method, arguments):
+        """Run ``cryores METHOD ARGUMENTS`` as a job of a protocol.
+
+        Parameters
+        ----------
+        protocol : Protocol
+            Whose job it is.
+        method : str
+            The engine's name of the method.
+        arguments : list of str
+            Words of its command line, not quoted.
+        """
+        words = " ".join(shlex.quote(str(word)) for word in ["-m", "cryores", method, *arguments])
+        protocol.runJob(cls.getEnginePython(), words, env=cls.getEnviron(), numberOfMpi=1, numberOfThreads=1)
+
+    @classmethod
+    def defineBinaries(cls, env):
+        """Offer an engine environment where Scipion's Python is too old for the networks."""
+        if sys.version_info >= OLDEST_FULL_PYTHON:
+            return
+        env.addPackage(
+            ENGINE_PACKAGE,
+            version=ENGINE_VERSION,
+            tar="void.tgz",
+            commands=[(cls._engineCommand(), ENGINE_READY)],
+            default=True,
+        )
+
+    @classmethod
+    def _engineHome(cls):
+        return os.path.join(pwem.Config.EM_ROOT, f"{ENGINE_PACKAGE}-{ENGINE_VERSION}")
+
+    @classmethod
+    def _engineCommand(cls):
+        newer = next((p for p in map(shutil.which, ("python3.12", "python3.11", "python3.10")) if p), None)
+        activate = cls.getCondaActivationCmd()
+        if activate:
+            make = f"{activate} conda create -y -p env python=3.11"
+        elif newer:
+            make = f"{shlex.quote(newer)} -m venv env"
+        else:
+            make = "echo 'install python 3.10 or newer, or conda, and run installb again' && false"
+        checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        source = checkout if os.path.exists(os.path.join(checkout, "pyproject.toml")) else "scipion-em-cryores"
+        return f"{make} && env/bin/python -m pip install {shlex.quote(source)} && touch {ENGINE_READY}"

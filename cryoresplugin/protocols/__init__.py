@@ -1,0 +1,7 @@
+"""One small file a method."""
+
+from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
+from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
+from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
+
+__all__ = ["CryoresProtBlocres", "CryoresProtFSC", "CryoresProtMonoRes"]

@@ -1,0 +1,76 @@
+"""Fourier shell correlation of two half maps, and of a map with its model."""
+
+import os
+
+from pwem.objects import FSC, SetOfFSCs
+from pyworkflow.protocol import params
+
+from cryoresplugin.protocols.protocol_base import CryoresProtocol, camelCase  # noqa: F401
+
+CURVES = ("corrected", "masked", "randomised", "unmasked", "model")
+
+
+class CryoresProtFSC(CryoresProtocol):
+    """Global resolution: FSC plain, under a mask, with randomised phases, and corrected for the mask.
+
+    With an atomic model also the correlation of map and model.
+    """
+
+    _label = "FSC"
+    _method = "fsc"
+    _possibleOutputs = {"outputFSCs": SetOfFSCs}
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        self._defineHalvesParams(form)
+        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
+                      help="Multiplies the maps; a soft edge is better.")  # fmt: skip
+        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
+                      help="Fitted into the map: adds the FSC of map and model.")  # fmt: skip
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    def createOutputStep(self):
+        """Register the curves."""
+        curves = self._createSetOfFSCs()
+        for name, (frequency, values) in self.readCurves().items():
+            curve = FSC(objLabel=name)
+            curve.setObjLabel(name)
+            curve.setData(list(frequency), list(values))
+            curves.append(curve)
+        self._defineOutputs(outputFSCs=curves)
+        self._defineSourceRelation(self._referencePointer(), curves)
+
+    def readCurves(self):
+        """Return name -> (frequencies in 1/Å, values) of the curves that the engine wrote."""
+        with open(os.path.join(self._resultFolder(), "fsc.csv"), encoding="utf-8") as file:
+            names = file.readline().strip().split(",")
+            rows = [[float(word) if word else float("nan") for word in line.split(",")] for line in file if line.strip()]
+        columns = dict(zip(names, zip(*rows)))
+        frequency = columns[names[0]]
+        # Shell 0 holds the mean density, and has no resolution.
+        return {n: (frequency[1:], c[1:]) for n, c in columns.items() if n.startswith("fsc")}
+
+    def _summaryOf(self, report):
+        lines = [report["criterion"]]
+        for criterion, resolution in report["summary"]["resolution"].items():
+            if resolution is not None:
+                lines.append(f"Resolution at {criterion}: {resolution:.2f} Å")
+        return lines
+
+    def _halvesFields(self):
+        return self.halvesAttached.get(), self.inputVolume, self.half1, self.half2
+
+    def _sources(self):
+        sources = self._attachedOrPaired(*self._halvesFields())
+        if self.mask.get() is not None:
+            sources["mask"] = self.mask.get()
+        if self.model.get() is not None:
+            sources["model"] = self.model.get().getFileName()
+        return sources
+
+    def _referencePointer(self):
+        return self.inputVolume if self.halvesAttached else self.half1
+
+    def _missingInputs(self):
+        return self._missingHalves(*self._halvesFields())

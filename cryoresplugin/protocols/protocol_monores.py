@@ -1,0 +1,83 @@
+"""MonoRes, with the fields and the output of XmippProtMonoRes."""
+
+from pyworkflow.constants import LEVEL_ADVANCED
+from pyworkflow.protocol import params
+
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
+
+
+class CryoresProtMonoRes(CryoresProtocol):
+    """Local resolution where the monogenic signal of the map rises above the noise.
+
+    Give half maps where there are any: the noise is then known inside the particle. With one map it is taken from
+    around the particle, which must be neither masked nor denoised.
+    """
+
+    _label = "local MonoRes"
+    _method = "monores"
+    _HALVES = "useHalfVolumes"
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam("useHalfVolumes", params.BooleanParam, default=False, label="Would you like to use half volumes?",
+                      help="Half maps give the noise inside the particle: recommended.")  # fmt: skip
+        form.addParam("hasHalfVolumesFile", params.BooleanParam, default=True, condition="useHalfVolumes",
+                      label="Are the half volumes stored with the input volume?")  # fmt: skip
+        form.addParam("fullMap", params.PointerParam, pointerClass="Volume", condition="not useHalfVolumes",
+                      allowsNull=True, label="Input Volume", help="One raw, unmasked map.")  # fmt: skip
+        form.addParam("associatedHalves", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                      condition="useHalfVolumes and hasHalfVolumesFile", label="Input Half Maps")  # fmt: skip
+        for number in (1, 2):
+            form.addParam(f"halfMap{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                          condition="useHalfVolumes and not hasHalfVolumesFile", label=f"Volume Half {number}")  # fmt: skip
+        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Binary Mask",
+                      help="1 on the particle. Made from the map when not given.")  # fmt: skip
+        form.addParam("maskExcl", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
+                      expertLevel=LEVEL_ADVANCED, label="Exclude Area",
+                      help="Voxels that are neither signal nor noise.")  # fmt: skip
+        line = form.addLine("Resolution Range (Å)", help="High 0: Nyquist. Low empty: 18 Å, or a quarter of the box.")
+        line.addParam("minRes", params.FloatParam, default=0, label="High")
+        line.addParam("maxRes", params.FloatParam, allowsNull=True, label="Low")
+        line.addParam("stepSize", params.FloatParam, allowsNull=True, expertLevel=LEVEL_ADVANCED, label="Step")
+        form.addParam("significance", params.FloatParam, default=0.95, expertLevel=LEVEL_ADVANCED, label="Significance",
+                      help="Share of the noise that a voxel must exceed.")  # fmt: skip
+        form.addParam("maskThreshold", params.FloatParam, default=0.5, expertLevel=LEVEL_ADVANCED, label="Mask threshold")
+        form.addParam("noiseOnlyInHalves", params.BooleanParam, default=True, expertLevel=LEVEL_ADVANCED,
+                      condition="useHalfVolumes", label="Use noise inside protein?")  # fmt: skip
+        form.addParam("gaussianNoise", params.BooleanParam, default=False, expertLevel=LEVEL_ADVANCED,
+                      label="Consider noise gaussian?")  # fmt: skip
+        self._addEngineParams(form, skip=(*self._predecessorNames(), "significance", "mask_threshold", "gaussian_noise"))
+        self._addRunParams(form)
+
+    @staticmethod
+    def _predecessorNames():
+        return ("min_resolution", "max_resolution", "resolution_step", "noise_in_mask")
+
+    def _predecessorValues(self):
+        values = (self.minRes.get() or None, self.maxRes.get(), self.stepSize.get(), bool(self.noiseOnlyInHalves.get()))
+        return dict(zip(self._predecessorNames(), values))
+
+    def createOutputStep(self):
+        """Register the resolution map, and the mask where it was made."""
+        self._defineResolutionOutput()
+        self._defineMaskOutput()
+
+    def _halvesFields(self):
+        return self.hasHalfVolumesFile.get(), self.associatedHalves, self.halfMap1, self.halfMap2
+
+    def _sources(self):
+        sources = self._attachedOrPaired(*self._halvesFields()) if self.useHalfVolumes else {"map": self.fullMap.get()}
+        for role, pointer in (("mask", self.mask), ("exclude", self.maskExcl)):
+            if pointer.get() is not None:
+                sources[role] = pointer.get()
+        return sources
+
+    def _referencePointer(self):
+        if not self.useHalfVolumes:
+            return self.fullMap
+        return self.associatedHalves if self.hasHalfVolumesFile else self.halfMap1
+
+    def _missingInputs(self):
+        if self.useHalfVolumes:
+            return self._missingHalves(*self._halvesFields())
+        return [] if self.fullMap.get() is not None else ["Give the input volume."]

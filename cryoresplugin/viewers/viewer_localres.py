@@ -1,0 +1,132 @@
+"""Local-resolution viewer: slices, coloured slices, histogram, ChimeraX and the report, without xmipp3 or Java."""
+
+import os
+import webbrowser
+
+import numpy as np
+from pwem.viewers import ChimeraView, EmPlotter, LocalResolutionViewer
+from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pwem.wizards import ColorScaleWizardBase
+from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER, View
+
+from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes
+
+SHOWN = (3, 4, 5, 6)
+"""Slices that are shown, in ninths of the volume."""
+
+
+class ReportView(View):
+    """Opens the report in the browser."""
+
+    def __init__(self, path):
+        self.path = os.path.abspath(path)
+
+    def show(self):
+        """Open it; where there is no browser, say where it is."""
+        if not webbrowser.open("file://" + self.path):
+            print(f"open {self.path} in a browser")
+
+
+class CryoresLocalResolutionViewer(LocalResolutionViewer):
+    """Slices, histogram and coloured surface of a local-resolution map."""
+
+    _label = "viewer local resolution"
+    _targets = [CryoresProtMonoRes, CryoresProtBlocres]
+    _environments = [DESKTOP_TKINTER]
+
+    def _defineParams(self, form):
+        summary = self.protocol.readReport()["summary"]
+        form.addSection(label="Visualization")
+        form.addParam("doShowVolumeSlices", params.LabelParam, label="Show resolution slices")
+        form.addParam("doShowOriginalVolumeSlices", params.LabelParam, label="Show original volume slices")
+        form.addParam("doShowResHistogram", params.LabelParam, label="Show resolution histogram")
+        form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser")
+        group = form.addGroup("Colored resolution Slices and Volumes")
+        group.addParam("sliceAxis", params.EnumParam, default=2, choices=["x", "y", "z"],
+                       display=params.EnumParam.DISPLAY_HLIST, label="Slice axis")  # fmt: skip
+        group.addParam("doShowVolumeColorSlices", params.LabelParam, label="Show colored slices")
+        group.addParam("doShowOneColorslice", params.LabelParam, expertLevel=params.LEVEL_ADVANCED, label="Show selected slice")
+        group.addParam("sliceNumber", params.IntParam, default=-1, expertLevel=params.LEVEL_ADVANCED, label="Show slice number",
+                       help="-1: the central one.")  # fmt: skip
+        group.addParam("doShowChimera", params.LabelParam, label="Show Resolution map in ChimeraX")
+        ColorScaleWizardBase.defineColorScaleParams(
+            group, defaultLowest=round(summary["p5"], 1), defaultHighest=round(summary["p95"], 1), defaultColorMap="viridis"
+        )
+
+    def _getVisualizeDict(self):
+        return {
+            "doShowVolumeSlices": self._showResolutionSlices,
+            "doShowOriginalVolumeSlices": self._showOriginalSlices,
+            "doShowResHistogram": self._showHistogram,
+            "doShowReport": self._showReport,
+            "doShowVolumeColorSlices": self._showColorSlices,
+            "doShowOneColorslice": self._showOneSlice,
+            "doShowChimera": self._showChimera,
+        }
+
+    def _showResolutionSlices(self, param=None):
+        return [self._slices("Local resolution (Å)", self._resolution(), "gray")]
+
+    def _showOriginalSlices(self, param=None):
+        data, _, _, _ = self.getImgData(os.path.join(self.protocol._resultFolder(), "map.mrc"), minMaskValue=None)
+        return [self._slices("Map", data, "gray")]
+
+    def _showColorSlices(self, param=None):
+        return [self._slices("Local resolution (Å)", self._resolution(), self._getColorName(), *self._limits())]
+
+    def _showOneSlice(self, param=None):
+        data = self._resolution()
+        number = self.sliceNumber.get()
+        axis = self.getEnumText("sliceAxis")
+        number = data.shape["zyx".index(axis)] // 2 if number < 0 else number
+        plotter = EmPlotter(1, 1, mainTitle="Local resolution (Å)")
+        self._plotSlice(plotter, data, number, self._getColorName(), *self._limits())
+        return [plotter]
+
+    def _showHistogram(self, param=None):
+        values = self._resolution().compressed()
+        plotter = EmPlotter(1, 1, mainTitle="Resolution histogram")
+        axes = plotter.createSubPlot("", "Resolution (Å)", "# of voxels")
+        axes.hist(values, bins=60, color="#31688e")
+        median = float(np.median(values))
+        axes.axvline(median, color="#d95f02", label=f"median {median:.2f} Å")
+        overall = self.protocol.readReport()["summary"].get("global_resolution")
+        if overall:
+            axes.axvline(overall, color="black", linestyle="--", label=f"global {overall:.2f} Å")
+        axes.legend()
+        return [plotter]
+
+    def _showReport(self, param=None):
+        return [ReportView(os.path.join(self.protocol._resultFolder(), "report.html"))]
+
+    def _showChimera(self, param=None):
+        if chimeraInstalled():
+            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
+        message = f"{getChimeraError()}\nThe coloured slices are shown instead."
+        print(message)
+        return self._showColorSlices()
+
+    # --------------------------- UTILS ----------------------------------------
+
+    def _resolution(self):
+        data, _, _, _ = self.getImgData(self.protocol.resolution_Volume.getFileName())
+        return data
+
+    def _limits(self):
+        return self.lowest.get(), self.highest.get()
+
+    def _slices(self, title, data, colours, low=None, high=None):
+        plotter = EmPlotter(2, 2, mainTitle=title)
+        length = data.shape["zyx".index(self.getEnumText("sliceAxis"))]
+        for ninth in SHOWN:
+            image = self._plotSlice(plotter, data, ninth * length // 9, colours, low, high)
+        plotter.getColorBar(image)
+        return plotter
+
+    def _plotSlice(self, plotter, data, number, colours, low, high):
+        axis = self.getEnumText("sliceAxis")
+        across, up = {"z": "xy", "y": "xz", "x": "yz"}[axis]
+        axes = plotter.createSubPlot(f"{axis} = {number}", across, up)
+        image = self.getSliceImage(data, number, axis)
+        return plotter.plotMatrix(axes, image, low, high, cmap=colours, interpolation="nearest", origin="lower")
