@@ -7,9 +7,9 @@ import re
 from pwem.emlib.image import ImageHandler
 from pwem.objects import Volume, VolumeMask
 from pwem.protocols import ProtAnalysis3D
-from pyworkflow.constants import LEVEL_ADVANCED, LEVEL_NORMAL
 from pyworkflow.object import Float
 from pyworkflow.protocol import params
+from pyworkflow.protocol.constants import LEVEL_ADVANCED, LEVEL_NORMAL
 
 from cryores.errors import CryoresError
 from cryores.method import load_method, parameters_of
@@ -60,12 +60,15 @@ class CryoresProtocol(ProtAnalysis3D):
                 continue
             name = camelCase(parameter.name)
             options = {
-                "label": parameter.name.replace("_", " ").capitalize() + (f" ({parameter.unit})" if parameter.unit else ""),
+                "label": parameter.name.replace("_", " ").capitalize()
+                + (f" ({parameter.unit})" if parameter.unit else ""),
                 "help": self._helpOf(parameter),
                 "expertLevel": LEVEL_ADVANCED if parameter.expert else LEVEL_NORMAL,
             }
             if parameter.choices:
-                choices = list(parameter.choices) if parameter.default is not None else ["automatic", *parameter.choices]
+                choices = (
+                    list(parameter.choices) if parameter.default is not None else ["automatic", *parameter.choices]
+                )
                 default = choices.index(parameter.default) if parameter.default is not None else 0
                 form.addParam(name, params.EnumParam, choices=choices, default=default, **options)
             elif parameter.repeated:
@@ -83,7 +86,11 @@ class CryoresProtocol(ProtAnalysis3D):
 
     @staticmethod
     def _helpOf(parameter):
-        bounds = [f"{word} {value:g}" for word, value in (("at least", parameter.minimum), ("at most", parameter.maximum)) if value is not None]
+        bounds = [
+            f"{word} {value:g}"
+            for word, value in (("at least", parameter.minimum), ("at most", parameter.maximum))
+            if value is not None
+        ]
         default = "chosen by the method" if parameter.default is None else parameter.default
         allowed = f" {', '.join(bounds)} {parameter.unit}".rstrip() + "." if bounds else ""
         return f"{parameter.help.rstrip('.')}.{allowed} Default: {default}. At the command line: {parameter.option}"
@@ -101,10 +108,15 @@ class CryoresProtocol(ProtAnalysis3D):
         words = []
         for role, volume in self._sources().items():
             words += ["--" + role.replace("_", "-"), volume if isinstance(volume, str) else self._readableFile(volume)]
-        words += ["--voxel-size", f"{self._reference().getSamplingRate():.6g}", "--threads", str(self.numberOfThreads.get())]
+        words += [
+            "--voxel-size",
+            f"{self._reference().getSamplingRate():.6g}",
+            "--threads",
+            str(self.numberOfThreads.get()),
+        ]
         if getattr(self, params.USE_GPU).get():
             words += ["--device", f"cuda:{getattr(self, params.GPU_LIST).get().replace(' ', ',')}"]
-        words += self._parameterWords() + ["--out", self._resultFolder(), "--overwrite"]
+        words += [*self._parameterWords(), "--out", self._resultFolder(), "--overwrite"]
         try:
             Plugin.runCryores(self, self._method, words)
         except Exception as error:
@@ -151,7 +163,7 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _warnings(self):
         reference = self._reference()
-        if reference is None or self._missingInputs() or self._size(reference) > LARGEST_DIAGNOSED:
+        if reference is None or self._missingInputs() or self._countVoxels(reference) > LARGEST_DIAGNOSED:
             return []
         try:
             return self._diagnosed()
@@ -185,7 +197,9 @@ class CryoresProtocol(ProtAnalysis3D):
         summary = report["summary"]
         lines = [report["criterion"]]
         if "median" in summary:
-            lines.append(f"Median {summary['median']:.2f} Å, 5 to 95 % of the voxels {summary['p5']:.2f} to {summary['p95']:.2f} Å")
+            lines.append(
+                f"Median {summary['median']:.2f} Å, 5 to 95 % of the voxels {summary['p5']:.2f} to {summary['p95']:.2f} Å"
+            )
             lines.append(f"Highest resolution {summary['min']:.2f} Å, Lowest resolution {summary['max']:.2f} Å")
         if summary.get("global_resolution"):
             lines.append(f"Global resolution (FSC 0.143): {summary['global_resolution']:.2f} Å")
@@ -195,7 +209,8 @@ class CryoresProtocol(ProtAnalysis3D):
         if not os.path.exists(self._reportFile()):
             return []
         report = self.readReport()
-        return [f"{load_method(self._method).title} was computed with cryores {report['version']}: {report['criterion']}"]
+        title = load_method(self._method).title
+        return [f"{title} was computed with cryores {report['version']}: {report['criterion']}"]
 
     def _citations(self):
         return list(load_method(self._method).citations)
@@ -242,14 +257,17 @@ class CryoresProtocol(ProtAnalysis3D):
         volumes = {r: v for r, v in self._sources().items() if hasattr(v, "getDim")}
         shapes = {role: tuple(v.getDim()[:3]) for role, v in volumes.items() if v.getDim()}
         if len(set(shapes.values())) > 1:
-            return ["The inputs have different sizes: " + ", ".join(f"{r} {'x'.join(map(str, s))}" for r, s in shapes.items())]
+            return [
+                "The inputs have different sizes: "
+                + ", ".join(f"{r} {'x'.join(map(str, s))}" for r, s in shapes.items())
+            ]
         halves = [volumes[r].getSamplingRate() for r in ("half1", "half2") if r in volumes]
         if len(halves) == 2 and abs(halves[0] - halves[1]) > 1e-3 * halves[0]:
             return [f"The half maps have different sampling rates: {halves[0]} and {halves[1]} Å/px"]
         return []
 
     @staticmethod
-    def _size(volume):
+    def _countVoxels(volume):
         x, y, z = volume.getDim()[:3]
         return x * y * z
 

@@ -1,7 +1,7 @@
 """blocres, with the fields and the output of BsoftProtBlocres."""
 
-from pyworkflow.constants import LEVEL_ADVANCED
 from pyworkflow.protocol import params
+from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
@@ -23,18 +23,26 @@ class CryoresProtBlocres(CryoresProtocol):
             form.addParam(name, params.PointerParam, pointerClass="Volume", allowsNull=False, label=label)
         form.addParam("mask", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Mask",
                       help="1 where the resolution is wanted. Made from the halves when not given.")  # fmt: skip
-        form.addParam("method", params.BooleanParam, default=True, label="Use Box", help="Radial shells are not computed yet.")
+        form.addParam(
+            "method", params.BooleanParam, default=True, label="Use Box", help="Radial shells are not computed yet."
+        )
         form.addParam("box", params.IntParam, default=20, condition="method", label="Box",
                       help="Edge of the box in voxels; 0: 6 times the global resolution.")  # fmt: skip
         form.addParam("shell", params.IntParam, default=20, condition="not method", label="Shell")
-        form.addParam("cutoff", params.FloatParam, default=0.5, label="Cutoff", help="FSC at which the resolution is read.")
+        form.addParam(
+            "cutoff", params.FloatParam, default=0.5, label="Cutoff", help="FSC at which the resolution is read."
+        )
         form.addSection(label="Parameters")
-        form.addParam("step", params.IntParam, default=1, label="Step", help="Compute every so many voxels, interpolate between.")
+        form.addParam(
+            "step", params.IntParam, default=1, label="Step", help="Compute every so many voxels, interpolate between."
+        )
         form.addParam("maxresolution", params.FloatParam, default=2, label="Maximum Resolution",
                       help="Finest resolution that is looked for, in Å; never beyond Nyquist.")  # fmt: skip
         form.addParam("fill", params.IntParam, allowsNull=True, label="Fill",
                       help="Kept for scripts; outside the mask the map is always 0.")  # fmt: skip
-        form.addParam("pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX, label="Padding Factor")
+        form.addParam(
+            "pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX, label="Padding Factor"
+        )
         form.addParam("symmetry", params.StringParam, default="", allowsNull=True, label="Symmetry",
                       help="Point group (C4, D2, T, O, I): only the asymmetric unit is computed.")  # fmt: skip
         form.addParam("smooth", params.BooleanParam, default=True, condition="not method", label="Smooth")

@@ -5,9 +5,10 @@ import os
 from pwem.objects import FSC, SetOfFSCs
 from pyworkflow.protocol import params
 
-from cryoresplugin.protocols.protocol_base import CryoresProtocol, camelCase  # noqa: F401
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
-CURVES = ("corrected", "masked", "randomised", "unmasked", "model")
+CURVES = ("corrected", "masked", "randomised", "unmasked", "particle", "model")
+"""Columns of the engine's table that are correlations."""
 
 
 class CryoresProtFSC(CryoresProtocol):
@@ -34,7 +35,7 @@ class CryoresProtFSC(CryoresProtocol):
         """Register the curves."""
         curves = self._createSetOfFSCs()
         for name, (frequency, values) in self.readCurves().items():
-            curve = FSC(objLabel=name)
+            curve = FSC()
             curve.setObjLabel(name)
             curve.setData(list(frequency), list(values))
             curves.append(curve)
@@ -45,11 +46,13 @@ class CryoresProtFSC(CryoresProtocol):
         """Return name -> (frequencies in 1/Å, values) of the curves that the engine wrote."""
         with open(os.path.join(self._resultFolder(), "fsc.csv"), encoding="utf-8") as file:
             names = file.readline().strip().split(",")
-            rows = [[float(word) if word else float("nan") for word in line.split(",")] for line in file if line.strip()]
+            rows = [
+                [float(word) if word else float("nan") for word in line.split(",")] for line in file if line.strip()
+            ]
         columns = dict(zip(names, zip(*rows)))
         frequency = columns[names[0]]
         # Shell 0 holds the mean density, and has no resolution.
-        return {n: (frequency[1:], c[1:]) for n, c in columns.items() if n.startswith("fsc")}
+        return {n: (frequency[1:], c[1:]) for n, c in columns.items() if n in CURVES}
 
     def _summaryOf(self, report):
         lines = [report["criterion"]]

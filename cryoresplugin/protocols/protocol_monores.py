@@ -1,7 +1,7 @@
 """MonoRes, with the fields and the output of XmippProtMonoRes."""
 
-from pyworkflow.constants import LEVEL_ADVANCED
 from pyworkflow.protocol import params
+from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
@@ -15,7 +15,6 @@ class CryoresProtMonoRes(CryoresProtocol):
 
     _label = "local MonoRes"
     _method = "monores"
-    _HALVES = "useHalfVolumes"
 
     def _defineParams(self, form):
         form.addSection(label="Input")
@@ -29,7 +28,8 @@ class CryoresProtMonoRes(CryoresProtocol):
                       condition="useHalfVolumes and hasHalfVolumesFile", label="Input Half Maps")  # fmt: skip
         for number in (1, 2):
             form.addParam(f"halfMap{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition="useHalfVolumes and not hasHalfVolumesFile", label=f"Volume Half {number}")  # fmt: skip
+                          condition="useHalfVolumes and not hasHalfVolumesFile",
+                          label=f"Volume Half {number}")  # fmt: skip
         form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Binary Mask",
                       help="1 on the particle. Made from the map when not given.")  # fmt: skip
         form.addParam("maskExcl", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
@@ -41,12 +41,16 @@ class CryoresProtMonoRes(CryoresProtocol):
         line.addParam("stepSize", params.FloatParam, allowsNull=True, expertLevel=LEVEL_ADVANCED, label="Step")
         form.addParam("significance", params.FloatParam, default=0.95, expertLevel=LEVEL_ADVANCED, label="Significance",
                       help="Share of the noise that a voxel must exceed.")  # fmt: skip
-        form.addParam("maskThreshold", params.FloatParam, default=0.5, expertLevel=LEVEL_ADVANCED, label="Mask threshold")
+        form.addParam(
+            "maskThreshold", params.FloatParam, default=0.5, expertLevel=LEVEL_ADVANCED, label="Mask threshold"
+        )
         form.addParam("noiseOnlyInHalves", params.BooleanParam, default=True, expertLevel=LEVEL_ADVANCED,
                       condition="useHalfVolumes", label="Use noise inside protein?")  # fmt: skip
         form.addParam("gaussianNoise", params.BooleanParam, default=False, expertLevel=LEVEL_ADVANCED,
                       label="Consider noise gaussian?")  # fmt: skip
-        self._addEngineParams(form, skip=(*self._predecessorNames(), "significance", "mask_threshold", "gaussian_noise"))
+        self._addEngineParams(
+            form, skip=(*self._predecessorNames(), "significance", "mask_threshold", "gaussian_noise")
+        )
         self._addRunParams(form)
 
     @staticmethod

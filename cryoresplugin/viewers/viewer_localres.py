@@ -46,12 +46,17 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         group.addParam("sliceAxis", params.EnumParam, default=2, choices=["x", "y", "z"],
                        display=params.EnumParam.DISPLAY_HLIST, label="Slice axis")  # fmt: skip
         group.addParam("doShowVolumeColorSlices", params.LabelParam, label="Show colored slices")
-        group.addParam("doShowOneColorslice", params.LabelParam, expertLevel=params.LEVEL_ADVANCED, label="Show selected slice")
-        group.addParam("sliceNumber", params.IntParam, default=-1, expertLevel=params.LEVEL_ADVANCED, label="Show slice number",
-                       help="-1: the central one.")  # fmt: skip
+        group.addParam(
+            "doShowOneColorslice", params.LabelParam, expertLevel=params.LEVEL_ADVANCED, label="Show selected slice"
+        )
+        group.addParam("sliceNumber", params.IntParam, default=-1, expertLevel=params.LEVEL_ADVANCED,
+                       label="Show slice number", help="-1: the central one.")  # fmt: skip
         group.addParam("doShowChimera", params.LabelParam, label="Show Resolution map in ChimeraX")
         ColorScaleWizardBase.defineColorScaleParams(
-            group, defaultLowest=round(summary["p5"], 1), defaultHighest=round(summary["p95"], 1), defaultColorMap="viridis"
+            group,
+            defaultLowest=round(summary["p5"], 1),
+            defaultHighest=round(summary["p95"], 1),
+            defaultColorMap="viridis",
         )
 
     def _getVisualizeDict(self):

@@ -1,0 +1,125 @@
+"""The plugin in a real, headless Scipion: its own tests, its discovery, its template and a queue."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyworkflow", reason="Scipion is not installed here")
+pytest.importorskip("scipion", reason="scipion-app is not installed here")
+
+sys.path.insert(0, str(Path(__file__).parent))
+from headless import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+QUEUE = """[localhost]
+PARALLEL_COMMAND = mpirun -np %%_(JOB_NODES)d %%_(COMMAND)s
+NAME = FAKE
+MANDATORY = False
+SUBMIT_COMMAND = {submit} %%_(JOB_SCRIPT)s
+SUBMIT_TEMPLATE = #!/bin/bash
+        %%_(JOB_COMMAND)s
+CANCEL_COMMAND = kill %%_(JOB_ID)s
+CHECK_COMMAND = ps %%_(JOB_ID)s
+QUEUES = {{"default": [["JOB_MEMORY", "1024", "Memory (MB)", "of the job"]]}}
+"""
+
+QUEUED_RUN = """
+import os, sys, time
+import pyworkflow
+from pyworkflow.project import Manager
+domain = pyworkflow.Config.getDomain()
+domain.getPlugins()
+from pwem.protocols import ProtImportVolumes
+from cryoresplugin.protocols import CryoresProtFSC
+folder = sys.argv[1]
+project = Manager().createProject("Queued")
+os.chdir(project.path)
+imported = project.newProtocol(ProtImportVolumes, filesPath=folder + "/clean.mrc", samplingRate=1.5, setHalfMaps=True,
+                               half1map=folder + "/half1.mrc", half2map=folder + "/half2.mrc")
+project.launchProtocol(imported, wait=True)
+protocol = project.newProtocol(CryoresProtFSC)
+protocol.inputVolume.set(imported)
+protocol.inputVolume.setExtended("outputVolume")
+protocol._useQueue.set(True)
+protocol.setQueueParams(("default", {"JOB_MEMORY": "1024"}))
+project.launchProtocol(protocol)
+for _ in range(120):
+    time.sleep(1)
+    protocol = project.getProtocol(protocol.getObjId())
+    project._updateProtocol(protocol)
+    if protocol.isFinished() or protocol.isFailed():
+        break
+print("STATUS", protocol.getStatus(), "JOB", protocol.getJobIds())
+"""
+
+
+@pytest.fixture(scope="module")
+def scipion(tmp_path_factory):
+    return environment(tmp_path_factory.mktemp("scipion"))
+
+
+def run(words, scipion, cwd=None, **more):
+    return subprocess.run(
+        [sys.executable, *words], env={**scipion, **more}, cwd=cwd or ROOT, capture_output=True, text=True, timeout=600
+    )
+
+
+@pytest.mark.parametrize("case", ["TestMonoRes", "TestBlocresAndFSC"])
+def test_protocols(scipion, case):
+    done = run(["-m", "unittest", f"cryoresplugin.tests.test_protocols_cryores.{case}"], scipion)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    assert "OK" in done.stderr
+
+
+def test_scipion_finds_every_part_of_the_plugin(scipion):
+    done = run(["-m", "scipion", "inspect", "cryoresplugin"], scipion)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    listed = run(["-m", "scipion", "protocols"], scipion).stdout
+    assert all(name in listed for name in ("CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtBlocres"))
+
+
+def test_citations_are_the_engines():
+    from cryores.citations import BIBTEX
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import cryoresplugin.bibtex as b; print(b.__doc__)"],
+        env=environment(os.environ.get("TMPDIR", "/tmp")), capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout.strip() == "\n".join(BIBTEX.values())
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    from cryores.cli import main
+
+    folder = tmp_path_factory.mktemp("simulated") / "maps"
+    words = ["simulate", "--size", "40", "--voxel-size", "1.5", "--min-resolution", "4", "--out", str(folder)]
+    assert main(words) == 0
+    return folder
+
+
+def test_a_job_goes_through_the_queue(scipion, simulated, tmp_path):
+    submit = tmp_path / "submit.sh"
+    submit.write_text(
+        '#!/bin/bash\nbash "$1" > /dev/null 2>&1 &\necho "Submitted batch job $!"\necho "$1" >> "$0.log"\n'
+    )
+    submit.chmod(0o755)
+    hosts = tmp_path / "hosts.conf"
+    hosts.write_text(QUEUE.format(submit=submit).replace("%%", "%"))
+    done = run(["-c", QUEUED_RUN, str(simulated)], scipion, cwd=tmp_path, SCIPION_HOSTS=str(hosts))
+    assert "STATUS finished" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (tmp_path / "submit.sh.log").read_text().count(".job") == 1
+
+
+def test_the_template_runs(scipion, simulated):
+    words = ["project_name=FromTemplate", f"map={simulated}/clean.mrc", f"half1={simulated}/half1.mrc"]
+    words += [f"half2={simulated}/half2.mrc", "sampling=1.5"]
+    done = run(["-m", "scipion", "template", "cryoresplugin-cryores-local-resolution", *words, "--nogui"], scipion)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    runs = Path(scipion["SCIPION_USER_DATA"]) / "projects" / "FromTemplate" / "Runs"
+    names = sorted(path.name.split("_", 1)[1] for path in runs.iterdir())
+    assert names == sorted(["ProtImportVolumes"] * 3 + ["CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtBlocres"])
