@@ -198,7 +198,7 @@ class CryoresProtocol(ProtAnalysis3D):
         lines = [report["criterion"]]
         if "median" in summary:
             lines.append(
-                f"Median {summary['median']:.2f} Å, 5 to 95 % of the voxels {summary['p5']:.2f} to {summary['p95']:.2f} Å"
+                f"Median {summary['median']:.2f} Å, 5 to 95 % of voxels {summary['p5']:.2f} to {summary['p95']:.2f} Å"
             )
             lines.append(f"Highest resolution {summary['min']:.2f} Å, Lowest resolution {summary['max']:.2f} Å")
         if summary.get("global_resolution"):

@@ -19,8 +19,9 @@ class CryoresProtBlocres(CryoresProtocol):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        for name, label in (("inputVolume", "Half 1"), ("inputVolume2", "Half 2")):
-            form.addParam(name, params.PointerParam, pointerClass="Volume", allowsNull=False, label=label)
+        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", label="Half 1",
+                      help="The first half map; or a volume that has its half maps attached, and Half 2 empty.")  # fmt: skip
+        form.addParam("inputVolume2", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Half 2")
         form.addParam("mask", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Mask",
                       help="1 where the resolution is wanted. Made from the halves when not given.")  # fmt: skip
         form.addParam(
@@ -81,8 +82,11 @@ class CryoresProtBlocres(CryoresProtocol):
         self._defineResolutionOutput()
         self._defineMaskOutput()
 
+    def _halvesFields(self):
+        return self.inputVolume2.get() is None, self.inputVolume, self.inputVolume, self.inputVolume2
+
     def _sources(self):
-        sources = {"half1": self.inputVolume.get(), "half2": self.inputVolume2.get()}
+        sources = self._attachedOrPaired(*self._halvesFields())
         if self.mask.get() is not None:
             sources["mask"] = self.mask.get()
         return sources
@@ -91,7 +95,7 @@ class CryoresProtBlocres(CryoresProtocol):
         return self.inputVolume
 
     def _missingInputs(self):
-        return self._missingHalves(False, None, self.inputVolume, self.inputVolume2)
+        return self._missingHalves(*self._halvesFields())
 
     def _validate(self):
         errors = super()._validate()

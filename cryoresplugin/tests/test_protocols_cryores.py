@@ -192,6 +192,15 @@ class TestBlocresAndFSC(CryoresTest):
         self.assertSameResolution(protocol.resolution_Volume, expected.resolution)
         self.assertEqual(protocol.outputMask.getDim(), (52, 48, 44))
 
+    def test_blocres_takes_the_halves_of_a_volume(self):
+        protocol = self.newProtocol(CryoresProtBlocres, box=0, step=4)
+        protocol.inputVolume.set(self.full)
+        protocol.inputVolume.setExtended("outputVolume")
+        self.launchProtocol(protocol)
+        self.assertSameResolution(
+            protocol.resolution_Volume, blocres(self.halves, step=4, min_resolution=2.0).resolution
+        )
+
     def test_blocres_fields_are_those_of_the_predecessor(self):
         TestMonoRes.assertFields(self, CryoresProtBlocres, BLOCRES_FIELDS)
 
