@@ -20,7 +20,7 @@ class CryoresProtBlocres(CryoresProtocol):
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", label="Half 1",
-                      help="The first half map; or a volume that has its half maps attached, and Half 2 empty.")  # fmt: skip
+                      help="First half map; or a volume with its half maps attached, and Half 2 empty.")  # fmt: skip
         form.addParam("inputVolume2", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Half 2")
         form.addParam("mask", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Mask",
                       help="1 where the resolution is wanted. Made from the halves when not given.")  # fmt: skip
