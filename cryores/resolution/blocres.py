@@ -170,7 +170,7 @@ def automatic_box(overall: Optional[float], grid: Grid) -> int:
 
 def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
     return (
-        f"{parameters.crossing.capitalize()} crossing of FSC = {parameters.cutoff[0]:g} (interpolated) of the half maps "
+        f"{parameters.crossing.capitalize()} crossing of FSC = {parameters.cutoff[0]:g} (interpolated) of the halves "
         f"in a box of {box} voxels ({box * grid.spacing:.1f} Å), {parameters.taper} taper"
     )
 

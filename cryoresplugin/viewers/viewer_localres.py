@@ -126,12 +126,12 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         length = data.shape["zyx".index(self.getEnumText("sliceAxis"))]
         for ninth in SHOWN:
             image = self._plotSlice(plotter, data, ninth * length // 9, colours, low, high)
-        plotter.getColorBar(image)
+        figure = plotter.getFigure()
+        figure.colorbar(image, ax=list(figure.axes))
         return plotter
 
     def _plotSlice(self, plotter, data, number, colours, low, high):
         axis = self.getEnumText("sliceAxis")
-        across, up = {"z": "xy", "y": "xz", "x": "yz"}[axis]
-        axes = plotter.createSubPlot(f"{axis} = {number}", across, up)
+        axes = plotter.createSubPlot(f"{axis} = {number}", "", "")
         image = self.getSliceImage(data, number, axis)
         return plotter.plotMatrix(axes, image, low, high, cmap=colours, interpolation="nearest", origin="lower")

@@ -1,0 +1,87 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cryores.citations import BIBTEX
+from cryores.method import load_method, method_summaries
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = sorted((ROOT / "cryores").rglob("*.py"))
+OWNERS = {
+    "mrcfile": ("mapio.py",),
+    "gemmi": ("atoms.py",),
+    "matplotlib": ("report",),
+    "plotly": ("report",),
+    "tensorflow": ("nets",),
+    "keras": ("nets",),
+    "tqdm": ("cli",),
+    "pyworkflow": (),
+    "pwem": (),
+    "cryoresplugin": (),
+}
+LAYERS = (("report", ("cli",)), ("resolution", ("report", "cli")), ("postprocessing", ("report", "cli")))
+LONGEST = 560
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_is_imported_by_its_owner_only(library):
+    for path in ENGINE:
+        place = path.relative_to(ROOT / "cryores").parts[0]
+        if any(name.split(".")[0] == library for name in imports(path)):
+            assert place in OWNERS[library], f"{path.relative_to(ROOT)} imports {library}"
+
+
+@pytest.mark.parametrize(("room", "above"), LAYERS)
+def test_imports_go_one_way(room, above):
+    for path in (ROOT / "cryores" / room).rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith(tuple(f"cryores.{layer}" for layer in above)), f"{path.name} imports {name}"
+
+
+def test_the_core_knows_no_method():
+    allowed = {"cli", "report", "resolution", "postprocessing", "nets"}
+    for path in ENGINE:
+        if path.relative_to(ROOT / "cryores").parts[0] not in allowed:
+            found = [n for n in imports(path) if n.startswith(tuple(f"cryores.{room}" for room in allowed))]
+            assert not found or path.name == "__main__.py", f"{path.name} imports {found}"
+
+
+@pytest.mark.parametrize("name", list(method_summaries()))
+def test_a_method_is_complete(name):
+    stem = name.replace("-", "_")
+    method = load_method(name)
+    room = method.compute.__module__.split(".")[1]
+    assert method.name == name and method_summaries()[name]
+    assert f"import {stem}" in (ROOT / "cryores" / room / "__init__.py").read_text()
+    assert set(method.citations) <= set(BIBTEX)
+    for part in (
+        f"tests/methods/test_{stem}.py",
+        f"docs/methods/{stem}.rst",
+        f"cryoresplugin/protocols/protocol_{stem}.py",
+    ):
+        assert (ROOT / part).exists(), f"{name} has no {part}"
+
+
+def test_no_module_has_lost_its_subject():
+    for path in ENGINE:
+        assert path.name not in ("utils.py", "helpers.py", "misc.py")
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST, path.name
+
+
+def test_importing_cryores_is_light():
+    heavy = "numba", "matplotlib", "plotly", "tensorflow", "pwem"
+    code = f"import sys, cryores; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

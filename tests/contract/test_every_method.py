@@ -1,0 +1,95 @@
+"""What every method promises, whatever it computes: tried on the registry, through the command line."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import mrcfile
+import numpy as np
+import pytest
+
+import cryores.report
+from cryores.cli import main
+from cryores.mapio import read_map, write_map
+from cryores.method import HALVES, load_method, method_summaries, parameters_of
+from cryores.simulation import simulate
+from cryores.volume import Grid, Volume
+
+PLACE = ("nx", "ny", "nz", "nxstart", "nystart", "nzstart", "mx", "my", "mz", "mapc", "mapr", "maps", "ispg")
+METHODS = [name for name in method_summaries() if HALVES in load_method(name).maps]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Half maps on an odd, non-cubic, shifted, axis-permuted grid."""
+    folder = tmp_path_factory.mktemp("odd")
+    made = simulate(shape=(41, 47, 45), voxel_size=1.5, finest=4.0, coarsest=8.0, seed=5)
+    plain = made.clean.grid
+    grid = Grid(plain.shape, plain.cell, plain.sampling, (40.0, 3.25, -11.5), (12, 7, -5), (3, 1, 2))
+    for name, volume in (("half1", made.halves.half1), ("half2", made.halves.half2), ("mask", made.mask)):
+        write_map(folder / f"{name}.mrc", Volume(volume.data, grid))
+    return folder
+
+
+def run(name, odd, out, *more):
+    words = [
+        name,
+        "--half1",
+        str(odd / "half1.mrc"),
+        "--half2",
+        str(odd / "half2.mrc"),
+        "--mask",
+        str(odd / "mask.mrc"),
+    ]
+    assert main([*words, "--out", str(out), "--quiet", *more]) == 0
+    return out
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def done(request, odd, tmp_path_factory):
+    return request.param, run(request.param, odd, tmp_path_factory.mktemp("done") / request.param)
+
+
+def header(path):
+    with mrcfile.open(path) as m:
+        h = m.header
+        return [int(h[k]) for k in PLACE] + [float(h[k][c]) for k in ("origin", "cella") for c in "xyz"]
+
+
+def test_every_map_lies_on_the_input_bit_for_bit(done, odd):
+    for path in done[1].glob("*.mrc"):
+        assert header(path) == header(odd / "half1.mrc"), path.name
+
+
+def test_values_outside_the_mask_are_zero(done, odd):
+    if (done[1] / "resolution.mrc").exists():
+        values, mask = read_map(done[1] / "resolution.mrc").data, read_map(odd / "mask.mrc").data
+        assert np.all(values[mask <= 0.5] == 0) and np.count_nonzero(values) > 0.5 * np.count_nonzero(mask)
+
+
+def test_report_is_complete_and_valid(done):
+    name, folder = done
+    report = json.loads((folder / "report.json").read_text())
+    schema = Path(cryores.report.__file__).parent / "report.schema.json"
+    jsonschema.validate(report, json.loads(schema.read_text()))
+    assert set(report["parameters"]) >= {p.name for p in parameters_of(load_method(name).parameters)}
+    assert [c["key"] for c in report["citations"]] == list(load_method(name).citations)
+    assert len(report["inputs"]["half1"]["sha256"]) == 64
+    assert (folder / "report.html").stat().st_size > 10000
+
+
+def test_threads_change_nothing(done, odd, tmp_path):
+    name, folder = done
+    again = run(name, odd, tmp_path / "one", "--threads", "1")
+    one, many = (json.loads((f / "report.json").read_text())["summary"] for f in (again, folder))
+    if (folder / "resolution.mrc").exists():
+        a, b = (read_map(f / "resolution.mrc").data for f in (again, folder))
+        assert np.mean(np.isclose(a, b, rtol=1e-5)) >= 0.999
+    else:
+        assert one["resolution"] == pytest.approx(many["resolution"], rel=1e-5)
+
+
+def test_too_small_a_budget_is_refused(done, odd, tmp_path, capsys):
+    words = [done[0], "--half1", str(odd / "half1.mrc"), "--half2", str(odd / "half2.mrc")]
+    assert main([*words, "--memory", "0.00001", "--out", str(tmp_path / "out")]) == 4
+    assert "error E_MEMORY: " in capsys.readouterr().err and not (tmp_path / "out").exists()
