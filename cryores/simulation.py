@@ -140,8 +140,7 @@ def halves_of_map(
     background: Volume,
     background_mask: Volume,
     mask: Volume,
-    finest: float,
-    snr: float = 1.0,
+    snr: float = 4.0,
     seed: int = 0,
     threads: int = 1,
 ) -> Simulation:
@@ -155,9 +154,10 @@ def halves_of_map(
         A map with noise outside its mask; its voxel size may differ from that of ``volume``.
     mask : Volume
         The particle of ``volume``, kept in the result.
-    finest : float
-        Resolution (Å) at which the map's power in the shell is ``snr`` times that of the noise of a half.
-    snr, seed, threads
+    snr : float
+        Variance of the map inside ``mask`` over the variance of the noise of a half. At which resolution signal and
+        noise meet then depends on both spectra: an unsharpened background has little noise at high frequency.
+    seed, threads
         As in `simulate`.
 
     Raises
@@ -173,11 +173,11 @@ def halves_of_map(
         # Shell 0 holds the level of the background, not noise; beyond Nyquist the last value is held.
         return np.interp(at, s[1:], amplitude[1:])
 
-    frequency, power = radial_power(volume.data, grid, threads)
-    noise_power = _power_at(1.0 / finest, frequency, power) / snr
-    scale = float(np.sqrt(noise_power / grid.size)) / float(colour(np.array([1.0 / finest]))[0])
+    trial = coloured_noise(grid, colour, rng, threads)
+    signal = volume.data[mask.data > 0.5].astype(np.float64)
+    scale = float(np.sqrt(signal.var() / snr) / trial.std(dtype=np.float64))
     halves = [_half(volume.data, grid, lambda at: scale * colour(at), 0.0, rng, threads) for _ in range(2)]
-    description = {"finest": finest, "snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale}
+    description = {"snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale}
     return Simulation(HalfMaps(*halves), volume, mask, None, None, description)
 
 

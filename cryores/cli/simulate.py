@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--snr",
         type=positive_float,
         default=None,
-        help="of a half map at the finest resolution (default: 4; of a map: 1)",
+        help="of a half map, at the finest resolution; with --map in the mask (default: 4)",
     )
     parser.add_argument("--noise", default="white", choices=("white", "coloured"), help="default: white")
     parser.add_argument("--bfactor", type=float, default=0.0, metavar="Å^2", help="damps signal and noise (default: 0)")
@@ -82,16 +82,7 @@ def _of_map(arguments: argparse.Namespace) -> Any:
     background = read_map(arguments.background) if arguments.background else volume
     mask = read_map(arguments.mask, volume.grid.spacing) if arguments.mask else automatic_mask(volume)
     around = automatic_mask(background) if arguments.background else mask
-    return halves_of_map(
-        volume,
-        background,
-        around,
-        mask,
-        arguments.min_resolution,
-        arguments.snr or 1.0,
-        arguments.seed,
-        available_threads(),
-    )
+    return halves_of_map(volume, background, around, mask, arguments.snr or 4.0, arguments.seed, available_threads())
 
 
 def _write(simulation: Any, folder: Path) -> None:

@@ -151,13 +151,16 @@ def test_half_maps_of_a_real_map_have_the_noise_of_a_real_background(shared_data
     target = read_map(shared_data / "maps/EMD-3488_hemoglobin/emd_3488.map")
     source = read_map(shared_data / "maps/EMD-3186/emd_3186.map")
     around = automatic_mask(source)
-    made = halves_of_map(target, source, around, automatic_mask(target), finest=3.2, seed=9)
+    mask = automatic_mask(target)
+    made = halves_of_map(target, source, around, mask, snr=2.0, seed=9)
     frequency, power = radial_power(made.halves.noise().data, target.grid, 1)
     s, amplitude = background_amplitude(source, around)
     ratio = np.sqrt(power / target.grid.size) / np.interp(frequency, s[1:], amplitude[1:])
     assert np.std(ratio[6:]) / np.mean(ratio[6:]) < 0.08
-    shared = filtered(made.halves.mean().data, low_pass(12.0), target.grid, 1)
-    assert np.corrcoef(shared.ravel(), filtered(target.data, low_pass(12.0), target.grid, 1).ravel())[0, 1] > 0.5
+    noise = made.halves.half1.data - target.data
+    assert np.var(target.data[mask.data > 0.5]) / np.var(noise) == pytest.approx(2.0, rel=0.1)
+    other = made.halves.half2.data - target.data
+    assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.1
 
 
 def test_density_of_the_stored_model_agrees_with_the_stored_clean_map(shared_data):
