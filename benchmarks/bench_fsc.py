@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import psutil
@@ -23,8 +23,8 @@ from cryores.volume import Grid, HalfMaps, Volume
 REPEATS = 3
 
 
-def measure(size: int) -> Dict[str, Any]:
-    """Return seconds, seconds in units of one FFT, and peak memory above the inputs in volumes, plain and masked."""
+def measure(size: int) -> List[Dict[str, Any]]:
+    """Return a row without and one with a mask: seconds, in units of one FFT, memory above the inputs in volumes."""
     rng = np.random.default_rng(0)
     grid = Grid.regular((size, size, size), 1.0)
     ball = sphere(grid, 0.3 * size).data
@@ -33,11 +33,12 @@ def measure(size: int) -> Dict[str, Any]:
     mask = soft_edge(sphere(grid, 0.32 * size), 6.0)
     _best(lambda: scipy.fft.rfftn(signal, workers=1))
     unit = _best(lambda: scipy.fft.rfftn(signal, workers=1))
-    row: Dict[str, Any] = {"size": size, "fft_seconds": unit}
+    rows = []
     for name, given in (("plain", None), ("masked", mask)):
         seconds, volumes = _run(Inputs(halves, mask=given))
-        row.update({f"{name}_seconds": seconds, f"{name}_ffts": seconds / unit, f"{name}_volumes": volumes})
-    return row
+        row = {"method": f"fsc {name}", "size": size, "seconds": seconds, "rffts": seconds / unit, "volumes": volumes}
+        rows.append(row)
+    return rows
 
 
 def _run(inputs: Inputs) -> tuple[float, float]:
@@ -83,7 +84,8 @@ def _peak_bytes(work: Callable[[], Any]) -> float:
 def main(words: Optional[list[str]] = None) -> None:
     """Print one line for each size."""
     for size in map(int, words or sys.argv[1:] or ["128"]):
-        print(", ".join(f"{k} {v:.3g}" for k, v in measure(size).items()))
+        for row in measure(size):
+            print("{method}: {size}^3 {seconds:.3g} s, {rffts:.3g} FFTs, {volumes:.3g} volumes".format(**row))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""Print one table of all benchmarks, then the accuracy of the local methods on a planted resolution."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from cryores.method import Inputs, LocalResolution, load_method, method_summaries
+from cryores.simulation import simulate
+
+PLANTED_SIZE = 96
+
+
+def costs(sizes: List[int]) -> Iterator[Dict[str, Any]]:
+    """Run every bench_*.py of this folder at every size."""
+    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
+        bench = importlib.import_module(f"benchmarks.{path.stem}")
+        for size in sizes:
+            yield from bench.measure(size)
+
+
+def accuracies() -> Iterator[Dict[str, Any]]:
+    """Run every local method with its defaults on half maps planted with 3 to 8 Å, and compare inside the mask."""
+    planted = simulate(shape=(PLANTED_SIZE,) * 3, seed=0)
+    for name in method_summaries():
+        method = load_method(name)
+        outcome = method.run(Inputs(planted.halves, mask=planted.mask), method.make_parameters({}))
+        if isinstance(outcome.result, LocalResolution):
+            found = outcome.result.resolution.data
+            inside = np.isfinite(found) & (planted.mask.data > 0.5)
+            truth = planted.truth.data[inside]
+            error = np.abs(found[inside] - truth)
+            yield {
+                "method": name,
+                "cover": inside.sum() / (planted.mask.data > 0.5).sum(),
+                "median": np.median(error),
+                "p90": np.percentile(error, 90),
+                "bias": np.mean(found[inside] - truth),
+                "rho": spearmanr(found[inside], truth).statistic,
+            }
+
+
+def main() -> None:
+    """Print both tables, each row as soon as it is measured."""
+    print(f"{'method':24}{'size':>6}{'seconds':>10}{'rFFTs':>8}{'volumes':>9}")
+    for row in costs([int(word) for word in sys.argv[1:]] or [128]):
+        print("{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}".format(**row), flush=True)
+    print(f"\nplanted 3 to 8 Å, {PLANTED_SIZE}^3 voxels of 1.2 Å; |error| in Å, Spearman's rank correlation")
+    print(f"{'method':24}{'cover':>7}{'median':>8}{'p90':>7}{'bias':>7}{'rho':>7}")
+    for row in accuracies():
+        print("{method:24}{cover:7.2f}{median:8.2f}{p90:7.2f}{bias:+7.2f}{rho:7.2f}".format(**row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
