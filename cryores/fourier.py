@@ -30,6 +30,12 @@ RADIAL_TABLE_STEPS = 8
 """Points of a radial filter's table per shell; between them the filter is interpolated linearly."""
 
 
+PLANNING_256 = 2.5
+PLANNING_LEAST = 0.25
+"""Seconds that planning a transform may take at 256^3, in proportion at other sizes, and at least: on a busy machine
+FFTW would otherwise measure for minutes."""
+
+
 # --- frequencies --------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +110,12 @@ class RealFFT:
         self.scale = 1.0 / float(np.prod(shape, dtype=np.float64))
         self._pyfftw = pyfftw
         real, spectrum = self.empty_real(), self.empty_spectrum()
-        options = {"axes": (0, 1, 2), "threads": threads, "flags": (effort, "FFTW_DESTROY_INPUT")}
+        options = {
+            "axes": (0, 1, 2),
+            "threads": threads,
+            "flags": (effort, "FFTW_DESTROY_INPUT"),
+            "planning_timelimit": max(PLANNING_LEAST, PLANNING_256 * real.size / 256**3),
+        }
         self._forward = pyfftw.FFTW(real, spectrum, direction="FFTW_FORWARD", **options)
         self._backward = pyfftw.FFTW(spectrum, real, direction="FFTW_BACKWARD", **options)
 
