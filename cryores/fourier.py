@@ -87,6 +87,10 @@ def irfft(spectrum: Complex, shape: IntTriple, threads: int) -> FloatArray:
     return result
 
 
+PLANNING_SECONDS = 0.3
+"""Time after which FFTW takes the best plan found so far."""
+
+
 class RealFFT:
     """Planned real FFTs of one shape, for loops: about three times faster than `rfft` once the plan is made.
 
@@ -100,7 +104,7 @@ class RealFFT:
     threads : int
         Threads of each transform.
     effort : str
-        FFTW planning effort; ``FFTW_MEASURE`` takes seconds at 256^3 and pays from about 20 transforms on.
+        FFTW planning effort, cut short after `PLANNING_SECONDS` and one last trial in each direction.
     """
 
     def __init__(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> None:
