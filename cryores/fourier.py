@@ -91,6 +91,11 @@ PLANNING_SECONDS = 0.3
 """Time after which FFTW takes the best plan found so far."""
 
 
+def _is_smooth(shape: IntTriple) -> bool:
+    """Tell whether every edge has small prime factors; others take FFTW minutes to measure, for nothing."""
+    return all(scipy.fft.next_fast_len(n, real=False) == n for n in shape)
+
+
 class RealFFT:
     """Planned real FFTs of one shape, for loops: about three times faster than `rfft` once the plan is made.
 
@@ -117,7 +122,7 @@ class RealFFT:
         options = {
             "axes": (0, 1, 2),
             "threads": threads,
-            "flags": (effort, "FFTW_DESTROY_INPUT"),
+            "flags": (effort if _is_smooth(shape) else "FFTW_ESTIMATE", "FFTW_DESTROY_INPUT"),
             "planning_timelimit": max(PLANNING_LEAST, PLANNING_256 * real.size / 256**3),
         }
         self._forward = pyfftw.FFTW(real, spectrum, direction="FFTW_FORWARD", **options)
