@@ -8,8 +8,8 @@ import sys
 import pwem
 from pyworkflow.utils import Environ
 
-from cryores import __version__  # noqa: F401
-from cryoresplugin.constants import CRYORES_PYTHON, ENGINE_PACKAGE, ENGINE_READY, ENGINE_VERSION, OLDEST_FULL_PYTHON
+from cryores import __version__
+from cryoresplugin.constants import CRYORES_PYTHON, ENGINE_PACKAGE, ENGINE_READY, OLDEST_FULL_PYTHON
 
 _logo = "cryores_logo.png"
 _references = ["delaRosaTrevin2016"]
@@ -60,7 +60,9 @@ class Plugin(pwem.Plugin):
             Words of its command line, not quoted.
         """
         words = " ".join(shlex.quote(str(word)) for word in ["-m", "cryores", method, *arguments])
-        protocol.runJob(cls.getEnginePython(), words, env=cls.getEnviron(), numberOfMpi=1, numberOfThreads=1)
+        protocol.runJob(
+            shlex.quote(cls.getEnginePython()), words, env=cls.getEnviron(), numberOfMpi=1, numberOfThreads=1
+        )
 
     @classmethod
     def defineBinaries(cls, env):
@@ -69,7 +71,7 @@ class Plugin(pwem.Plugin):
             return
         env.addPackage(
             ENGINE_PACKAGE,
-            version=ENGINE_VERSION,
+            version=__version__,
             tar="void.tgz",
             commands=[(cls._engineCommand(), ENGINE_READY)],
             default=True,
@@ -77,7 +79,7 @@ class Plugin(pwem.Plugin):
 
     @classmethod
     def _engineHome(cls):
-        return os.path.join(pwem.Config.EM_ROOT, f"{ENGINE_PACKAGE}-{ENGINE_VERSION}")
+        return os.path.join(pwem.Config.EM_ROOT, f"{ENGINE_PACKAGE}-{__version__}")
 
     @classmethod
     def _engineCommand(cls):

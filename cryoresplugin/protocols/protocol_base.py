@@ -11,14 +11,18 @@ from pyworkflow.object import Float
 from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED, LEVEL_NORMAL
 
+from cryores.cli.method_command import read_inputs
+from cryores.diagnosis import check_inputs, suspicions
 from cryores.errors import CryoresError
+from cryores.execution import Execution
 from cryores.method import load_method, parameters_of
 from cryoresplugin import Plugin
 
 READABLE = (".mrc", ".map", ".ccp4", ".gz")
-LARGEST_DIAGNOSED = 300**3
-"""Voxels up to which the form itself examines the input; beyond, the warnings are in the summary after the run."""
+LARGEST_DIAGNOSED = 256**3
+"""Voxels up to which the form itself examines the input (2 s); beyond, the engine does it when it runs."""
 
+AUTOMATIC = "automatic"
 PARAM_CLASSES = {float: params.FloatParam, int: params.IntParam, str: params.StringParam, bool: params.BooleanParam}
 
 
@@ -31,9 +35,10 @@ def camelCase(name):
 class CryoresProtocol(ProtAnalysis3D):
     """Base of all protocols. A subclass names its ``_method`` and says where its inputs are."""
 
-    _label = None
     _method = None
-    _possibleOutputs = {"resolution_Volume": Volume}
+    _fields = {}
+    """Engine parameter -> field, where a predecessor's protocol has another word for it."""
+    _possibleOutputs = {"resolution_Volume": Volume, "outputMask": VolumeMask}
 
     # --------------------------- DEFINE ---------------------------------------
 
@@ -53,26 +58,24 @@ class CryoresProtocol(ProtAnalysis3D):
                 allowsNull=True, label=f"Half Map {number}",
             )  # fmt: skip
 
-    def _addEngineParams(self, form, skip=()):
-        """Add a field for every engine parameter that is not in ``skip``, under its camelCase name."""
+    def _addEngineParams(self, form):
+        """Add a field, by its camelCase name, for every engine parameter that has none yet."""
         for parameter in self._declared():
-            if parameter.name in skip:
+            name = self._fieldOf(parameter)
+            if form.hasParam(name):
                 continue
-            name = camelCase(parameter.name)
             options = {
                 "label": parameter.name.replace("_", " ").capitalize()
                 + (f" ({parameter.unit})" if parameter.unit else ""),
-                "help": self._helpOf(parameter),
+                "help": self._helpOn(parameter.name),
                 "expertLevel": LEVEL_ADVANCED if parameter.expert else LEVEL_NORMAL,
             }
             if parameter.choices:
-                choices = (
-                    list(parameter.choices) if parameter.default is not None else ["automatic", *parameter.choices]
-                )
-                default = choices.index(parameter.default) if parameter.default is not None else 0
+                choices = [*([AUTOMATIC] if parameter.default is None else []), *parameter.choices]
+                default = choices.index(parameter.default or AUTOMATIC)
                 form.addParam(name, params.EnumParam, choices=choices, default=default, **options)
             elif parameter.repeated:
-                text = " ".join(str(v) for v in parameter.default)
+                text = " ".join(map(str, parameter.default))
                 form.addParam(name, params.StringParam, default=text, **options)
             else:
                 kind = PARAM_CLASSES[parameter.type]
@@ -84,108 +87,84 @@ class CryoresProtocol(ProtAnalysis3D):
         form.addHidden(params.GPU_LIST, params.StringParam, default="0", label="GPU IDs")
         form.addParallelSection(threads=threads, mpi=0)
 
-    @staticmethod
-    def _helpOf(parameter):
+    def _helpOn(self, name):
+        """Return what the engine says of its parameter: meaning, range, default, option."""
+        parameter = next(p for p in self._declared() if p.name == name)
         bounds = [
             f"{word} {value:g}"
             for word, value in (("at least", parameter.minimum), ("at most", parameter.maximum))
             if value is not None
         ]
-        default = "chosen by the method" if parameter.default is None else parameter.default
-        allowed = f" {', '.join(bounds)} {parameter.unit}".rstrip() + "." if bounds else ""
-        return f"{parameter.help.rstrip('.')}.{allowed} Default: {default}. At the command line: {parameter.option}"
+        allowed = f" Allowed: {', '.join(bounds)} {parameter.unit}".rstrip() + "." if bounds else ""
+        default = parameter.default
+        if parameter.repeated:
+            default = " ".join(map(str, default))
+        usual = "" if default is None else f" Engine's default: {default}."
+        return f"{parameter.help.rstrip('.')}.{allowed}{usual} At the command line: {parameter.option}"
 
     # --------------------------- INSERT ---------------------------------------
 
     def _insertAllSteps(self):
-        self._insertFunctionStep(self.computeStep, needsGPU=False)
-        self._insertFunctionStep(self.createOutputStep, needsGPU=False)
+        # Both steps have the words as their arguments, so that a continued run repeats them after a change of the form.
+        words = self._engineWords()
+        self._insertFunctionStep(self.computeStep, words, needsGPU=False)
+        self._insertFunctionStep(self.createOutputStep, words, needsGPU=False)
 
     # --------------------------- STEPS ----------------------------------------
 
-    def computeStep(self):
-        """Run the engine; everything that it finds is in its folder."""
-        words = []
-        for role, volume in self._sources().items():
-            words += ["--" + role.replace("_", "-"), volume if isinstance(volume, str) else self._readableFile(volume)]
-        words += [
-            "--voxel-size",
-            f"{self._reference().getSamplingRate():.6g}",
-            "--threads",
-            str(self.numberOfThreads.get()),
-        ]
-        if getattr(self, params.USE_GPU).get():
-            words += ["--device", f"cuda:{getattr(self, params.GPU_LIST).get().replace(' ', ',')}"]
-        words += [*self._parameterWords(), "--out", self._resultFolder(), "--overwrite"]
+    def computeStep(self, words):
+        """Run the engine, and return the files that it wrote: without them a continued run repeats the step."""
+        for name, source in self._conversions().items():
+            ImageHandler().convert(source, name)
+        run = ["--threads", str(self.numberOfThreads.get()), "--out", self._resultFolder(), "--overwrite"]
+        if self.useGpu.get():
+            run += ["--device", f"cuda:{self.gpuList.get().replace(' ', ',')}"]
+        heard = len(self._readStderr())
         try:
-            Plugin.runCryores(self, self._method, words)
+            Plugin.runCryores(self, self._method, [*words, *run])
         except Exception as error:
-            raise RuntimeError(self._engineError() or str(error)) from error
+            said = [line for line in self._readStderr()[heard:].splitlines() if line.startswith("error E_")]
+            raise RuntimeError(said[-1] if said else str(error)) from error
+        return [self._reportFile(), *(os.path.join(self._resultFolder(), name) for name in self.readReport()["files"])]
 
-    def createOutputStep(self):
-        """Register what the engine wrote."""
-        self._defineResolutionOutput()
-
-    def _defineResolutionOutput(self):
+    def createOutputStep(self, words):
+        """Register the resolution map, and the mask where the engine made one."""
         summary = self.readReport()["summary"]
-        output = self._volumeOf("resolution.mrc", Volume())
         self.min_res_init = Float(summary.get("min"))
         self.max_res_init = Float(summary.get("max"))
-        self._defineOutputs(resolution_Volume=output)
-        self._defineSourceRelation(self._referencePointer(), output)
+        self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+        if self.readReport()["mask_was_made"]:
+            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
         self._store()
 
-    def _volumeOf(self, name, output):
-        """Return ``output`` on the engine's file, with sampling and origin of the input."""
-        reference = self._reference()
-        output.setFileName(os.path.join(self._resultFolder(), name))
-        output.setSamplingRate(reference.getSamplingRate())
-        output.setOrigin(reference.getOrigin(force=True))
-        return output
-
-    def _defineMaskOutput(self):
-        if os.path.exists(os.path.join(self._resultFolder(), "mask.mrc")):
-            mask = self._volumeOf("mask.mrc", VolumeMask())
-            self._defineOutputs(outputMask=mask)
-            self._defineSourceRelation(self._referencePointer(), mask)
+    def _defineVolume(self, output, name, volume):
+        """Register the engine's file ``name``, with sampling and origin of the input."""
+        reference = self._referencePointer().get()
+        volume.setFileName(os.path.join(self._resultFolder(), name))
+        volume.setSamplingRate(reference.getSamplingRate())
+        volume.setOrigin(reference.getOrigin(force=True).clone())
+        self._defineOutputs(**{output: volume})
+        self._defineSourceRelation(self._referencePointer(), volume)
 
     # --------------------------- INFO -----------------------------------------
 
     def _validate(self):
-        errors = self._missingInputs()
-        if not errors:
-            errors += self._gridErrors()
+        errors = self._missingInputs() or self._gridErrors()
         try:
-            self._engineParameters()
+            parameters = self._engineParameters()
+            inputs = None if errors else self._readInputs()
+            if inputs is not None:
+                check_inputs(inputs, load_method(self._method))
+                load_method(self._method).check(inputs, parameters)
         except CryoresError as error:
             errors.append(str(error))
         return errors
 
     def _warnings(self):
-        reference = self._reference()
-        if reference is None or self._missingInputs() or self._countVoxels(reference) > LARGEST_DIAGNOSED:
+        if self._validate():
             return []
-        try:
-            return self._diagnosed()
-        except CryoresError as error:
-            return [str(error)]
-
-    def _diagnosed(self):
-        from cryores.diagnosis import check_inputs, suspicions
-        from cryores.mapio import read_half_maps, read_map
-        from cryores.method import Inputs
-
-        method = load_method(self._method)
-        sampling = self._reference().getSamplingRate()
-        files = {role: v if isinstance(v, str) else self._plainName(v) for role, v in self._sources().items()}
-        if not all(name.endswith(READABLE) for role, name in files.items() if role != "model"):
-            return []
-        halves = "half1" in files
-        maps = read_half_maps(files["half1"], files["half2"], sampling) if halves else read_map(files["map"], sampling)
-        others = {r: read_map(files[r], sampling) for r in ("mask", "exclude") if r in files}
-        inputs = Inputs(maps=maps, model=files.get("model"), **others)
-        check_inputs(inputs, method)
-        return suspicions(inputs, method) + method.check(inputs, self._engineParameters())
+        inputs, method = self._readInputs(), load_method(self._method)
+        return [] if inputs is None else suspicions(inputs, method) + method.check(inputs, self._engineParameters())
 
     def _summary(self):
         if not os.path.exists(self._reportFile()):
@@ -201,6 +180,8 @@ class CryoresProtocol(ProtAnalysis3D):
                 f"Median {summary['median']:.2f} Å, 5 to 95 % of voxels {summary['p5']:.2f} to {summary['p95']:.2f} Å"
             )
             lines.append(f"Highest resolution {summary['min']:.2f} Å, Lowest resolution {summary['max']:.2f} Å")
+        else:
+            lines.append("No voxel could be given a resolution.")
         if summary.get("global_resolution"):
             lines.append(f"Global resolution (FSC 0.143): {summary['global_resolution']:.2f} Å")
         return lines
@@ -215,36 +196,29 @@ class CryoresProtocol(ProtAnalysis3D):
     def _citations(self):
         return list(load_method(self._method).citations)
 
-    # --------------------------- UTILS ----------------------------------------
+    # --------------------------- INPUTS ---------------------------------------
 
     def _sources(self):
-        """Return role -> Volume or path, of the inputs that are given."""
+        """Return role -> Volume, or file name of a half map, of the inputs that are given."""
         raise NotImplementedError
 
     def _referencePointer(self):
         """Return the pointer to the volume whose grid the outputs have."""
         raise NotImplementedError
 
-    def _predecessorValues(self):
-        """Return engine parameter -> value for the fields that have a predecessor's name."""
-        return {}
+    def _missingInputs(self):
+        """Return what to do about inputs that are not set."""
+        raise NotImplementedError
 
-    def _reference(self):
-        pointer = self._referencePointer()
-        return pointer.get() if pointer is not None else None
-
-    def _attachedOrPaired(self, attached, whole, half1, half2):
+    @staticmethod
+    def _attachedOrPaired(attached, whole, half1, half2):
         """Return role -> half map, of a volume that has them attached or of two volumes."""
         if not attached:
             return {"half1": half1.get(), "half2": half2.get()}
-        names = whole.get().getHalfMaps(asList=True)
-        return {"half1": names[0], "half2": names[1]}
+        return dict(zip(("half1", "half2"), whole.get().getHalfMaps(asList=True)))
 
-    def _missingInputs(self):
-        """Return errors for pointers that are not set; a subclass adds its own."""
-        return [] if self._reference() is not None else ["Give the input volume."]
-
-    def _missingHalves(self, attached, whole, half1, half2):
+    @staticmethod
+    def _missingHalves(attached, whole, half1, half2):
         if attached and whole.get() is None:
             return ["Give the volume that has the half maps."]
         if attached and len(whole.get().getHalfMaps(asList=True) or []) != 2:
@@ -253,73 +227,95 @@ class CryoresProtocol(ProtAnalysis3D):
             return ["Give both half maps."]
         return []
 
+    @staticmethod
+    def _given(**pointers):
+        """Return role -> object of the pointers that are set."""
+        return {role: pointer.get() for role, pointer in pointers.items() if pointer.get() is not None}
+
     def _gridErrors(self):
-        volumes = {r: v for r, v in self._sources().items() if hasattr(v, "getDim")}
+        volumes = {role: source for role, source in self._sources().items() if isinstance(source, Volume)}
         shapes = {role: tuple(v.getDim()[:3]) for role, v in volumes.items() if v.getDim()}
         if len(set(shapes.values())) > 1:
-            return [
-                "The inputs have different sizes: "
-                + ", ".join(f"{r} {'x'.join(map(str, s))}" for r, s in shapes.items())
-            ]
+            sizes = ", ".join(f"{role} {'x'.join(map(str, shape))}" for role, shape in shapes.items())
+            return [f"The inputs have different sizes: {sizes}"]
         halves = [volumes[r].getSamplingRate() for r in ("half1", "half2") if r in volumes]
         if len(halves) == 2 and abs(halves[0] - halves[1]) > 1e-3 * halves[0]:
             return [f"The half maps have different sampling rates: {halves[0]} and {halves[1]} Å/px"]
         return []
 
+    def _readInputs(self):
+        """Return the inputs as the engine reads them, or None where that would keep the form waiting."""
+        reference = self._referencePointer().get()
+        x, y, z = (reference.getDim() or (0, 0, 0))[:3]
+        if self._conversions() or x * y * z > LARGEST_DIAGNOSED:
+            return None
+        return read_inputs(load_method(self._method), self._engineFiles(), reference.getSamplingRate(), Execution())
+
+    def _engineFiles(self):
+        """Return role -> file that the engine reads: the given one, or its copy in MRC."""
+        return {role: self._readableName(role, source) for role, source in self._sources().items()}
+
+    def _readableName(self, role, source):
+        name = self._plainName(source)
+        return name if name.endswith(READABLE) else self._getTmpPath(f"{role}.mrc")
+
+    def _conversions(self):
+        """Return file to write -> source, of the inputs in a format that the engine does not read."""
+        names = {self._readableName(role, source): source for role, source in self._sources().items()}
+        return {name: source for name, source in names.items() if name != self._plainName(source)}
+
     @staticmethod
-    def _countVoxels(volume):
-        x, y, z = volume.getDim()[:3]
-        return x * y * z
+    def _plainName(source):
+        return re.sub(r":mrcs?$", "", source.getFileName() if isinstance(source, Volume) else source)
+
+    # --------------------------- PARAMETERS -----------------------------------
 
     def _declared(self):
         return parameters_of(load_method(self._method).parameters)
 
+    def _fieldOf(self, parameter):
+        return self._fields.get(parameter.name, camelCase(parameter.name))
+
     def _values(self):
-        """Return engine parameter -> value, of the predecessor's fields and of those made from the declaration."""
-        values = {}
-        for parameter in self._declared():
-            name = camelCase(parameter.name)
-            if not hasattr(self, name) or self.getParam(name) is None:
-                continue
-            value = getattr(self, name).get()
-            if parameter.choices:
-                text = self.getEnumText(name)
-                value = None if text == "automatic" else text
-            elif parameter.repeated:
-                value = tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value).strip()))
-            if value is not None and value != "":
-                values[parameter.name] = value
-        values.update(self._predecessorValues())
-        return {name: value for name, value in values.items() if value is not None}
+        """Return engine parameter -> value; what the form leaves open is left to the method."""
+        values = {parameter.name: self._valueOf(parameter) for parameter in self._declared()}
+        values.update(self._translated())
+        return {name: value for name, value in values.items() if value not in (None, "")}
+
+    def _valueOf(self, parameter):
+        field = self._fieldOf(parameter)
+        value = getattr(self, field).get()
+        if isinstance(self.getParam(field), params.EnumParam):
+            return None if self.getEnumText(field) == AUTOMATIC else self.getEnumText(field)
+        if parameter.repeated:
+            return tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value).strip()))
+        # 0 is the predecessors' word for "choose it".
+        open_to_method = parameter.default is None and parameter.type in (int, float) and not value
+        return None if open_to_method else value
+
+    def _translated(self):
+        """Return engine parameter -> value of the predecessor's fields that mean it in another way."""
+        return {}
 
     def _engineParameters(self):
         return load_method(self._method).make_parameters(self._values())
 
-    def _parameterWords(self):
+    def _engineWords(self):
+        """Return the inputs and the parameters as words of the command line."""
         words = []
+        for role, name in self._engineFiles().items():
+            words += [f"--{role.replace('_', '-')}", name]
+        words += ["--voxel-size", f"{self._referencePointer().get().getSamplingRate():.6g}"]
         values = self._values()
         for parameter in self._declared():
             value = values.get(parameter.name)
-            if value is None:
-                continue
-            if parameter.type is bool:
+            if parameter.type is bool and value is not None:
                 words.append(parameter.option if value else "--no-" + parameter.option[2:])
-            else:
-                words += [parameter.option, *(map(str, value) if parameter.repeated else [str(value)])]
+            elif value is not None:
+                words += [parameter.option, *map(str, value if parameter.repeated else [value])]
         return words
 
-    @staticmethod
-    def _plainName(volume):
-        return re.sub(r":mrcs?$", "", volume.getFileName())
-
-    def _readableFile(self, volume):
-        """Return a file that the engine reads: the volume's own, or a copy of it in MRC."""
-        name = self._plainName(volume)
-        if name.endswith(READABLE):
-            return name
-        copy = self._getTmpPath(os.path.splitext(os.path.basename(name))[0] + ".mrc")
-        ImageHandler().convert(volume, copy)
-        return copy
+    # --------------------------- RESULTS --------------------------------------
 
     def _resultFolder(self):
         return self._getExtraPath(self._method)
@@ -332,11 +328,9 @@ class CryoresProtocol(ProtAnalysis3D):
         with open(self._reportFile(), encoding="utf-8") as file:
             return json.load(file)
 
-    def _engineError(self):
-        """Return the engine's own last words, which say what to do."""
-        path = self._getLogsPath("run.stderr")
+    def _readStderr(self):
+        path = self.getStderrLog()
         if not os.path.exists(path):
-            return None
+            return ""
         with open(path, encoding="utf-8", errors="replace") as file:
-            said = [line.strip() for line in file if line.startswith("error E_")]
-        return said[-1] if said else None
+            return file.read()

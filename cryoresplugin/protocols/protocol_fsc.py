@@ -31,7 +31,7 @@ class CryoresProtFSC(CryoresProtocol):
         self._addEngineParams(form)
         self._addRunParams(form)
 
-    def createOutputStep(self):
+    def createOutputStep(self, words):
         """Register the curves."""
         curves = self._createSetOfFSCs()
         for name, (frequency, values) in self.readCurves().items():
@@ -65,12 +65,11 @@ class CryoresProtFSC(CryoresProtocol):
         return self.halvesAttached.get(), self.inputVolume, self.half1, self.half2
 
     def _sources(self):
-        sources = self._attachedOrPaired(*self._halvesFields())
-        if self.mask.get() is not None:
-            sources["mask"] = self.mask.get()
-        if self.model.get() is not None:
-            sources["model"] = self.model.get().getFileName()
-        return sources
+        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
+
+    def _engineFiles(self):
+        model = {role: atoms.getFileName() for role, atoms in self._given(model=self.model).items()}
+        return {**super()._engineFiles(), **model}
 
     def _referencePointer(self):
         return self.inputVolume if self.halvesAttached else self.half1

@@ -1,7 +1,5 @@
 """FSC viewer: the curves with their thresholds."""
 
-import os
-
 from pwem.viewers import EmPlotter
 from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 
@@ -19,7 +17,7 @@ class CryoresFSCViewer(Viewer):
     _environments = [DESKTOP_TKINTER]
 
     def _visualize(self, obj, **kwargs):
-        return [self.plotCurves(obj), ReportView(os.path.join(obj._resultFolder(), "report.html"))]
+        return [self.plotCurves(obj), ReportView(obj, self._tkRoot)]
 
     @staticmethod
     def plotCurves(protocol):

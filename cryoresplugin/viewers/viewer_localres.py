@@ -8,7 +8,7 @@ from pwem.viewers import ChimeraView, EmPlotter, LocalResolutionViewer
 from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
 from pwem.wizards import ColorScaleWizardBase
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, View
+from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 
 from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes
 
@@ -17,15 +17,16 @@ SHOWN = (3, 4, 5, 6)
 
 
 class ReportView(View):
-    """Opens the report in the browser."""
+    """Opens the report of a protocol in the browser; where there is none, says where the report is."""
 
-    def __init__(self, path):
-        self.path = os.path.abspath(path)
+    def __init__(self, protocol, tkParent=None):
+        self.path = os.path.abspath(os.path.join(protocol._resultFolder(), "report.html"))
+        self._tkParent = tkParent
 
     def show(self):
-        """Open it; where there is no browser, say where it is."""
+        """Open it, or say where it is."""
         if not webbrowser.open("file://" + self.path):
-            print(f"open {self.path} in a browser")
+            MessageView(f"Open {self.path} in a browser.", "No browser was found", tkParent=self._tkParent).show()
 
 
 class CryoresLocalResolutionViewer(LocalResolutionViewer):
@@ -54,10 +55,14 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         group.addParam("doShowChimera", params.LabelParam, label="Show Resolution map in ChimeraX")
         ColorScaleWizardBase.defineColorScaleParams(
             group,
-            defaultLowest=round(summary["p5"], 1),
-            defaultHighest=round(summary["p95"], 1),
+            defaultLowest=round(summary.get("p5", 0.0), 1),
+            defaultHighest=round(summary.get("p95", 1.0), 1),
             defaultColorMap="viridis",
         )
+
+    def _validate(self):
+        determined = "median" in self.protocol.readReport()["summary"]
+        return [] if determined else ["No voxel could be given a resolution: see the summary and the report."]
 
     def _getVisualizeDict(self):
         return {
@@ -103,14 +108,13 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         return [plotter]
 
     def _showReport(self, param=None):
-        return [ReportView(os.path.join(self.protocol._resultFolder(), "report.html"))]
+        return [ReportView(self.protocol, self._tkRoot)]
 
     def _showChimera(self, param=None):
         if chimeraInstalled():
             return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
-        message = f"{getChimeraError()}\nThe coloured slices are shown instead."
-        print(message)
-        return self._showColorSlices()
+        message = f"{getChimeraError()}\n\nThe coloured slices are shown instead."
+        return [self.warnMessage(message, "ChimeraX was not found"), *self._showColorSlices()]
 
     # --------------------------- UTILS ----------------------------------------
 

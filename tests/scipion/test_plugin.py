@@ -1,6 +1,5 @@
 """The plugin in a real, headless Scipion: its own tests, its discovery, its template and a queue."""
 
-import os
 import subprocess
 import sys
 import time
@@ -83,14 +82,25 @@ def test_scipion_finds_every_part_of_the_plugin(scipion):
     assert all(name in listed for name in ("CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtBlocres"))
 
 
-def test_citations_are_the_engines():
-    from cryores.citations import BIBTEX
+CITED = """
+import pyworkflow, cryoresplugin, cryoresplugin.bibtex
+from cryores.citations import BIBTEX
+domain = pyworkflow.Config.getDomain()
+domain.getPlugins()
+assert cryoresplugin.bibtex.__doc__ == chr(10).join(BIBTEX.values())
+assert set(cryoresplugin._references) <= set(BIBTEX)
+found = {n: c for n, c in domain.getProtocols().items() if c.__module__.startswith("cryoresplugin")}
+for protocol in (found[name]() for name in found):
+    assert list(protocol.getCitations()) == protocol._citations() != [], protocol
+print(*sorted({protocol._method for protocol in found.values()}))
+"""
 
-    done = subprocess.run(
-        [sys.executable, "-c", "import cryoresplugin.bibtex as b; print(b.__doc__)"],
-        env=environment(os.environ.get("TMPDIR", "/tmp")), capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert done.stdout.strip() == "\n".join(BIBTEX.values())
+
+def test_every_method_is_a_protocol_whose_citations_scipion_resolves(scipion):
+    from cryores.method import method_summaries
+
+    done = run(["-c", CITED], scipion)
+    assert done.stdout.splitlines()[-1:] == [" ".join(sorted(method_summaries()))], done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
