@@ -87,10 +87,6 @@ def irfft(spectrum: Complex, shape: IntTriple, threads: int) -> FloatArray:
     return result
 
 
-PLANNING_SECONDS = 0.3
-"""Time after which FFTW takes the best plan found so far."""
-
-
 def _is_smooth(shape: IntTriple) -> bool:
     """Tell whether every edge has small prime factors; others take FFTW minutes to measure, for nothing."""
     return all(scipy.fft.next_fast_len(n, real=False) == n for n in shape)
@@ -109,7 +105,7 @@ class RealFFT:
     threads : int
         Threads of each transform.
     effort : str
-        FFTW planning effort, cut short after `PLANNING_SECONDS` and one last trial in each direction.
+        FFTW planning effort, cut short in proportion to the size.
     """
 
     def __init__(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> None:
