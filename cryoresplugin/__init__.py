@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import sys
 
 import pwem
@@ -83,14 +82,13 @@ class Plugin(pwem.Plugin):
 
     @classmethod
     def _engineCommand(cls):
-        newer = next((p for p in map(shutil.which, ("python3.12", "python3.11", "python3.10")) if p), None)
+        """Return the shell command that makes the engine's environment: by conda, or by the newest Python with venv."""
         activate = cls.getCondaActivationCmd()
         if activate:
             make = f"{activate} conda create -y -p env python=3.11"
-        elif newer:
-            make = f"{shlex.quote(newer)} -m venv env"
         else:
-            make = "echo 'install python 3.10 or newer, or conda, and run installb again' && false"
+            newer = " || ".join(f"python3.{minor} -m venv env" for minor in (12, 11, 10))
+            make = f"({newer} || (echo 'install conda, or Python 3.10 to 3.12, and run installb again'; false))"
         checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         source = checkout if os.path.exists(os.path.join(checkout, "pyproject.toml")) else "scipion-em-cryores"
         return f"{make} && env/bin/python -m pip install {shlex.quote(source)} && touch {ENGINE_READY}"

@@ -82,6 +82,17 @@ def test_scipion_finds_every_part_of_the_plugin(scipion):
     assert all(name in listed for name in ("CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtBlocres"))
 
 
+INSTALLED = """
+from scipion.install.plugin_funcs import PluginInfo
+print(PluginInfo("scipion-em-cryores", remote=False).getDirName())
+"""
+
+
+def test_scipions_installer_takes_the_plugin_for_the_plugin(scipion, tmp_path):
+    done = run(["-c", INSTALLED], scipion, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1:] == ["cryoresplugin"], done.stdout + done.stderr[-3000:]
+
+
 CITED = """
 import pyworkflow, cryoresplugin, cryoresplugin.bibtex
 from cryores.citations import BIBTEX
@@ -129,7 +140,7 @@ def test_a_job_goes_through_the_queue(scipion, simulated, tmp_path):
 def test_the_template_runs(scipion, simulated):
     words = ["project_name=FromTemplate", f"map={simulated}/clean.mrc", f"half1={simulated}/half1.mrc"]
     words += [f"half2={simulated}/half2.mrc", "sampling=1.5"]
-    done = run(["-m", "scipion", "template", "cryoresplugin-cryores-local-resolution", *words, "--nogui"], scipion)
+    done = run(["-m", "scipion", "template", "cryoresplugin-cryores_local_resolution", *words, "--nogui"], scipion)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     runs = Path(scipion["SCIPION_USER_DATA"]) / "projects" / "FromTemplate" / "Runs"
     written = ("FSC/extra/fsc/fsc.csv", "MonoRes/extra/monores/report.json", "Blocres/extra/blocres/report.json")
