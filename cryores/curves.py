@@ -14,8 +14,8 @@ import numpy.typing as npt
 from cryores.errors import InputError
 from cryores.fourier import Float64
 
-FREQUENCY_LABELS = ("rlnResolution", "resolutionFreqFourier")
-"""STAR columns that hold the frequency in 1/Å: RELION's and Xmipp's."""
+FREQUENCY_LABELS = ("rlnResolution", "resolutionFreqFourier", "rlnResolutionInversePixel")
+"""STAR columns that hold the frequency: RELION's and Xmipp's in 1/Å, and that of a detector's MTF in 1/pixel."""
 
 CURVE_LABELS = (
     "rlnFourierShellCorrelationCorrected",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, radial_power, rfft, shell_sums
+from cryores.method import VOLUME_ROLES, Inputs, Method
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
-
-if TYPE_CHECKING:
-    from cryores.method import Inputs, Method
 
 MASKED_FRACTION = 0.2
 """Share of voxels with one and the same value above which a map counts as masked."""
@@ -57,7 +55,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
     for name, volume in named.items():
         _check_density(name, volume)
-    for name in ("mask", "exclude", "reference", "resolution_map"):
+    for name in VOLUME_ROLES:
         volume_given: Optional[Volume] = getattr(inputs, name)
         if volume_given is not None:
             _check_on_grid(name, volume_given, maps.grid)
@@ -76,7 +74,7 @@ def _check_kind(inputs: Inputs, method: Method) -> None:
             )
         raise UsageError("E_NO_MAP", f"{method.title} works on one map and was given two halves", "give one map")
     takes = set(method.required) | set(method.optional) | ({"mask"} if method.mask != "none" else set())
-    for name in ("mask", "exclude", "model", "reference", "resolution_map"):
+    for name in (*VOLUME_ROLES, "model"):
         given = getattr(inputs, name) is not None
         if given and name not in takes:
             raise UsageError("E_UNUSED_INPUT", f"{method.title} takes no {name}", f"leave the {name} out")
@@ -170,7 +168,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
 
 def _grid_findings(inputs: Inputs) -> Iterator[Finding]:
     grid = inputs.maps.grid
-    for name in ("mask", "exclude", "reference", "resolution_map"):
+    for name in VOLUME_ROLES:
         volume: Optional[Volume] = getattr(inputs, name)
         if volume is not None and not grid.same_voxels(volume.grid):
             yield Finding(

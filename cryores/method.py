@@ -23,6 +23,9 @@ from cryores.volume import Grid, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
 
+SOFT_EDGE = 6.0
+"""Width in voxels of the edge that a mask gets when it was made, and multiplies the maps."""
+
 
 # --- parameters ---------------------------------------------------------------------------------------------------
 
@@ -131,17 +134,23 @@ def make_parameters(declaration: type, values: Mapping[str, Any]) -> Any:
 # --- inputs and results -------------------------------------------------------------------------------------------
 
 
+VOLUME_ROLES = ("mask", "exclude", "keep", "reference", "resolution_map")
+"""Fields of `Inputs` that are volumes on the grid of the maps."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a method may be given; a method declares which of these it takes.
 
     ``mask`` is a Volume (voxels above 0.5 are analysed, unless the method documents a soft mask); ``exclude`` marks
-    voxels that belong to neither signal nor noise; ``model`` is the path of an atomic model.
+    voxels that belong to neither signal nor noise; ``keep`` marks those that a post-processing leaves as they are;
+    ``model`` is the path of an atomic model.
     """
 
     maps: Maps
     mask: Optional[Volume] = None
     exclude: Optional[Volume] = None
+    keep: Optional[Volume] = None
     model: Optional[str] = None
     reference: Optional[Volume] = None
     resolution_map: Optional[Volume] = None
@@ -252,7 +261,8 @@ class Method:
     optional, required : tuple of str
         Further fields of `Inputs` that it takes.
     mask : str
-        ``"made"``: a mask is made when none is given; ``"used"``: used when given; ``"none"``: takes no mask.
+        ``"made"``: a mask is made when none is given (with a soft edge where ``soft_mask``); ``"used"``: used when
+        given; ``"none"``: takes no mask.
     soft_mask : bool
         True where the mask multiplies the maps, False where it selects voxels above 0.5.
     needs_noise : bool
@@ -290,7 +300,7 @@ class Method:
             For what cannot be analysed, before any work is done.
         """
         from cryores.diagnosis import check_inputs, suspicions
-        from cryores.masks import automatic_mask
+        from cryores.masks import automatic_mask, soft_edge
 
         execution = execution or Execution()
         execution.use_threads()
@@ -301,7 +311,9 @@ class Method:
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
-                inputs = dataclasses.replace(inputs, mask=automatic_mask(inputs.maps))
+                mask = automatic_mask(inputs.maps)
+                edge = SOFT_EDGE * inputs.grid.spacing
+                inputs = dataclasses.replace(inputs, mask=soft_edge(mask, edge) if self.soft_mask else mask)
         result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
 

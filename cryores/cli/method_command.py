@@ -16,6 +16,7 @@ from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 VOLUME_INPUTS = {
     "exclude": "volume above 0.5 in voxels that are neither signal nor noise",
+    "keep": "volume above 0.5 in voxels that stay as they are",
     "reference": "reference map on the same grid",
     "resolution_map": "local-resolution map (Å) on the same grid",
 }

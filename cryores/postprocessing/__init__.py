@@ -1,1 +1,3 @@
-"""The map post-processing methods, one file each, under their own names: ``postprocessing.NAME(maps, ...)``."""
+"""Post-processing: maps that are easier to read."""
+
+from cryores.postprocessing.postprocess import postprocess  # noqa: F401

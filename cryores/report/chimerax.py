@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from cryores.report.colours import ColourScale
 
 DUST = 8.0
@@ -41,6 +43,29 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
             f"color sample #1 map #2 palette {palette}",
             f"key {key} pos 0.03,0.25 size 0.03,0.45 fontSize 18 labelColor black",
             '2dlabels text "Local resolution (Å)" color black size 18 xpos 0.03 ypos 0.73',
+            "lighting soft",
+            "view",
+            "",
+        )
+    )
+
+
+def before_after(title: str, before: str, after: str, levels: Tuple[float, float]) -> str:
+    """Return the text of a ``.cxc`` file that shows two maps of the script's folder side by side, turned as one."""
+    return "\n".join(
+        (
+            f"# {title}",
+            "# Open this file with ChimeraX. It closes what is open. Another contour level: volume #2 level NUMBER",
+            "close",
+            "set bgColor white",
+            f"open {before}",
+            f"open {after}",
+            f"volume #1 style surface region all step 1 level {levels[0]:.6g} color #9a9a9a",
+            f"volume #2 style surface region all step 1 level {levels[1]:.6g} color #56b4e9",
+            f"surface dust #1,2 size {DUST:g}",
+            "tile #1,2 columns 2",
+            '2dlabels text "before" color black size 18 xpos 0.2 ypos 0.93',
+            '2dlabels text "after" color black size 18 xpos 0.7 ypos 0.93',
             "lighting soft",
             "view",
             "",

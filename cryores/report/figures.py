@@ -73,10 +73,10 @@ def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) 
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
     for ax, plane in zip(axes, views.central_planes(box) + row):
-        placed = {"origin": "lower", "extent": _extent(plane, density.grid), "interpolation": "nearest"}
+        placed = {"origin": "lower", "extent": extent(plane, density.grid), "interpolation": "nearest"}
         ax.imshow(plane.of(density.data), cmap="gray", norm=grey, **placed)
         ax.imshow(plane.of(shown), cmap=colours.cmap, norm=colours.norm, alpha=0.75, **placed)
-        _look_at(ax, plane, density.grid, box)
+        look_at(ax, plane, density.grid, box)
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
     bar = above.colorbar(colours, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
@@ -85,7 +85,7 @@ def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) 
     return figure
 
 
-def _extent(plane: views.Plane, grid: Grid) -> Tuple[float, float, float, float]:
+def extent(plane: views.Plane, grid: Grid) -> Tuple[float, float, float, float]:
     """Return left, right, bottom and top of a plane in Å; voxels are centred on their positions."""
     edges: List[float] = []
     for count, size, first in reversed(list(zip(*map(plane.others, (grid.shape, grid.voxel_size, grid.first_voxel))))):
@@ -94,9 +94,9 @@ def _extent(plane: views.Plane, grid: Grid) -> Tuple[float, float, float, float]
     return left, right, bottom, top
 
 
-def _look_at(ax: Any, plane: views.Plane, grid: Grid, box: Tuple[slice, slice, slice]) -> None:
+def look_at(ax: Any, plane: views.Plane, grid: Grid, box: Tuple[slice, slice, slice]) -> None:
     """Show the part of a plane inside ``box``, with a margin of a tenth, and name its axes."""
-    left, right, bottom, top = _extent(plane, grid)
+    left, right, bottom, top = extent(plane, grid)
     (row_box, column_box), (row_size, column_size) = plane.others(box), plane.others(grid.voxel_size)
     ax.set_xlim(_limits(column_box, column_size, left, right))
     ax.set_ylim(_limits(row_box, row_size, bottom, top))

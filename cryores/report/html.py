@@ -106,6 +106,8 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
             found += [
                 (f"{title} at {n}", f"{v:.2f} Å") for n, v in values.items() if v is not None and n in ("0.143", "0.5")
             ]
+    if isinstance(summary.get("bfactor"), float):
+        found.append(("B-factor", f"{summary['bfactor']:.1f} Å²"))
     if summary.get("global_resolution") is not None:
         found.append(("Global FSC at 0.143", f"{summary['global_resolution']:.2f} Å"))
     if "undetermined_fraction" in summary:
@@ -232,7 +234,7 @@ def histogram_section(
         marker=dict(color=0.5 * (found.edges[1:] + found.edges[:-1]), line={"width": 0}, **_colours(scale, "c")),
         hovertemplate="%{x:.2f} Å: %{y} voxels<extra></extra>",
     )
-    figure = go.Figure(bars, layout=_layout(400, bargap=0))
+    figure = go.Figure(bars, layout=layout(400, bargap=0))
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, showgrid=False, ticks="outside")
     figure.update_layout(margin={"t": 70})
     figure.update_yaxes(title={"text": "Voxels inside the mask"}, gridcolor="#e5e5e5", zeroline=False)
@@ -269,11 +271,11 @@ def slices_section(result: LocalResolution, density: Volume, scale: ColourScale)
     cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))
     shown, grey = views.shown_resolution(result)[cut], density.data[cut]
     low, high = views.grey_limits(density.data, box)
-    x, y = (_positions(density, axis, cut[axis]) for axis in (2, 1))
-    figure = go.Figure(layout=_layout(600))
+    x, y = (positions(density, axis, cut[axis]) for axis in (2, 1))
+    figure = go.Figure(layout=layout(600))
     for number, plane in enumerate(planes):
         visible = number == len(planes) // 2
-        steps = np.round(255 * np.clip((plane.of(grey) - low) / max(high - low, 1e-30), 0, 1)).astype(np.uint8)
+        steps = grey_steps(plane.of(grey), low, high)
         grey_trace = {
             "z": steps,
             "zmin": 0,
@@ -294,24 +296,34 @@ def slices_section(result: LocalResolution, density: Volume, scale: ColourScale)
         }
         for trace in (grey_trace, colour_trace):
             figure.add_trace(go.Heatmap(x=x, y=y, visible=visible, **trace))
-    chosen = [
-        {
-            "label": str(plane.index),
-            "method": "restyle",
-            "args": [{"visible": [n // 2 == number for n in range(2 * len(planes))]}],
-        }
-        for number, plane in enumerate(planes)
-    ]
-    figure.update_layout(
-        sliders=[{"active": len(planes) // 2, "steps": chosen, "currentvalue": {"prefix": "z = "}, "pad": {"t": 45}}]
-    )
+    figure.update_layout(sliders=[plane_slider(planes, 2)])
     figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain")
     figure.update_yaxes(title={"text": "y (Å)"}, showgrid=False, zeroline=False, scaleanchor="x")
     words = "Density in grey; inside the mask, coloured by local resolution. Grey inside the mask: no value."
     return Section("Slices", figure, words)
 
 
-def _positions(volume: Volume, axis: int, part: slice) -> Any:
+def grey_steps(plane: Any, low: float, high: float) -> Any:
+    """Return a plane as whole numbers from 0 (``low`` and below) to 255: they make a small page."""
+    return np.round(255 * np.clip((plane - low) / max(high - low, 1e-30), 0, 1)).astype(np.uint8)
+
+
+def plane_slider(planes: List[views.Plane], traces: int) -> Dict[str, Any]:
+    """Return a slider that shows one plane at a time, of a figure that has so many traces for each plane."""
+    count = len(planes)
+    steps = [
+        {
+            "label": str(plane.index),
+            "method": "restyle",
+            "args": [{"visible": [n // traces == number for n in range(traces * count)]}],
+        }
+        for number, plane in enumerate(planes)
+    ]
+    return {"active": count // 2, "steps": steps, "currentvalue": {"prefix": "z = "}, "pad": {"t": 45}}
+
+
+def positions(volume: Volume, axis: int, part: slice) -> Any:
+    """Return where the voxels of ``part`` lie along an axis, in Å."""
     voxels = np.arange(volume.grid.shape[axis])[part]
     return volume.grid.first_voxel[axis] + voxels * volume.grid.voxel_size[axis]
 
@@ -340,7 +352,7 @@ def surface_section(found: Optional[views.Surface], scale: ColourScale, level: f
         **_colours(scale, "c"),
     )
     hidden = {"visible": False, "showspikes": False}
-    figure = go.Figure(mesh, layout=_layout(560))
+    figure = go.Figure(mesh, layout=layout(560))
     camera = {"eye": {"x": 0.95, "y": 0.95, "z": 0.65}}
     figure.update_layout(
         scene={"xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "data", "camera": camera}
@@ -356,7 +368,7 @@ def fsc_section(result: FSCResult) -> Section:
     """Return the FSC curves with their thresholds and the resolutions where the main curve meets them."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=_layout(460, legend={"traceorder": "reversed"}))
+    figure = go.Figure(layout=layout(460, legend={"traceorder": "reversed"}))
     with np.errstate(divide="ignore"):
         angstrom = 1.0 / result.frequency
     # The main curve comes first; plotly draws later traces on top.
@@ -381,7 +393,8 @@ def fsc_section(result: FSCResult) -> Section:
     return Section("Fourier shell correlation", figure, "Dotted: thresholds. Arrows: where the main curve meets them.")
 
 
-def _layout(height: int, **more: Any) -> Dict[str, Any]:
+def layout(height: int, **more: Any) -> Dict[str, Any]:
+    """Return plotly's layout of a figure of the page."""
     margins = {"l": 60, "r": 20, "t": 30, "b": 50}
     return dict(height=height, font=FONT, paper_bgcolor="#fff", plot_bgcolor="#fff", margin=margins, **more)
 

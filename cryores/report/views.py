@@ -143,14 +143,6 @@ def grey_limits(density: FloatArray, box: Tuple[slice, slice, slice]) -> Tuple[f
 # --- surface ------------------------------------------------------------------------------------------------------
 
 
-def contour_level(density: FloatArray, inside: BoolArray) -> float:
-    """Return the density that best divides the mask's voxels into solvent and particle (Otsu's threshold)."""
-    from skimage.filters import threshold_otsu
-
-    values = density[inside] if inside.any() else density
-    return float(threshold_otsu(values))
-
-
 @dataclass(frozen=True)
 class Surface:
     """A coloured surface.
@@ -270,3 +262,9 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def logarithms(amplitudes: Dict[str, Float64]) -> Dict[str, Float64]:
+    """Return ln of each curve, NaN where it is 0."""
+    with np.errstate(divide="ignore"):
+        return {name: np.where(curve > 0, np.log(curve), np.nan) for name, curve in amplitudes.items()}

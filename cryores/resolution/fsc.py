@@ -35,9 +35,6 @@ from cryores.shell_correlation import (
 )
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
-RANDOMISE_BELOW = 0.8
-"""Phases are randomised from the first shell on whose unmasked FSC is below this (Chen et al. 2013)."""
-
 SUSPICIOUS_RANDOMISED = 0.1
 """A randomised FSC above this at the estimate means that the mask makes much of the correlation."""
 
@@ -68,10 +65,13 @@ class FSCParameters:
     )
     randomise_from: Optional[float] = parameter(
         None,
-        "Resolution from which phases are randomised under the mask; default, where the unmasked FSC falls below 0.8",
+        "Resolution from which phases are randomised under the mask; default, where the unmasked FSC falls",
         "Å",
         0.1,
         expert=True,
+    )
+    randomise_below: float = parameter(
+        0.8, "Unmasked FSC below which phases are randomised, where no resolution is given", "", 0.0, 1.0, expert=True
     )
     seed: int = parameter(0, "Seed of the random phases", minimum=0, expert=True)
     symmetry: str = parameter(
@@ -447,7 +447,7 @@ def _resolutions(
 def _first_randomised(unmasked: Float64, frequency: Float64, parameters: FSCParameters) -> Optional[int]:
     """Return the first shell to randomise, None where there is no such shell."""
     if parameters.randomise_from is None:
-        chosen = np.flatnonzero(unmasked[1:] < RANDOMISE_BELOW) + 1
+        chosen = np.flatnonzero(unmasked[1:] < parameters.randomise_below) + 1
         return int(chosen[0]) if chosen.size else None
     shell = max(1, int(1.0 / (parameters.randomise_from * frequency[1])))
     return shell if shell < len(frequency) else None

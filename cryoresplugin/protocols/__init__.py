@@ -3,5 +3,6 @@
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
+from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
 
-__all__ = ["CryoresProtBlocres", "CryoresProtFSC", "CryoresProtMonoRes"]
+__all__ = ["CryoresProtBlocres", "CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtPostprocess"]

@@ -141,7 +141,7 @@ class CryoresProtocol(ProtAnalysis3D):
         """Register the engine's file ``name``, with sampling and origin of the input."""
         reference = self._referencePointer().get()
         volume.setFileName(os.path.join(self._resultFolder(), name))
-        volume.setSamplingRate(reference.getSamplingRate())
+        volume.setSamplingRate(self._samplingRate())
         volume.setOrigin(reference.getOrigin(force=True).clone())
         self._defineOutputs(**{output: volume})
         self._defineSourceRelation(self._referencePointer(), volume)
@@ -249,7 +249,7 @@ class CryoresProtocol(ProtAnalysis3D):
         x, y, z = (reference.getDim() or (0, 0, 0))[:3]
         if self._conversions() or x * y * z > LARGEST_DIAGNOSED:
             return None
-        return read_inputs(load_method(self._method), self._engineFiles(), reference.getSamplingRate(), Execution())
+        return read_inputs(load_method(self._method), self._engineFiles(), self._samplingRate(), Execution())
 
     def _engineFiles(self):
         """Return role -> file that the engine reads: the given one, or its copy in MRC."""
@@ -263,6 +263,10 @@ class CryoresProtocol(ProtAnalysis3D):
         """Return file to write -> source, of the inputs in a format that the engine does not read."""
         names = {self._readableName(role, source): source for role, source in self._sources().items()}
         return {name: source for name, source in names.items() if name != self._plainName(source)}
+
+    def _samplingRate(self):
+        """Return the voxel size of the run in Å."""
+        return self._referencePointer().get().getSamplingRate()
 
     @staticmethod
     def _plainName(source):
@@ -305,7 +309,7 @@ class CryoresProtocol(ProtAnalysis3D):
         words = []
         for role, name in self._engineFiles().items():
             words += [f"--{role.replace('_', '-')}", name]
-        words += ["--voxel-size", f"{self._referencePointer().get().getSamplingRate():.6g}"]
+        words += ["--voxel-size", f"{self._samplingRate():.6g}"]
         values = self._values()
         for parameter in self._declared():
             value = values.get(parameter.name)

@@ -2,5 +2,6 @@
 
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
+from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
 
-__all__ = ["CryoresFSCViewer", "CryoresLocalResolutionViewer"]
+__all__ = ["CryoresFSCViewer", "CryoresLocalResolutionViewer", "CryoresPostprocessingViewer"]

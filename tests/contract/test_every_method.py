@@ -85,8 +85,19 @@ def test_threads_change_nothing(done, odd, tmp_path):
     if (folder / "resolution.mrc").exists():
         a, b = (read_map(f / "resolution.mrc").data for f in (again, folder))
         assert np.mean(np.isclose(a, b, rtol=1e-5)) >= 0.999
+    elif (folder / "sharpened.mrc").exists():
+        a, b = (read_map(f / "sharpened.mrc").data for f in (again, folder))
+        assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
     else:
         assert one["resolution"] == pytest.approx(many["resolution"], rel=1e-5)
+
+
+def test_a_processed_map_comes_masked_and_with_its_difference(done, odd):
+    if (done[1] / "sharpened.mrc").exists():
+        files = (done[1] / "sharpened.mrc", done[1] / "masked.mrc", odd / "mask.mrc")
+        sharpened, masked, mask = (read_map(path).data for path in files)
+        np.testing.assert_allclose(masked, sharpened * mask, rtol=1e-6)
+        assert (done[1] / "difference.mrc").exists() and np.isfinite(sharpened).all() and sharpened.std() > 0
 
 
 def test_too_small_a_budget_is_refused(done, odd, tmp_path, capsys):

@@ -68,9 +68,9 @@ def run(words, scipion, cwd=None, **more):
     )
 
 
-@pytest.mark.parametrize("case", ["TestMonoRes", "TestBlocresAndFSC"])
+@pytest.mark.parametrize("case", sorted(path.stem for path in (ROOT / "cryoresplugin" / "tests").glob("test_*.py")))
 def test_protocols(scipion, case):
-    done = run(["-m", "unittest", f"cryoresplugin.tests.test_protocols_cryores.{case}"], scipion)
+    done = run(["-m", "unittest", f"cryoresplugin.tests.{case}"], scipion)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     assert "OK" in done.stderr
 

@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from cryores.changes import contour_level
 from cryores.execution import Execution
 from cryores.mapio import read_map, write_map
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, Outcome, Result, parameter
@@ -127,7 +128,7 @@ def test_script_opens_files_that_are_there(folder, outcome):
     lines = (folder / "view.cxc").read_text(encoding="utf-8").splitlines()
     opened = [line.split()[1] for line in lines if line.startswith("open ")]
     assert len(opened) == 2 and all((folder / name).is_file() for name in opened)
-    level = views.contour_level(read_map(folder / "map.mrc").data, outcome.result.mask.data > 0.5)
+    level = contour_level(read_map(folder / "map.mrc").data, outcome.result.mask.data > 0.5)
     assert f"volume #1 style surface region all step 1 level {level:.6g}" in lines
 
 

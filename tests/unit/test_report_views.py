@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cryores.changes import contour_level
 from cryores.method import LocalResolution
 from cryores.report import figures, views
 from cryores.report.chimerax import coloured_surface
@@ -220,7 +221,7 @@ def test_contour_level_divides_particle_and_solvent():
     inside = np.ones((20, 20, 20), dtype=bool)
     density = rng.normal(0.0, 0.1, inside.shape).astype(np.float32)
     density[5:12] += 1.0
-    assert 0.3 < views.contour_level(density, inside) < 0.7
+    assert 0.3 < contour_level(density, inside) < 0.7
 
 
 @pytest.mark.parametrize("largest_box", [1000, 8])

@@ -17,6 +17,8 @@ Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 DRAWINGS = {
     "FSCResult": "fsc",
     "LocalResolution": "local_resolution",
+    "PostprocessResult": "postprocess",
+    "ProcessedMap": "processed_map",
 }
 """Name of the result's class, or of one of its bases -> module of this folder."""
 

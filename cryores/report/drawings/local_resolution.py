@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Optional
 
+from cryores.changes import contour_level
 from cryores.mapio import write_map
 from cryores.method import Outcome
 from cryores.report import chimerax, figures, html, views
@@ -18,7 +19,7 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     density = full_map(outcome.inputs.maps)
     filled = views.filled_outwards(result.resolution)
     inside = result.mask.data > 0.5
-    level = views.contour_level(density.data, inside)
+    level = contour_level(density.data, inside)
     scale = colour_scale(result.values())
 
     figures.histogram_figure(result, scale, global_resolution).savefig(folder / "histogram.png")

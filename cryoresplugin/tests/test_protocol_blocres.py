@@ -1,0 +1,40 @@
+"""blocres in a project: from the form to the values of the output."""
+
+from cryores.resolution import blocres
+from cryoresplugin.protocols import CryoresProtBlocres
+from cryoresplugin.tests.project import CryoresTest
+
+BLOCRES_FIELDS = {
+    "inputVolume": None, "inputVolume2": None, "mask": None, "method": True, "box": 20, "shell": 20, "cutoff": 0.5,
+    "step": 1, "maxresolution": 2, "fill": None, "pad": 1, "symmetry": "", "smooth": True,
+}  # fmt: skip
+
+
+class TestBlocres(CryoresTest):
+    def test_a_script_for_the_predecessor_needs_the_class_name_changed(self):
+        both = self.importVolumes("half*")
+        protocol = self.make(
+            CryoresProtBlocres,
+            {"inputVolume": (both, "outputVolumes.1"), "inputVolume2": (both, "outputVolumes.2")},
+            method=True, box=16, cutoff=0.5, step=1, maxresolution=2, fill=0, pad=1, symmetry="", smooth=True,
+        )  # fmt: skip
+        self.launchProtocol(protocol)
+        expected = blocres(self.halves, box=16, min_resolution=2.0)
+        self.assertSameResolution(protocol.resolution_Volume, expected.resolution)
+        self.assertEqual(protocol.outputMask.getDim(), (52, 48, 44))
+
+    def test_blocres_takes_the_halves_of_a_volume(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        protocol = self.make(CryoresProtBlocres, pointers, box=0, step=4, maxresolution=0, crossing=0, edge=2)
+        self.launchProtocol(protocol)
+        expected = blocres(self.halves, step=4, crossing="first", edge=2)
+        self.assertSameResolution(protocol.resolution_Volume, expected.resolution)
+
+    def test_blocres_fields_are_those_of_the_predecessor(self):
+        self.assertFields(CryoresProtBlocres, BLOCRES_FIELDS)
+
+    def test_radial_shells_are_refused(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        for options in ({"method": False}, {"pad": 2}):
+            protocol = self.make(CryoresProtBlocres, pointers, **options)
+            self.assertIn("Radial shells", "\n".join(protocol._validate()))

@@ -1,0 +1,54 @@
+"""Post-processing in a project: from the form to the values of the output and of the viewer."""
+
+import numpy as np
+
+from cryores.postprocessing import postprocess
+from cryoresplugin.protocols import CryoresProtPostprocess
+from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
+from cryoresplugin.viewers import CryoresPostprocessingViewer
+
+FIELDS = {
+    "relionInput": False, "inputType": 0, "inputVolume": None, "inputHalf1": None, "inputHalf2": None,
+    "solventMask": None, "calibratedPixelSize": 0, "mtf": None, "origPixelSize": -1.0, "doAutoBfactor": True,
+    "bfactorLowRes": 10.0, "bfactorHighRes": 0.0, "bfactor": -350, "skipFscWeighting": False, "lowRes": 5,
+    "filterEdgeWidth": 2, "randomizeAtFsc": 0.8, "forceMask": False,
+}  # fmt: skip
+
+
+class TestPostprocess(CryoresTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.done = cls.make(CryoresProtPostprocess, {"inputVolume": (cls.full, "outputVolume")})
+        cls.launchProtocol(cls.done)
+
+    def test_output_has_the_engines_values_and_the_inputs_place(self):
+        output, source = self.done.outputVolume, self.full.outputVolume
+        expected = postprocess(self.halves)
+        scale = float(np.abs(expected.sharpened.data).max())
+        self.assertTrue(np.allclose(written(output).data, expected.sharpened.data, atol=1e-5 * scale))
+        self.assertAlmostEqual(output.getSamplingRate(), SAMPLING, places=4)
+        self.assertEqual(output.getOrigin().getShifts(), source.getOrigin().getShifts())
+        self.assertIn(f"B = {expected.details['bfactor']:.1f}", "\n".join(self.done._summary()))
+        self.assertGreater(written(self.done.outputMask).data.sum(), 0)
+
+    def test_a_given_bfactor_and_low_pass_are_used(self):
+        options = {"doAutoBfactor": False, "bfactor": -40, "skipFscWeighting": True, "lowRes": 6}
+        protocol = self.make(CryoresProtPostprocess, {"inputVolume": (self.full, "outputVolume")}, **options)
+        self.launchProtocol(protocol)
+        expected = postprocess(self.halves, bfactor=-40.0, fsc_weighting=False, low_pass="6")
+        scale = float(np.abs(expected.sharpened.data).max())
+        self.assertTrue(np.allclose(written(protocol.outputVolume).data, expected.sharpened.data, atol=1e-5 * scale))
+
+    def test_fields_are_those_of_the_predecessor(self):
+        self.assertFields(CryoresProtPostprocess, FIELDS)
+
+    def test_viewer_plots_the_values(self):
+        viewer = CryoresPostprocessingViewer(project=self.proj)
+        viewer.setProtocol(self.done)
+        values = written(self.done.outputVolume).data
+        figure = viewer._showSlices("doShowAfter")[0].getFigure()
+        images = [a.images[0] for a in figure.axes if a.images and a.get_title().startswith("z =")]
+        for image, ninth in zip(images, (3, 4, 5, 6)):
+            np.testing.assert_array_equal(np.asarray(image.get_array()), values[ninth * values.shape[0] // 9])
+            self.assertEqual(image.get_clim(), (float(values.min()), float(values.max())))
