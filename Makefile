@@ -1,6 +1,6 @@
 # Every target sets up .venv by itself when it is missing. PYTHON chooses the interpreter (3.8 to 3.12).
 VENV ?= .venv
-PYTHON ?= $(shell for v in 3.11 3.12 3.10 3.9 3.8; do command -v python$$v && break; done || command -v python3)
+PYTHON ?= $(shell for v in 3.11 3.12 3.10 3.9 3.8; do python$$v -c "" 2>/dev/null && command -v python$$v && break; done || command -v python3)
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 

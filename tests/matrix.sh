@@ -3,7 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for version in 3.8 3.10 3.11 3.12; do
-    python=$(command -v "python$version" || ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python 2>/dev/null | head -n 1 || true)
+    python=python$version
+    # A pyenv shim may be there without its interpreter.
+    "$python" -c "" 2>/dev/null || python=$(ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python 2>/dev/null | head -n 1 || true)
     if [ -z "$python" ]; then
         echo "python $version: not here, skipped"
         continue
