@@ -1,24 +1,25 @@
 """FSC of the two halves in a box around each point: the exact computation of blocres, in batches.
 
 A box is tapered by a window, zero-padded and transformed axis by axis, so that no line of zeros is ever transformed.
+The spectra of one pair of boxes stay in the cache of a core from the first transform to the sums over shells.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from cryores.execution import Execution
 from cryores.volume import FloatArray, Triple
 
-BATCH = 32
-"""Boxes of a batch: its spectra should stay in the cache of a core."""
+BATCH = 64
+"""Boxes that a thread takes at a time."""
 
 COARSEST = 200.0
 """No local resolution is reported coarser than this (Å)."""
@@ -89,21 +90,22 @@ def boxed_resolutions(
     execution : Execution
         Threads; each works on its own batches.
     """
-    low, share, weight = _shell_split(shells, voxel_size)
     thresholds = np.asarray(cutoffs, dtype=np.float64)
+    split = _shell_split(shells, voxel_size)
     found = np.empty((len(centres), len(cutoffs)), dtype=np.float32)
     batches = [slice(i, i + BATCH) for i in range(0, len(centres), BATCH)]
-    n, columns = window.shape[0], low.shape[2]
+    idle: SimpleQueue[BoxPair] = SimpleQueue()
+    for _ in range(min(execution.threads, len(batches))):
+        idle.put(BoxPair(half1, half2, window, shells.padded))
 
     def work(batch: slice) -> None:
-        spectra = []
-        for half in (half1, half2):
-            boxes = np.empty((len(centres[batch]), n, n, n), dtype=np.float32)
-            _cut_boxes(half, centres[batch], window, boxes)
-            spectra.append(_padded_spectra(boxes, shells.padded, columns))
+        pair = idle.get()
         sums = np.empty((len(centres[batch]), 3, shells.count))
-        _split_into_shells(spectra[0], spectra[1], low, share, weight, sums)
+        for number, centre in enumerate(centres[batch]):
+            spectra = pair.spectra(centre)
+            _split_into_shells(spectra[0], spectra[1], *split, sums[number])
         _read_curves(sums, thresholds, shells.width, shells.finest, last, found[batch])
+        idle.put(pair)
 
     with execution.stage("comparing boxes", len(batches)) as stage, ThreadPoolExecutor(execution.threads) as pool:
         for _ in pool.map(work, batches):
@@ -111,67 +113,107 @@ def boxed_resolutions(
     return found
 
 
-def _padded_spectra(boxes: FloatArray, padded: int, columns: int) -> Any:
-    rows = np.ascontiguousarray(scipy.fft.rfft(boxes, n=padded, axis=3)[..., :columns])
-    return scipy.fft.fft(scipy.fft.fft(rows, n=padded, axis=2), n=padded, axis=1)
+class BoxPair:
+    """The tapered, padded boxes of two maps about one centre, and planned transforms of both; one for each thread.
+
+    Parameters
+    ----------
+    half1, half2 : ndarray of float32
+        The maps; outside of them a box holds zeros.
+    window : ndarray of float32, shape (n, n, n)
+        Taper of the box.
+    padded : int
+        Edge of the padded box in voxels.
+    """
+
+    def __init__(self, half1: FloatArray, half2: FloatArray, window: FloatArray, padded: int) -> None:
+        import pyfftw
+
+        n, columns = window.shape[0], padded // 2 + 1
+        self._halves, self._window = (half1, half2), window
+        # The padding is zero and stays so: a transform out of place leaves its input as it is.
+        self._boxes = pyfftw.zeros_aligned((2, n, n, padded), dtype="float32")
+        rows = pyfftw.zeros_aligned((2, n, padded, columns), dtype="complex64")
+        planes = pyfftw.zeros_aligned((2, padded, columns, padded), dtype="complex64")
+        self._spectra = pyfftw.empty_aligned((2, padded, columns, padded), dtype="complex64")
+        # The last transform runs along z; its lines are contiguous when the one along y turns the axes round.
+        turned = planes[..., :n].transpose(0, 3, 1, 2)
+        flags = ("FFTW_MEASURE",)
+        self._steps = (
+            pyfftw.FFTW(self._boxes, rows[:, :, :n], axes=(3,), flags=flags),
+            pyfftw.FFTW(rows, turned, axes=(2,), flags=flags),
+            pyfftw.FFTW(planes, self._spectra, axes=(3,), flags=flags),
+        )
+        # Planning has written into the arrays.
+        for array in (self._boxes, rows, planes):
+            array[:] = 0
+
+    def spectra(self, centre: npt.NDArray[np.int64]) -> Any:
+        """Return both spectra, complex64 of shape (2, ky, kx, kz), valid until the next call."""
+        n = self._window.shape[0]
+        for half, box in zip(self._halves, self._boxes):
+            _cut_box(half, centre, self._window, box[:, :, :n])
+        for step in self._steps:
+            step.execute()
+        return self._spectra
 
 
 def _shell_split(shells: Shells, voxel_size: Triple) -> Tuple[Any, Any, Any]:
-    """Return for each coefficient its lower shell, the share that goes to the upper one, and its hermitian weight.
+    """Return for each coefficient (ky, kx, kz) its lower shell, the upper one's share, and each kx plane's weight.
 
     Lower shell -1 marks coefficients that no shell holds. The plane kx = padded / 2 is left out.
     """
     p = shells.padded
-    scale = [p * shells.spacing / (p * v) for v in voxel_size]
+    scale_z, scale_y, scale_x = (shells.spacing / v for v in voxel_size)
     k = np.fft.fftfreq(p, 1.0 / p)
-    z, y, x = k[:, None, None] * scale[0], k[:, None] * scale[1], np.arange(p // 2) * scale[2]
+    z, y, x = k * scale_z, k[:, None, None] * scale_y, np.arange(p // 2 + 1)[:, None] * scale_x
     radius = np.sqrt(z * z + y * y + x * x)
     low = np.floor(radius).astype(np.int16)
     share = (radius - low).astype(np.float32)
     low[low + 1 >= shells.count] = -1
-    weight = np.full(p // 2, 2.0, dtype=np.float32)
+    low[:, p // 2] = -1
+    weight = np.full(p // 2 + 1, 2.0, dtype=np.float32)
     weight[0] = 1.0
     return low, share, weight
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _cut_boxes(volume, centres, window, boxes):  # type: ignore[no-untyped-def]
+def _cut_box(volume, centre, window, box):  # type: ignore[no-untyped-def]
     n = window.shape[0]
     h = n // 2
     nz, ny, nx = volume.shape
-    for b in range(boxes.shape[0]):
-        z0, y0, x0 = centres[b, 0] - h, centres[b, 1] - h, centres[b, 2] - h
-        for z in range(n):
-            for y in range(n):
-                inside = 0 <= z0 + z < nz and 0 <= y0 + y < ny
-                for x in range(n):
-                    if inside and 0 <= x0 + x < nx:
-                        boxes[b, z, y, x] = volume[z0 + z, y0 + y, x0 + x] * window[z, y, x]
-                    else:
-                        boxes[b, z, y, x] = 0
+    z0, y0, x0 = centre[0] - h, centre[1] - h, centre[2] - h
+    for z in range(n):
+        for y in range(n):
+            inside = 0 <= z0 + z < nz and 0 <= y0 + y < ny
+            for x in range(n):
+                if inside and 0 <= x0 + x < nx:
+                    box[z, y, x] = volume[z0 + z, y0 + y, x0 + x] * window[z, y, x]
+                else:
+                    box[z, y, x] = 0
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _split_into_shells(f1, f2, low, share, weight, sums):  # type: ignore[no-untyped-def]
     sums[:] = 0.0
-    for b in range(f1.shape[0]):
-        for z in range(low.shape[0]):
-            for y in range(low.shape[1]):
-                for x in range(low.shape[2]):
-                    i = low[z, y, x]
-                    if i >= 0:
-                        a, c, w = f1[b, z, y, x], f2[b, z, y, x], weight[x]
-                        upper = w * share[z, y, x]
-                        lower = w - upper
-                        cross = a.real * c.real + a.imag * c.imag
-                        power1 = a.real * a.real + a.imag * a.imag
-                        power2 = c.real * c.real + c.imag * c.imag
-                        sums[b, 0, i] += lower * cross
-                        sums[b, 0, i + 1] += upper * cross
-                        sums[b, 1, i] += lower * power1
-                        sums[b, 1, i + 1] += upper * power1
-                        sums[b, 2, i] += lower * power2
-                        sums[b, 2, i + 1] += upper * power2
+    for y in range(low.shape[0]):
+        for x in range(low.shape[1]):
+            w = weight[x]
+            for z in range(low.shape[2]):
+                i = low[y, x, z]
+                if i >= 0:
+                    a, c = f1[y, x, z], f2[y, x, z]
+                    upper = w * share[y, x, z]
+                    lower = w - upper
+                    cross = a.real * c.real + a.imag * c.imag
+                    power1 = a.real * a.real + a.imag * a.imag
+                    power2 = c.real * c.real + c.imag * c.imag
+                    sums[0, i] += lower * cross
+                    sums[0, i + 1] += upper * cross
+                    sums[1, i] += lower * power1
+                    sums[1, i + 1] += upper * power1
+                    sums[2, i] += lower * power2
+                    sums[2, i + 1] += upper * power2
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]

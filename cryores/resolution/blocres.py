@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.resolution._boxed_fsc import BATCH, Shells, boxed_resolutions
+from cryores.resolution._boxed_fsc import Shells, boxed_resolutions
 from cryores.resolution._windowed_shells import windowed_resolutions
 from cryores.shell_correlation import CROSSINGS, global_resolution
 from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, interpolate_known, rotations
@@ -285,8 +285,9 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     box = parameters.box or min(grid.shape) // 3
     padded = box * (1 + parameters.padding)
     volume = 4.0 * grid.size
-    batches = threads * BATCH * (2 * box**3 * 4.0 + 3 * padded**2 * (padded // 2 + 1) * 8.0)
-    return 4 * volume + batches if _mode(parameters) == "exact" else 7.9 * volume
+    columns = padded // 2 + 1
+    pairs = threads * 2.0 * (4.0 * box**2 * padded + 8.0 * box * padded * columns + 16.0 * padded**2 * columns)
+    return 4 * volume + pairs if _mode(parameters) == "exact" else 7.9 * volume
 
 
 METHOD = Method(
