@@ -9,20 +9,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from cryores.execution import Execution
+from cryores.fourier import Float64
 from cryores.volume import FloatArray, Triple
 
 BATCH = 64
 """Boxes that a thread takes at a time."""
-
-COARSEST = 200.0
-"""No local resolution is reported coarser than this (Å)."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +35,36 @@ class Shells:
         Voxel size in Å; shell i lies at i / (padded * spacing).
     count : int
         Number of shells, shell 0 included.
-    finest : float
-        The finest resolution that is reported (Å).
+    coarsest, finest : float
+        The coarsest and finest resolution that are reported (Å): a box cannot tell waves longer than its edge apart.
     """
 
     padded: int
     spacing: float
     count: int
+    coarsest: float
     finest: float
 
     @classmethod
     def of_box(cls, box: int, padding: int, spacing: float, finest: float) -> Shells:
         """Return the shells of a box of ``box`` voxels padded to ``box * (1 + padding)``."""
         padded = box * (1 + padding)
-        return cls(padded, spacing, int(2 + padded * spacing / finest), finest)
+        return cls(padded, spacing, int(2 + padded * spacing / finest), box * spacing, finest)
 
     @property
     def width(self) -> float:
         """Width of a shell in 1/Å."""
         return 1.0 / (self.padded * self.spacing)
+
+    @property
+    def limits(self) -> Triple:
+        """Shell width, coarsest and finest resolution."""
+        return (self.width, self.coarsest, self.finest)
+
+
+def without_mean(half: FloatArray) -> FloatArray:
+    """Return a half map minus its mean over the whole map: the value that tapers and padding blend to."""
+    return half - np.float32(half.mean(dtype=np.float64))
 
 
 def boxed_resolutions(
@@ -91,8 +100,49 @@ def boxed_resolutions(
         Threads; each works on its own batches.
     """
     thresholds = np.asarray(cutoffs, dtype=np.float64)
-    split = _shell_split(shells, voxel_size)
     found = np.empty((len(centres), len(cutoffs)), dtype=np.float32)
+
+    def read(batch: slice, sums: Float64) -> None:
+        _read_curves(sums, thresholds, *shells.limits, last, found[batch])
+
+    _over_boxes(half1, half2, centres, window, shells, voxel_size, execution, read)
+    return found
+
+
+def boxed_sums(
+    half1: FloatArray,
+    half2: FloatArray,
+    centres: npt.NDArray[np.int64],
+    window: FloatArray,
+    shells: Shells,
+    voxel_size: Triple,
+    execution: Execution,
+) -> FloatArray:
+    """Return the sums over each shell at each centre, float32 of shape (centres, 3, shells).
+
+    They are Re(F1 F2*), |F1|^2 and |F2|^2; the parameters are those of `boxed_resolutions`.
+    """
+    result = np.empty((len(centres), 3, shells.count), dtype=np.float32)
+
+    def keep(batch: slice, sums: Float64) -> None:
+        result[batch] = sums
+
+    _over_boxes(half1, half2, centres, window, shells, voxel_size, execution, keep)
+    return result
+
+
+def _over_boxes(
+    half1: FloatArray,
+    half2: FloatArray,
+    centres: npt.NDArray[np.int64],
+    window: FloatArray,
+    shells: Shells,
+    voxel_size: Triple,
+    execution: Execution,
+    take: Callable[[slice, Float64], None],
+) -> None:
+    """Give the sums over shells to ``take``, batch by batch, from several threads."""
+    split = _shell_split(shells, voxel_size)
     batches = [slice(i, i + BATCH) for i in range(0, len(centres), BATCH)]
     idle: SimpleQueue[BoxPair] = SimpleQueue()
     for _ in range(min(execution.threads, len(batches))):
@@ -104,13 +154,12 @@ def boxed_resolutions(
         for number, centre in enumerate(centres[batch]):
             spectra = pair.spectra(centre)
             _split_into_shells(spectra[0], spectra[1], *split, sums[number])
-        _read_curves(sums, thresholds, shells.width, shells.finest, last, found[batch])
+        take(batch, sums)
         idle.put(pair)
 
     with execution.stage("comparing boxes", len(batches)) as stage, ThreadPoolExecutor(execution.threads) as pool:
         for _ in pool.map(work, batches):
             stage.advance()
-    return found
 
 
 class BoxPair:
@@ -217,23 +266,29 @@ def _split_into_shells(f1, f2, low, share, weight, sums):  # type: ignore[no-unt
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _read_curves(sums, thresholds, width, finest, last, found):  # type: ignore[no-untyped-def]
-    count = sums.shape[2]
-    curve = np.empty(count)
+def _read_curves(sums, thresholds, width, coarsest, finest, last, found):  # type: ignore[no-untyped-def]
     for b in range(sums.shape[0]):
-        curve[0] = 1.0
-        for i in range(1, count):
-            scale = np.sqrt(sums[b, 1, i]) * np.sqrt(sums[b, 2, i])
-            curve[i] = sums[b, 0, i] / scale if scale > 1e-30 else 0.0
-        for t in range(thresholds.size):
-            threshold = thresholds[t]
-            s = -1.0
-            for i in range(count - 1):
-                if curve[i] >= threshold > curve[i + 1]:
-                    s = (i + (curve[i] - threshold) / (curve[i] - curve[i + 1])) * width
-                    if not last:
-                        break
-            if s < 0:
-                s = (count - 1) * width if curve[count - 1] > threshold else 0.0
-            resolution = 1.0 / s if s > 0 else COARSEST
-            found[b, t] = min(max(resolution, finest), COARSEST)
+        read_curve(sums[b], thresholds, width, coarsest, finest, last, found[b])
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def read_curve(sums, thresholds, width, coarsest, finest, last, found):  # type: ignore[no-untyped-def]
+    """Read the resolution (Å) at each threshold off the FSC of one box, into ``found``."""
+    count = sums.shape[1]
+    curve = np.zeros(count)
+    curve[0] = 1.0
+    for i in range(1, count):
+        power = max(sums[1, i], 0.0) ** 0.5 * max(sums[2, i], 0.0) ** 0.5
+        if power > 1e-30:
+            curve[i] = sums[0, i] / power
+    for t in range(thresholds.size):
+        threshold = thresholds[t]
+        s = -1.0
+        for i in range(count - 1):
+            if curve[i] >= threshold > curve[i + 1]:
+                s = (i + (curve[i] - threshold) / (curve[i] - curve[i + 1])) * width
+                if not last:
+                    break
+        if s < 0:
+            s = (count - 1) * width if curve[count - 1] > threshold else 0.0
+        found[t] = min(max(1.0 / s, finest), coarsest) if s > 0 else coarsest

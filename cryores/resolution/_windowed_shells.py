@@ -16,7 +16,7 @@ import scipy.fft
 
 from cryores.execution import Execution
 from cryores.fourier import Complex, RealFFT, frequency_axes, rfft
-from cryores.resolution._boxed_fsc import COARSEST, Shells
+from cryores.resolution._boxed_fsc import Shells, without_mean
 from cryores.volume import FloatArray, Triple
 
 TABLE_STEPS = 4
@@ -36,19 +36,19 @@ def windowed_resolutions(
 ) -> FloatArray:
     """Return the local resolution (Å) at each voxel for each cutoff, shape (voxels, cutoffs).
 
-    Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`; ``voxels`` are the centres.
+    Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`, with the halves as they are; ``voxels``
+    are the centres.
     """
     margin = _margin(half1.shape, voxels, window.shape[0])
-    if any(margin):
-        pad = [(0, m) for m in margin]
-        half1, half2 = np.pad(half1, pad), np.pad(half2, pad)
-    fft = RealFFT(half1.shape, execution.threads)  # type: ignore[arg-type]
-    spectra = [rfft(half, execution.threads) for half in (half1, half2)]
-    kernel = _window_spectrum(window, half1.shape, execution.threads)
+    nz, ny, nx = (n + m for n, m in zip(half1.shape, margin))
+    shape = (nz, ny, nx)
+    fft = RealFFT(shape, execution.threads)
+    spectra = [_spectrum(half, margin, execution.threads) for half in (half1, half2)]
+    kernel = _window_spectrum(window, shape, execution.threads)
     tables = _band_tables(window, shells)
-    axes = frequency_axes(half1.shape, voxel_size)  # type: ignore[arg-type]
+    axes = frequency_axes(shape, voxel_size)
     one, two, cross, work = fft.empty_real(), fft.empty_real(), fft.empty_real(), fft.empty_spectrum()
-    flat = np.ravel_multi_index(tuple(voxels.T), half1.shape)
+    flat = np.ravel_multi_index(tuple(voxels.T), shape)
     before = np.ones(len(flat), dtype=np.float32)
     position = np.full((len(flat), len(cutoffs)), -1.0, dtype=np.float32)
     with execution.stage("comparing shells", shells.count - 1) as stage:
@@ -67,7 +67,12 @@ def windowed_resolutions(
             stage.advance()
     with np.errstate(divide="ignore"):
         resolution = 1.0 / (np.maximum(position, 0.0) * np.float32(shells.width))
-    return np.clip(resolution, shells.finest, COARSEST).astype(np.float32)
+    return np.clip(resolution, shells.finest, shells.coarsest).astype(np.float32)
+
+
+def _spectrum(half: FloatArray, margin: Tuple[int, ...], threads: int) -> Complex:
+    centred = without_mean(half)
+    return rfft(np.pad(centred, [(0, m) for m in margin]) if any(margin) else centred, threads)
 
 
 def _margin(shape: Tuple[int, ...], voxels: npt.NDArray[np.int64], box: int) -> Tuple[int, ...]:

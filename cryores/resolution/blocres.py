@@ -14,18 +14,20 @@ import numpy.typing as npt
 
 from cryores.errors import UsageError
 from cryores.execution import Execution
+from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.resolution._boxed_fsc import Shells, boxed_resolutions
+from cryores.resolution._boxed_fsc import Shells, boxed_resolutions, without_mean
+from cryores.resolution._interpolated_fsc import TAPS, interpolated_resolutions
 from cryores.resolution._windowed_shells import windowed_resolutions
 from cryores.shell_correlation import CROSSINGS, global_resolution
 from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, interpolate_known, rotations
-from cryores.volume import FloatArray, Grid, HalfMaps, Volume
+from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 from cryores.windows import TAPERS, taper_window
 
 BOX_RULE = (5.0, 6.0, 7.0)
 """Least, default and largest box in units of the global resolution (Vilas et al. 2020)."""
 
-BOXES_PER_STEP = 8
+STEPS_PER_BOX = 8
 """The automatic step is the box divided by this: far finer than what a box can tell apart."""
 
 SMALLEST_BOX = 8
@@ -47,13 +49,13 @@ class BlocresParameters:
     )
     step: Optional[int] = parameter(
         None,
-        "compute every so many voxels and interpolate between; default 1, in the exact mode an eighth of the box",
+        "boxes around every so many voxels, and interpolated curves between; default an eighth of the box",
         unit="voxels",
         minimum=1,
     )
     mode: Optional[str] = parameter(
         None,
-        "exact: a box at each point; fast: every voxel at once; default fast, exact with a step",
+        "fast: products of filtered maps averaged over the box; exact: boxes; default fast, exact with a step",
         choices=("exact", "fast"),
     )
     min_resolution: Optional[float] = parameter(
@@ -116,7 +118,8 @@ def blocres(
     -----
     The same as Bsoft's blocres except that (1) coefficients count with hermitian weights, (2) frequencies end at
     Nyquist, not at the corner of the spectrum, (3) boxes that reach beyond the map are filled with its mean in place of
-    being left out, (4) with a step, points around the mask are computed too, and none is mixed with the fill value.
+    being left out, (4) with a step, the sums of the curves are interpolated, not the resolutions, (5) no value is
+    coarser than the edge of the box.
     """
     return METHOD.result(Inputs(maps, mask), execution, parameters)  # type: ignore[no-any-return]
 
@@ -128,17 +131,23 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     overall = global_resolution(halves, mask, execution.threads)
     box = parameters.box or automatic_box(overall, grid)
     mode = _mode(parameters)
-    step = 1 if mode == "fast" else parameters.step or max(1, box // BOXES_PER_STEP)
+    step = 1 if mode == "fast" else _step(parameters, box)
     shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
     wanted = _wanted(mask, parameters.edge)
-    computed = _asymmetric_part(wanted, grid, parameters.symmetry, step)
-    points = _lattice_points(computed, step) if mode == "exact" else np.argwhere(computed)
-    local = boxed_resolutions if mode == "exact" else windowed_resolutions
-    values = local(
-        *_without_mean(halves), points, taper_window(parameters.taper, box), shells, grid.voxel_size,
+    computed = _asymmetric_part(wanted, grid, parameters.symmetry)
+    voxels = np.argwhere(computed)
+    how: Any = (
+        taper_window(parameters.taper, box), shells, grid.voxel_size,
         parameters.cutoff, parameters.crossing == "last", execution,
     )  # fmt: skip
-    maps = [_fill(points, column, computed, wanted, step, grid, parameters.symmetry) for column in values.T]
+    one, two = halves.half1.data, halves.half2.data
+    if mode == "fast":
+        values = windowed_resolutions(one, two, voxels, *how)
+    elif step == 1:
+        values = boxed_resolutions(without_mean(one), without_mean(two), voxels, *how)
+    else:
+        values = interpolated_resolutions(without_mean(one), without_mean(two), voxels, step, *how)
+    maps = [_fill(column, computed, wanted, grid, parameters.symmetry) for column in values.T]
     return LocalResolution(
         resolution=Volume(maps[0], grid),
         mask=mask,
@@ -148,7 +157,7 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
             "box_angstrom": box * grid.spacing,
             "step": step,
             "mode": mode,
-            "points": len(points),
+            "voxels": len(voxels),
             "padded_box": shells.padded,
             "finest_resolution": shells.finest,
         },
@@ -158,6 +167,10 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
 
 def _mode(parameters: BlocresParameters) -> str:
     return parameters.mode or ("exact" if (parameters.step or 1) > 1 else "fast")
+
+
+def _step(parameters: BlocresParameters, box: int) -> int:
+    return parameters.step or max(1, box // STEPS_PER_BOX)
 
 
 def automatic_box(overall: Optional[float], grid: Grid) -> int:
@@ -178,13 +191,7 @@ def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
 # --- where it is computed -----------------------------------------------------------------------------------------
 
 
-def _without_mean(halves: HalfMaps) -> Tuple[FloatArray, FloatArray]:
-    """Return the halves minus their mean over the whole map: the value that tapers and padding blend to."""
-    one, two = halves.half1.data, halves.half2.data
-    return one - np.float32(one.mean(dtype=np.float64)), two - np.float32(two.mean(dtype=np.float64))
-
-
-def _wanted(mask: Volume, edge: int) -> Any:
+def _wanted(mask: Volume, edge: int) -> BoolArray:
     wanted = mask.data > 0.5
     if edge:
         inner = np.zeros_like(wanted)
@@ -196,41 +203,20 @@ def _wanted(mask: Volume, edge: int) -> Any:
     return wanted
 
 
-def _asymmetric_part(wanted: Any, grid: Grid, symmetry: str, step: int) -> Any:
+def _asymmetric_part(wanted: BoolArray, grid: Grid, symmetry: str) -> BoolArray:
     group = rotations(symmetry)
     if len(group) == 1:
         return wanted
     index = np.argwhere(wanted)
     part = np.zeros_like(wanted)
-    margin = (UNIT_MARGIN + step) * grid.spacing
-    part[tuple(index[in_asymmetric_unit(index, grid, group, margin)].T)] = True
+    part[tuple(index[in_asymmetric_unit(index, grid, group, UNIT_MARGIN * grid.spacing)].T)] = True
     return part
 
 
-def _lattice_points(wanted: Any, step: int) -> Points:
-    """Return the points of the step lattice whose cells touch a wanted voxel."""
-    index = np.argwhere(wanted)
-    last = (np.array(wanted.shape) - 1) // step
-    needed = np.zeros(last + 1, dtype=bool)
-    low, high = index // step, np.minimum(-(-index // step), last)
-    for corner in np.ndindex(2, 2, 2):
-        needed[tuple(np.where(np.array(corner), high, low).T)] = True
-    return np.argwhere(needed) * step
-
-
-def _fill(
-    points: Points, values: FloatArray, computed: Any, wanted: Any, step: int, grid: Grid, symmetry: str
-) -> FloatArray:
-    """Interpolate from the computed points to the wanted voxels, and from the asymmetric unit to its copies."""
+def _fill(values: FloatArray, computed: BoolArray, wanted: BoolArray, grid: Grid, symmetry: str) -> FloatArray:
+    """Put the values where they were computed, and copy the asymmetric unit to the rest."""
     result = np.full(wanted.shape, np.nan, dtype=np.float32)
-    if step == 1:
-        result[tuple(points.T)] = values
-        result[~computed] = np.nan
-    else:
-        lattice = np.full((np.array(wanted.shape) - 1) // step + 1, np.nan, dtype=np.float32)
-        lattice[tuple((points // step).T)] = values
-        index = np.argwhere(computed)
-        result[tuple(index.T)] = interpolate_known(lattice, index / step)
+    result[computed] = values
     missing = np.argwhere(wanted & ~computed)
     if len(missing):
         result[tuple(missing.T)] = interpolate_known(
@@ -284,10 +270,18 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     grid = inputs.maps.grid
     box = parameters.box or min(grid.shape) // 3
     padded = box * (1 + parameters.padding)
-    volume = 4.0 * grid.size
     columns = padded // 2 + 1
     pairs = threads * 2.0 * (4.0 * box**2 * padded + 8.0 * box * padded * columns + 16.0 * padded**2 * columns)
-    return 4 * volume + pairs if _mode(parameters) == "exact" else 7.9 * volume
+    block = grid.shape if inputs.mask is None else [s.stop - s.start for s in bounding_box(inputs.mask)]
+    # Every voxel has three indices of 8 bytes, its place, the last FSC and the crossing.
+    places = 40.0 * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
+    if _mode(parameters) == "fast":
+        # Two spectra, the window's and one more, and three products.
+        return float(4.0 * grid.size * 7.5 + places)
+    # Both halves without their mean, and the result.
+    whole = 4.0 * grid.size * 3 + places
+    lattice = np.prod([n / _step(parameters, box) + TAPS.size for n in block])
+    return float(whole + pairs + lattice * 12.0 * columns)
 
 
 METHOD = Method(

@@ -48,6 +48,18 @@ def test_a_step_computes_the_same_values_on_its_lattice(made):
     assert np.allclose(every[at], third[at], atol=1e-3)
 
 
+@pytest.mark.parametrize("crossing", ["first", "last"])
+def test_curves_between_boxes_are_those_of_boxes(made, crossing):
+    every, eighth = (
+        blocres(made.halves, made.mask, box=16, mode="exact", step=step, crossing=crossing) for step in (1, None)
+    )
+    assert eighth.details["step"] == 2
+    inside = made.mask.data > 0.5
+    shells = [32 * 1.5 / r.resolution.data[inside] for r in (every, eighth)]
+    assert np.mean(np.abs(shells[0] - shells[1]) <= 1) >= 0.99
+    assert np.median(np.abs(shells[0] - shells[1])) < 0.02
+
+
 def test_fast_agrees_with_exact_where_the_signal_is_everywhere_alike():
     rng = np.random.default_rng(0)
     grid = Grid.regular((48, 48, 48), 1.0)
@@ -60,6 +72,13 @@ def test_fast_agrees_with_exact_where_the_signal_is_everywhere_alike():
     )
     shells = [1 / r.resolution.data[mask > 0.5] * 40 for r in (exact, fast)]
     assert np.mean(np.abs(shells[0] - shells[1]) <= 1) >= 0.99
+
+
+def test_nothing_is_coarser_than_the_box(made):
+    rng = np.random.default_rng(8)
+    halves = HalfMaps(*(made.clean.like(rng.standard_normal(made.clean.data.shape)) for _ in "12"))
+    for mode in ("exact", "fast"):
+        assert np.nanmax(local(halves, made.mask, mode=mode, crossing="first")) == pytest.approx(BOX * 1.5)
 
 
 def test_halves_that_agree_are_as_fine_as_the_grid(made):
@@ -98,7 +117,7 @@ def test_symmetry_computes_a_part_and_gives_the_whole():
     # a box of even edge has no centre voxel: an odd one is symmetric about it
     full = blocres(HalfMaps(*halves), mask, box=13, mode="exact", step=1)
     part = blocres(HalfMaps(*halves), mask, box=13, mode="exact", step=1, symmetry="C4")
-    assert part.details["points"] < 0.5 * full.details["points"]
+    assert part.details["voxels"] < 0.5 * full.details["voxels"]
     inside = mask.data > 0.5
     difference = np.abs(part.resolution.data[inside] - full.resolution.data[inside])
     assert np.median(difference) < 0.01 and np.percentile(difference, 95) < 0.3
