@@ -2,5 +2,5 @@
 
 A file ``bench_NAME.py`` has ``measure(size)``: a list of rows with method (its name first), size, seconds, rffts (the
 same in units of one float32 real FFT of scipy of that size with one worker, timed in the same run) and volumes (peak
-memory above the inputs, in float32 volumes).
+memory above the inputs, in float32 volumes) and planned_volumes (what was planned).
 """

@@ -14,6 +14,7 @@ from cryores.method import Inputs, LocalResolution, load_method, method_summarie
 from cryores.simulation import simulate
 
 PLANTED_SIZE = 96
+ROW = "{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}{planned_volumes:9.1f}"
 
 
 def costs(sizes: List[int]) -> Iterator[Dict[str, Any]]:
@@ -47,9 +48,12 @@ def accuracies() -> Iterator[Dict[str, Any]]:
 
 def main() -> None:
     """Print both tables, each row as soon as it is measured."""
-    print(f"{'method':24}{'size':>6}{'seconds':>10}{'rFFTs':>8}{'volumes':>9}")
+    print(f"{'method':24}{'size':>6}{'seconds':>10}{'rFFTs':>8}{'volumes':>9}{'planned':>9}")
     for row in costs([int(word) for word in sys.argv[1:]] or [128]):
-        print("{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}".format(**row), flush=True)
+        print(
+            "{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}{planned_volumes:9.1f}".format(**row),
+            flush=True,
+        )
     print(f"\nplanted 3 to 8 Å, {PLANTED_SIZE}^3 voxels of 1.2 Å; |error| in Å, Spearman's rank correlation")
     print(f"{'method':24}{'cover':>7}{'median':>8}{'p90':>7}{'bias':>7}{'rho':>7}")
     for row in accuracies():

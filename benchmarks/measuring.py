@@ -1,0 +1,106 @@
+"""What the benchmarks share: a phantom, the unit of time, and the peak of memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any, Callable, Dict
+
+import numpy as np
+import psutil
+import scipy.fft
+
+from cryores.execution import Execution
+from cryores.masks import soft_edge, sphere
+from cryores.method import Inputs, Method
+from cryores.volume import Grid, HalfMaps, Volume, full_map
+
+REPEATS = 3
+VOXEL_SIZE = 1.0
+COMPILING = 48
+"""Size of the phantom that compiles."""
+MASK_RADIUS = 0.3
+"""Of the box: a tenth of its voxels, as in most reconstructions."""
+
+
+def phantom(size: int) -> Inputs:
+    """Make half maps of a ball of white signal under noise of a third of its strength, with the ball as the mask."""
+    rng = np.random.default_rng(0)
+    grid = Grid.regular((size, size, size), VOXEL_SIZE)
+    ball = sphere(grid, MASK_RADIUS * size * VOXEL_SIZE)
+    signal = ball.data * rng.standard_normal(grid.shape, dtype=np.float32)
+    halves = [Volume(signal + np.float32(0.3) * rng.standard_normal(grid.shape, dtype=np.float32), grid) for _ in "12"]
+    return Inputs(HalfMaps(*halves), mask=ball)
+
+
+def softly_masked(size: int) -> Inputs:
+    """Make the phantom with an edge of six voxels on its mask."""
+    inputs = phantom(size)
+    assert inputs.mask is not None
+    return dataclasses.replace(inputs, mask=soft_edge(inputs.mask, 6.0 * VOXEL_SIZE))
+
+
+def unmasked(size: int) -> Inputs:
+    """Make the phantom without its mask."""
+    return dataclasses.replace(phantom(size), mask=None)
+
+
+def best(call: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """Return the shortest time in seconds, after one call that does not count."""
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    return min([seconds() for _ in range(repeats + 1)][1:])
+
+
+def one_fft(data: np.ndarray[Any, Any]) -> float:
+    """Time one real FFT of scipy with one worker: the unit of every table."""
+    return best(lambda: scipy.fft.rfftn(data, workers=1))
+
+
+class PeakMemory:
+    """The most memory that this process holds above what it held at the start, sampled every few milliseconds."""
+
+    def __enter__(self) -> PeakMemory:
+        self._process = psutil.Process()
+        self._start = self._process.memory_info().rss
+        self.bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.003):
+            self.bytes = max(self.bytes, self._process.memory_info().rss - self._start)
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def cost(title: str, method: Method, make: Callable[[int], Inputs], size: int, **values: Any) -> Dict[str, Any]:
+    """Run a method on ``make(size)``: small to compile it, once for its memory, once for its time; return the row."""
+    parameters, execution = method.make_parameters(values), Execution()
+    execution.use_threads()
+    method.compute(make(COMPILING), parameters, execution)
+    inputs = make(size)
+    unit = one_fft(full_map(inputs.maps).data)
+    with PeakMemory() as peak:
+        method.compute(inputs, parameters, execution)
+    start = time.perf_counter()
+    method.compute(inputs, parameters, execution)
+    seconds = time.perf_counter() - start
+    volume = 4.0 * inputs.grid.size
+    return {
+        "method": title,
+        "size": size,
+        "seconds": seconds,
+        "rffts": seconds / unit,
+        "volumes": peak.bytes / volume,
+        "planned_volumes": method.memory(inputs, parameters, execution.threads) / volume,
+    }
