@@ -37,6 +37,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Journal of Structural Biology}, volume = {184}, pages = {226--236}, year = {2013},
   doi = {10.1016/j.jsb.2013.08.002}
 }""",
+    "Kucukelbir2014": """@article{Kucukelbir2014,
+  title = {Quantifying the local resolution of cryo-EM density maps},
+  author = {Kucukelbir, Alp and Sigworth, Fred J. and Tagare, Hemant D.},
+  journal = {Nature Methods}, volume = {11}, pages = {63--65}, year = {2014},
+  doi = {10.1038/nmeth.2727}
+}""",
     "Vilas2018": """@article{Vilas2018,
   title = {MonoRes: automatic and accurate estimation of local resolution for electron microscopy maps},
   author = {Vilas, Jose Luis and Gomez-Blanco, Josue and Conesa, Pablo and Melero, Roberto and de la Rosa-Trevin, Jose Miguel and Oton, Joaquin and Cuenca, Jesus and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

@@ -3,3 +3,4 @@
 from cryores.resolution.blocres import blocres  # noqa: F401
 from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.monores import monores  # noqa: F401
+from cryores.resolution.resmap import resmap  # noqa: F401

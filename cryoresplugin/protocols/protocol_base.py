@@ -39,6 +39,8 @@ class CryoresProtocol(ProtAnalysis3D):
     _fields = {}
     """Engine parameter -> field, where a predecessor's protocol has another word for it."""
     _possibleOutputs = {"resolution_Volume": Volume, "outputMask": VolumeMask}
+    _resolutionOutput = "resolution_Volume"
+    """Name of the output that is the resolution map."""
 
     # --------------------------- DEFINE ---------------------------------------
 
@@ -132,7 +134,7 @@ class CryoresProtocol(ProtAnalysis3D):
         summary = self.readReport()["summary"]
         self.min_res_init = Float(summary.get("min"))
         self.max_res_init = Float(summary.get("max"))
-        self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+        self._defineVolume(self._resolutionOutput, "resolution.mrc", Volume())
         if self.readReport()["mask_was_made"]:
             self._defineVolume("outputMask", "mask.mrc", VolumeMask())
         self._store()

@@ -10,7 +10,7 @@ from pwem.wizards import ColorScaleWizardBase
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 
-from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes
+from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes, CryoresProtResMap
 
 SHOWN = (3, 4, 5, 6)
 """Slices that are shown, in ninths of the volume."""
@@ -33,7 +33,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     """Slices, histogram and coloured surface of a local-resolution map."""
 
     _label = "viewer local resolution"
-    _targets = [CryoresProtMonoRes, CryoresProtBlocres]
+    _targets = [CryoresProtMonoRes, CryoresProtBlocres, CryoresProtResMap]
     _environments = [DESKTOP_TKINTER]
 
     def _defineParams(self, form):
@@ -119,7 +119,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     # --------------------------- UTILS ----------------------------------------
 
     def _resolution(self):
-        data, _, _, _ = self.getImgData(self.protocol.resolution_Volume.getFileName())
+        data, _, _, _ = self.getImgData(getattr(self.protocol, self.protocol._resolutionOutput).getFileName())
         return data
 
     def _limits(self):

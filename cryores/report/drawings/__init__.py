@@ -19,6 +19,7 @@ DRAWINGS = {
     "LocalResolution": "local_resolution",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
+    "ResmapResult": "resmap",
 }
 """Name of the result's class, or of one of its bases -> module of this folder."""
 
