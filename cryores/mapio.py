@@ -17,7 +17,7 @@ import mrcfile
 import numpy as np
 
 from cryores.errors import InputError
-from cryores.volume import Grid, HalfMaps, Volume
+from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -86,7 +86,7 @@ def write_map(path: PathLike, volume: Volume) -> None:
     path = Path(path)
     grid = volume.grid
     order = _file_to_zyx(grid.axis_order)
-    in_file = np.ascontiguousarray(np.nan_to_num(volume.data, nan=0.0).transpose(np.argsort(order)))
+    in_file = np.ascontiguousarray(_nan_as_zero(volume.data).transpose(np.argsort(order)))
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
@@ -101,6 +101,10 @@ def write_map(path: PathLike, volume: Volume) -> None:
         raise InputError(
             "E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose another --out, or make room"
         ) from error
+
+
+def _nan_as_zero(data: FloatArray) -> FloatArray:
+    return np.where(np.isnan(data), np.float32(0), data)
 
 
 def _read_file(path: Path) -> Tuple[Any, Any]:

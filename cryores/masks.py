@@ -70,6 +70,18 @@ def soft_edge(mask: Volume, width: float) -> Volume:
     return mask.like(0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / width, 1.0)))
 
 
+def soft_rim(mask: Volume, width: float) -> Volume:
+    """Return the binary mask with an edge of ``width`` Å astride its surface: above 0.5 in just the same voxels."""
+    from scipy import ndimage
+
+    inside = mask.data > BINARY_THRESHOLD
+    voxel_size = mask.grid.voxel_size
+    signed = distance_outside(inside, voxel_size, width) - np.where(
+        inside, ndimage.distance_transform_edt(inside, sampling=voxel_size), 0.0
+    )
+    return mask.like(0.5 - 0.5 * np.sin(np.pi * np.clip(signed / width, -0.5, 0.5)))
+
+
 def sphere(grid: Grid, radius: float, edge: float = 0.0) -> Volume:
     """Return a sphere about voxel n // 2: 1 up to ``radius`` Å, then a cosine edge of ``edge`` Å."""
     z, y, x = ((np.arange(n) - n // 2) * v for n, v in zip(grid.shape, grid.voxel_size))
