@@ -143,9 +143,8 @@ def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[s
     mask with room around it, a range that holds the resolution of the map.
     """
     found = list(_grid_findings(inputs))
-    if inputs.mask is not None:
-        found += margin_findings(inputs.mask, method.margin)
     if method.needs_noise:
+        found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
         found += _practice_findings(inputs, method)
         found += diagnose(inputs.maps, inputs.mask)
         found += range_findings(inputs.maps, parameters)

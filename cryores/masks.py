@@ -129,6 +129,10 @@ PARTICLE_RADIUS = 2.0
 SHARE_OF_OTSU = 0.5
 """The mask's threshold, as a share of the one that separates particle and background best (Otsu): the rim counts."""
 
+HALOS = 95.0
+"""Percentage of the density below the background that the mask's must exceed: halos go both ways, and those of a
+missing wedge, which no difference of half maps shows, are as strong above the background as below."""
+
 SMALLEST_PART = 0.1
 """Parts smaller than this share of the largest one are left out."""
 
@@ -141,7 +145,7 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
 
     The (mean) map is smoothed and its median, the background, subtracted. Noise is measured on the half difference,
     or, in a single map, below the background level, where there is no particle. Voxels above half of Otsu's threshold
-    and three times the noise are kept, without small parts, with holes filled, and grown by 2 Å.
+    and three times the noise, and above 95 % of what lies below the background, are kept, without small parts, with holes filled, and grown by 2 Å.
 
     Parameters
     ----------
@@ -168,7 +172,8 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
         density -= np.median(density)
         noise = _noise(maps, density, width, threads)
         if _stands_out(density > STANDS_OUT * noise, width, grid):
-            found = density > max(SHARE_OF_OTSU * _otsu(density), (STANDS_OUT - 1.0) * noise)
+            halos = float(np.percentile(-density[density < 0], HALOS))
+            found = density > max(SHARE_OF_OTSU * _otsu(density), (STANDS_OUT - 1.0) * noise, halos)
             return dilate(full.like(_without_holes(_large_parts(found))), RIM)
     raise InputError(
         "E_NO_PARTICLE",

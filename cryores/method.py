@@ -73,6 +73,8 @@ class Parameter:
         """Raise `UsageError` unless ``value`` is None, or a valid value, or (if repeated) a tuple of valid values."""
         if value is None and self.default is None:
             return
+        if self.repeated and not isinstance(value, (tuple, list)):
+            raise self._bad(f"{value!r} is not a tuple of several values")
         for one in value if self.repeated else (value,):
             self._check_one(one)
 

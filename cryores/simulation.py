@@ -193,7 +193,7 @@ def halves_of_map(
     description = {
         "snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale, "noise_reaches": 1.0 / reaches,
     }  # fmt: skip
-    if reaches < NOISE_MUST_REACH / grid.nyquist:
+    if reaches < NOISE_MUST_REACH * min(1.0 / grid.nyquist, s[-1]):
         warnings.warn(
             f"the background has hardly any noise beyond {1.0 / reaches:.1f} Å (it was low-passed): the half maps "
             "agree there up to Nyquist, whatever the map; give an unfiltered map as --background",
