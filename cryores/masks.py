@@ -144,8 +144,9 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
     """Find the particle and return a binary mask (0 or 1) that holds it.
 
     The (mean) map is smoothed and its median, the background, subtracted. Noise is measured on the half difference,
-    or, in a single map, below the background level, where there is no particle. Voxels above half of Otsu's threshold
-    and three times the noise, and above 95 % of what lies below the background, are kept, without small parts, with holes filled, and grown by 2 Å.
+    or, in a single map, below the background level, where there is no particle. Voxels above half of Otsu's threshold,
+    three times the noise and 95 % of what lies below the background are kept, without small parts, with holes filled,
+    and grown by 2 Å.
 
     Parameters
     ----------
