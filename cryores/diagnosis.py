@@ -16,7 +16,10 @@ MASKED_FRACTION = 0.2
 """Share of voxels with one and the same value above which a map counts as masked."""
 
 FILTERED_POWER = 1e-6
-"""Power, relative to the median shell, below which a shell counts as empty."""
+"""Power, relative to the median shell that holds anything, below which a shell counts as empty."""
+
+EMPTY_POWER = 1e-10
+"""Power, relative to the strongest shell, that is mere rounding."""
 
 SHARPENED_RISE = 3.0
 """Rise of the noise amplitude towards high frequency above which a map counts as sharpened."""
@@ -99,7 +102,9 @@ def _check_density(name: str, volume: Volume) -> None:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("E_NOT_FINITE", f"{name} has voxels that are NaN or infinite", "find the step that wrote them")
     if low == high:
-        raise InputError("E_CONSTANT", f"{name} is constant: every voxel is {low:g}", "give a map with density in it")
+        raise InputError(
+            "E_CONSTANT", f"{name} is constant: every voxel is {low + 0.0:g}", "give a map with density in it"
+        )
 
 
 def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
@@ -228,7 +233,8 @@ def _masked(volume: Volume, halves: bool) -> Iterator[Finding]:
 def _filtered(frequency: Float64, power: Float64) -> Iterator[Finding]:
     if len(power) < 8:
         return
-    level = float(np.median(power[1:]))
+    # The level is that of the shells that hold anything: a filter may have emptied more than half of them.
+    level = float(np.median(power[1:][power[1:] > EMPTY_POWER * power[1:].max()]))
     filled = np.nonzero(power > FILTERED_POWER * level)[0]
     edge = int(filled[-1]) if filled.size else 0
     if 0 < edge < 0.8 * (len(power) - 1):

@@ -117,7 +117,7 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
             with mrcfile.open(path, permissive=True) as mrc:
                 header, data = mrc.header.copy(), mrc.data
                 expected = int(header.nx) * int(header.ny) * int(header.nz)
-                _check_mode(int(header.mode), path)
+                _check_mode(header, path)
                 if data is None or data.size != expected:
                     raise _truncated(path)
                 data = np.array(data)
@@ -136,11 +136,14 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
     return data, header
 
 
-def _check_mode(mode: int, path: Path) -> None:
+def _check_mode(header: Any, path: Path) -> None:
+    mode = int(header.mode)
     if mode in (3, 4):
         raise InputError(
             "E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform"
         )
+    if mode not in REAL_MODES and not bytes(header.map).startswith(b"MAP"):
+        raise InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
     if mode not in REAL_MODES:
         raise InputError("E_MODE", f"{path} has the unknown data mode {mode}", "convert it to float32 (mode 2)")
 

@@ -129,7 +129,7 @@ def rising(halves):
 DOUBTFUL = {
     "W_MASKED": lambda h, m: each(h, lambda d: d * m.data),
     "W_FILTERED": lambda h, m: each(h, lambda d: filtered(d, low_pass(8.0), h.grid, 1)),
-    "W_SHARPENED": lambda h, m: each(h, lambda d: filtered(d, bfactor(-250.0), h.grid, 1)),
+    "W_SHARPENED": lambda h, m: each(h, lambda d: filtered(d, bfactor(-90.0), h.grid, 1)),
     "W_INVERTED": lambda h, m: each(h, lambda d: -d),
     "W_DEPENDENT_HALVES": lambda h, m: each(h, lambda d: d + 3 * d.std() * white(d.shape)),
     "W_FSC_RISES": lambda h, m: rising(h),
