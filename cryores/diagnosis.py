@@ -10,7 +10,8 @@ import numpy as np
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
 from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method
-from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.noise import background_amplitude
+from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
 MASKED_FRACTION = 0.2
 """Share of voxels with one and the same value above which a map counts as masked."""
@@ -179,13 +180,12 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     found = list(_masked(maps.half1 if isinstance(maps, HalfMaps) else maps, halves))
     frequency, power = radial_power(full.data, full.grid, threads)
     found += _filtered(frequency, power)
+    # Where a single map was masked or filtered its background tells nothing more.
+    noise = None if found and not halves else _noise_amplitude(maps, mask, threads)
     if isinstance(maps, HalfMaps):
         found += _halves(maps, threads)
-        noise: Optional[FloatArray] = maps.noise().data
-    else:
-        noise = None if found else _background(full, mask)
     if noise is not None:
-        found += _sharpened(*radial_power(noise, full.grid, threads))
+        found += _sharpened(noise[1])
     found += _inverted(full)
     return found
 
@@ -295,23 +295,24 @@ def rises_again(curve: Float64, independent: Float64) -> Optional[int]:
     return int(high[np.argmax(mean[high])]) + 1 if high.size else None
 
 
-def _background(volume: Volume, mask: Optional[Volume]) -> Optional[FloatArray]:
-    """Return the map with the particle taken out, or None where too little background is left to judge it by."""
-    if mask is None:
+def _noise_amplitude(maps: Maps, mask: Optional[Volume], threads: int) -> Optional[Tuple[Float64, Float64]]:
+    """Return frequencies and amplitude of the noise, None where a map shows too little background to judge it by."""
+    if isinstance(maps, HalfMaps):
+        frequency, power = radial_power(maps.noise().data, maps.grid, threads)
+        return frequency, np.sqrt(power)
+    if mask is None or np.count_nonzero(mask.data <= 0.5) < mask.data.size // 4:
         return None
-    outside = mask.data <= 0.5
-    if np.count_nonzero(outside) < volume.data.size // 4:
+    try:
+        return background_amplitude(maps, mask, threads)
+    except InputError:
         return None
-    level = np.float32(np.median(volume.data[outside]))
-    return np.where(outside, volume.data - level, np.float32(0))
 
 
-def _sharpened(frequency: Float64, power: Float64) -> Iterator[Finding]:
+def _sharpened(amplitude: Float64) -> Iterator[Finding]:
     # The noise of a raw reconstruction is flat or falls; only sharpening makes it rise.
-    count = len(power)
+    count = len(amplitude)
     if count < 16:
         return
-    amplitude = np.sqrt(power)
     low = float(np.median(amplitude[count // 10 : 3 * count // 10]))
     high = float(amplitude[count // 2 :].max())
     if low > 0 and high / low > SHARPENED_RISE:
