@@ -23,7 +23,7 @@ FIELDS = ("gradient", "radial", "blobs", "two-halves", "constant")
 MASK_MARGIN = 3.0
 """Distance in Å from the nearest atom up to which the mask reaches."""
 
-NOISE_SHARE = 0.01
+NOISE_SHARE = 0.05
 """Amplitude, relative to its strongest, below which noise is hardly there."""
 
 NOISE_MUST_REACH = 0.8

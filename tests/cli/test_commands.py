@@ -24,7 +24,7 @@ ENGINE = [sys.executable, "-m", "cryores"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
-    made = simulate(shape=(32, 30, 36), voxel_size=2.0, finest=5.0, coarsest=9.0, seed=1)
+    made = simulate(shape=(36, 40, 32), voxel_size=2.0, finest=5.0, coarsest=9.0, seed=1)
     halves = made.halves
     for name, volume in (("half1", halves.half1), ("half2", halves.half2), ("mask", made.mask), ("map", halves.mean())):
         write_map(folder / f"{name}.mrc", volume)
@@ -84,7 +84,7 @@ def test_diagnose_describes_good_maps_and_finds_nothing(folder, capsys):
     halves = [f"--half1={folder}/half1.mrc", f"--half2={folder}/half2.mrc"]
     assert main(["diagnose", *halves, f"--mask={folder}/mask.mrc"]) == 0
     said = capsys.readouterr().out
-    assert "voxels (x, y, z): 36 x 30 x 32" in said and "Nyquist 4.000 Å" in said
+    assert "voxels (x, y, z): 32 x 40 x 36" in said and "Nyquist 4.000 Å" in said
     assert said.endswith("nothing suspicious\n")
 
 
@@ -143,7 +143,7 @@ def test_simulate_warns_of_a_background_without_noise_at_high_frequency(folder, 
     from cryores.fourier import filtered
 
     volume = read_map(folder / "map.mrc")
-    write_map(tmp_path / "soft.mrc", volume.like(filtered(volume.data, low_pass(9.0, 0.03), volume.grid, 1)))
+    write_map(tmp_path / "soft.mrc", volume.like(filtered(volume.data, low_pass(14.0, 0.02), volume.grid, 1)))
     given = ["simulate", "--map", str(tmp_path / "soft.mrc"), "--mask", str(folder / "mask.mrc")]
     assert main([*given, "--out", str(tmp_path / "out")]) == 0
     assert "warning: the background has hardly any noise beyond" in capsys.readouterr().err
@@ -191,7 +191,7 @@ def test_overwrite_replaces_earlier_results(folder, tmp_path):
     out.mkdir()
     (out / "resolution.mrc").write_text("earlier")
     assert main([*words(folder), "--quiet", "--overwrite", "--out", str(out)]) == 0
-    assert read_map(out / "resolution.mrc").grid.shape == (32, 30, 36)
+    assert read_map(out / "resolution.mrc").grid.shape == (36, 40, 32)
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
 
 
