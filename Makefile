@@ -29,5 +29,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+docs: $(READY)
+	$(BIN)/python -m pytest tests/architecture/test_docs.py
+
 clean:
 	rm -rf $(VENV) demo-output

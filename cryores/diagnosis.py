@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from cryores.errors import InputError, UsageError
-from cryores.fourier import Float64, radial_power, rfft, shell_sums
-from cryores.method import VOLUME_ROLES, Inputs, Method
-from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
+from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method
+from cryores.noise import background_amplitude
+from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
 MASKED_FRACTION = 0.2
 """Share of voxels with one and the same value above which a map counts as masked."""
 
 FILTERED_POWER = 1e-6
-"""Power, relative to the median shell, below which a shell counts as empty."""
+"""Power, relative to the median shell that holds anything, below which a shell counts as empty."""
+
+EMPTY_POWER = 1e-10
+"""Power, relative to the strongest shell, that is mere rounding."""
 
 SHARPENED_RISE = 3.0
 """Rise of the noise amplitude towards high frequency above which a map counts as sharpened."""
 
 DEPENDENT_FSC = 0.3
 """FSC of the outermost shells above which two halves do not look independent."""
+
+GLOBAL_CUTOFF = 0.143
+"""FSC at which two halves are said to end."""
+
+RISES_BY = 0.2
+"""Height, over what noise explains, to which an FSC must rise again before it is told."""
+
+WINDOW_RULE = (5.0, 7.0)
+"""Least and largest window of a local FSC in units of the global resolution (Vilas et al. 2020)."""
+
+GOOD_PRACTICE = "good practice: "
+"""How findings begin that are no fault of the input: the run could be given something better."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,9 @@ def _check_density(name: str, volume: Volume) -> None:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("E_NOT_FINITE", f"{name} has voxels that are NaN or infinite", "find the step that wrote them")
     if low == high:
-        raise InputError("E_CONSTANT", f"{name} is constant: every voxel is {low:g}", "give a map with density in it")
+        raise InputError(
+            "E_CONSTANT", f"{name} is constant: every voxel is {low + 0.0:g}", "give a map with density in it"
+        )
 
 
 def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
@@ -124,11 +142,18 @@ def _sizes(grid: Grid) -> str:
 # --- suspicions ---------------------------------------------------------------------------------------------------
 
 
-def suspicions(inputs: Inputs, method: Method) -> List[str]:
-    """Return warnings in words: what in ``inputs`` will make ``method`` mislead."""
+def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[str]:
+    """Return warnings in words: what in ``inputs`` and ``parameters`` will make ``method`` mislead.
+
+    They hold the good practices of local resolution (Vilas et al. 2020): half maps rather than one map, raw maps, a
+    mask with room around it, a range that holds the resolution of the map.
+    """
     found = list(_grid_findings(inputs))
     if method.needs_noise:
+        found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
+        found += _practice_findings(inputs, method)
         found += diagnose(inputs.maps, inputs.mask)
+        found += range_findings(inputs.maps, parameters)
     return [str(finding) for finding in found]
 
 
@@ -147,7 +172,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     Returns
     -------
     list of Finding
-        ``W_MASKED``, ``W_NO_NOISE``, ``W_FILTERED``, ``W_SHARPENED``, ``W_INVERTED``, ``W_DEPENDENT_HALVES``,
+        ``W_MASKED``, ``W_FILTERED``, ``W_SHARPENED``, ``W_INVERTED``, ``W_DEPENDENT_HALVES``, ``W_FSC_RISES``,
         ``W_OPPOSITE_HALVES``; empty where nothing is suspicious.
     """
     halves = isinstance(maps, HalfMaps)
@@ -155,13 +180,12 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     found = list(_masked(maps.half1 if isinstance(maps, HalfMaps) else maps, halves))
     frequency, power = radial_power(full.data, full.grid, threads)
     found += _filtered(frequency, power)
+    # Where a single map was masked or filtered its background tells nothing more.
+    noise = None if found and not halves else _noise_amplitude(maps, mask, threads)
     if isinstance(maps, HalfMaps):
         found += _halves(maps, threads)
-        noise: Optional[FloatArray] = maps.noise().data
-    else:
-        noise = None if found else _background(full, mask)
     if noise is not None:
-        found += _sharpened(*radial_power(noise, full.grid, threads))
+        found += _sharpened(noise[1])
     found += _inverted(full)
     return found
 
@@ -192,7 +216,7 @@ def constant_fraction(volume: Volume) -> Tuple[float, float]:
     candidates = {float(values[np.argmax(counts)]), 0.0}
     shares = {value: float(np.count_nonzero(data == np.float32(value))) / data.size for value in candidates}
     value = max(shares, key=lambda v: shares[v])
-    return shares[value], value
+    return shares[value], value + 0.0  # no map needs to be told of a negative zero
 
 
 def _masked(volume: Volume, halves: bool) -> Iterator[Finding]:
@@ -209,7 +233,8 @@ def _masked(volume: Volume, halves: bool) -> Iterator[Finding]:
 def _filtered(frequency: Float64, power: Float64) -> Iterator[Finding]:
     if len(power) < 8:
         return
-    level = float(np.median(power[1:]))
+    # The level is that of the shells that hold anything: a filter may have emptied more than half of them.
+    level = float(np.median(power[1:][power[1:] > EMPTY_POWER * power[1:].max()]))
     filled = np.nonzero(power > FILTERED_POWER * level)[0]
     edge = int(filled[-1]) if filled.size else 0
     if 0 < edge < 0.8 * (len(power) - 1):
@@ -221,9 +246,7 @@ def _filtered(frequency: Float64, power: Float64) -> Iterator[Finding]:
 
 
 def _halves(maps: HalfMaps, threads: int) -> Iterator[Finding]:
-    grid = maps.grid
-    sums = shell_sums(rfft(maps.half1.data, threads), rfft(maps.half2.data, threads), grid)
-    curve = sums.cross / np.maximum(np.sqrt(sums.power1 * sums.power2), np.finfo(float).tiny)
+    sums, curve = _correlation(maps, threads)
     outer = curve[-max(3, len(curve) // 10) :]
     if float(np.median(outer)) > DEPENDENT_FSC:
         yield Finding(
@@ -231,27 +254,65 @@ def _halves(maps: HalfMaps, threads: int) -> Iterator[Finding]:
             f"the half maps still agree at Nyquist (FSC {float(np.median(outer)):.2f})",
             "they may share a mask, a filter or particles, or the sampling is too coarse; the noise is underestimated",
         )
+    again = rises_again(curve, 0.5 * sums.count)
+    if again is not None:
+        yield Finding(
+            "W_FSC_RISES",
+            f"the FSC of the half maps falls below {GLOBAL_CUTOFF} and rises again at "
+            f"{1 / sums.frequency[again]:.2f} Å (to {curve[again]:.2f})",
+            "noise cannot do that; look for a shared mask, interpolation, a wrong CTF or an artefact at that frequency",
+        )
     if float(np.median(curve[1:6])) < -0.5:
         yield Finding("W_OPPOSITE_HALVES", "one half map is the negative of the other", "invert the contrast of one")
 
 
-def _background(volume: Volume, mask: Optional[Volume]) -> Optional[FloatArray]:
-    """Return the map with the particle taken out, or None where too little background is left to judge it by."""
-    if mask is None:
-        return None
-    outside = mask.data <= 0.5
-    if np.count_nonzero(outside) < volume.data.size // 4:
-        return None
-    level = np.float32(np.median(volume.data[outside]))
-    return np.where(outside, volume.data - level, np.float32(0))
+def _correlation(maps: HalfMaps, threads: int) -> Tuple[ShellSums, Float64]:
+    sums = shell_sums(rfft(maps.half1.data, threads), rfft(maps.half2.data, threads), maps.grid)
+    return sums, sums.cross / np.maximum(np.sqrt(sums.power1 * sums.power2), np.finfo(float).tiny)
 
 
-def _sharpened(frequency: Float64, power: Float64) -> Iterator[Finding]:
+def rises_again(curve: Float64, independent: Float64) -> Optional[int]:
+    """Return the shell at which an FSC that had ended is highest again, None where noise explains what is there.
+
+    Parameters
+    ----------
+    curve : ndarray of float64
+        FSC.
+    independent : ndarray of float64
+        Independent coefficients of each shell; noise varies by the square root of one over it.
+    """
+    if len(curve) < 8:
+        return None
+    # Three shells together: one alone may be an accident, and the first ones hold few coefficients.
+    mean = np.convolve(curve, np.full(3, 1 / 3), mode="valid")
+    begun = np.flatnonzero(mean > 0.5)
+    ended = np.flatnonzero(mean[begun[0] :] < GLOBAL_CUTOFF) + begun[0] if begun.size else begun
+    if ended.size == 0:
+        return None
+    together = np.convolve(independent, np.ones(3), mode="valid")
+    allowed = GLOBAL_CUTOFF + RISES_BY + 3.0 / np.sqrt(np.maximum(together, 1.0))
+    high = np.flatnonzero(mean[ended[0] :] > allowed[ended[0] :]) + ended[0]
+    return int(high[np.argmax(mean[high])]) + 1 if high.size else None
+
+
+def _noise_amplitude(maps: Maps, mask: Optional[Volume], threads: int) -> Optional[Tuple[Float64, Float64]]:
+    """Return frequencies and amplitude of the noise, None where a map shows too little background to judge it by."""
+    if isinstance(maps, HalfMaps):
+        frequency, power = radial_power(maps.noise().data, maps.grid, threads)
+        return frequency, np.sqrt(power)
+    if mask is None or np.count_nonzero(mask.data <= 0.5) < mask.data.size // 4:
+        return None
+    try:
+        return background_amplitude(maps, mask, threads)
+    except InputError:
+        return None
+
+
+def _sharpened(amplitude: Float64) -> Iterator[Finding]:
     # The noise of a raw reconstruction is flat or falls; only sharpening makes it rise.
-    count = len(power)
+    count = len(amplitude)
     if count < 16:
         return
-    amplitude = np.sqrt(power)
     low = float(np.median(amplitude[count // 10 : 3 * count // 10]))
     high = float(amplitude[count // 2 :].max())
     if low > 0 and high / low > SHARPENED_RISE:
@@ -268,3 +329,95 @@ def _inverted(volume: Volume) -> Iterator[Finding]:
         yield Finding(
             "W_INVERTED", "the density looks negative", "invert the contrast: the particle has to be positive"
         )
+
+
+# --- good practices -----------------------------------------------------------------------------------------------
+
+
+def _practice_findings(inputs: Inputs, method: Method) -> Iterator[Finding]:
+    if HALVES in method.maps and not isinstance(inputs.maps, HalfMaps):
+        yield Finding(
+            "W_SINGLE_MAP",
+            f"{GOOD_PRACTICE}this is one map, and its noise has to be guessed from its background",
+            "give the two half maps of the refinement, where there are any",
+        )
+    if method.mask == "made" and inputs.mask is None:
+        yield Finding(
+            "W_NO_MASK",
+            f"{GOOD_PRACTICE}no mask was given, so one is made",
+            "look at mask.mrc, and give your own if it cuts density or holds solvent",
+        )
+
+
+def margin_findings(mask: Volume, least: int) -> Iterator[Finding]:
+    """Yield a finding if fewer than ``least`` voxels lie between the mask and a face of the box."""
+    inside = mask.data > 0.5
+    free = min(_free(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    if free < least:
+        yield Finding(
+            "W_MARGIN",
+            "the mask touches the face of the box"
+            if free == 0
+            else f"only {free} voxels lie between the mask and a face of the box",
+            f"at least {least} are wanted for the noise around the particle; take a larger box, or a tighter mask",
+        )
+
+
+def _free(used: BoolArray) -> int:
+    """Return the number of unused places before the first used one or after the last, whichever is smaller."""
+    places = np.flatnonzero(used)
+    return int(min(places[0], used.size - 1 - places[-1]))
+
+
+def range_findings(maps: Maps, parameters: Any, threads: int = 1) -> Iterator[Finding]:
+    """Yield what is wrong with ``min_resolution`` and ``max_resolution`` (Å) of ``parameters``, where it has them."""
+    finest, coarsest = (getattr(parameters, name, None) for name in ("min_resolution", "max_resolution"))
+    grid = maps.grid
+    if finest is not None and 0 < finest < grid.nyquist * (1 - VOXEL_SIZE_TOLERANCE):
+        yield Finding(
+            "W_RANGE",
+            f"nothing finer than {grid.nyquist:.2f} Å (Nyquist) can be tested",
+            "the range ends there",
+        )
+    if coarsest is not None and coarsest > max(grid.extent) / 2:
+        yield Finding(
+            "W_RANGE",
+            f"the range starts at {coarsest:.1f} Å in a box of {max(grid.extent):.1f} Å: few waves fit in",
+            "start at half the box, or less",
+        )
+    if not isinstance(maps, HalfMaps) or (finest is None and coarsest is None):
+        return
+    overall = _resolution(maps, threads)
+    if overall is not None and not (finest or 0.0) <= overall <= (coarsest or np.inf):
+        yield Finding(
+            "W_RANGE",
+            f"the global resolution of {overall:.2f} Å (FSC {GLOBAL_CUTOFF}) lies outside the range that is tested",
+            "widen the range: most of the map has values beyond it, and they pile up at its end",
+        )
+
+
+def _resolution(maps: HalfMaps, threads: int) -> Optional[float]:
+    sums, curve = _correlation(maps, threads)
+    below = np.flatnonzero(curve[1:] < GLOBAL_CUTOFF) + 1
+    return 1.0 / float(sums.frequency[below[0]]) if below.size and below[0] > 1 else None
+
+
+def window_findings(box: int, spacing: float, overall: Optional[float]) -> Iterator[Finding]:
+    """Yield a finding if a window of ``box`` voxels is not 5 to 7 times the global resolution ``overall`` (Å)."""
+    if overall is None:
+        return
+    least, largest = WINDOW_RULE
+    ratio = box * spacing / overall
+    if least - 0.5 <= ratio <= largest + 0.5:
+        return
+    effect = (
+        "a small box has too few coefficients, so that noise looks like resolution"
+        if ratio < least
+        else "a large box blurs what is local"
+    )
+    yield Finding(
+        "W_WINDOW",
+        f"the box of {box} voxels is {ratio:.1f} times the global resolution of {overall:.2f} Å: {effect}",
+        f"take {np.ceil(least * overall / spacing):.0f} to {largest * overall / spacing:.0f} voxels, "
+        f"{least:g} to {largest:g} times the resolution",
+    )

@@ -202,7 +202,7 @@ def _shell_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
                 shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + HALF_SHELL)
                 if shell < shells:
                     a, b, w = f1[z, y, x], f2[z, y, x], weights[x]
-                    ar, ai, br, bi = float(a.real), float(a.imag), float(b.real), float(b.imag)
+                    ar, ai, br, bi = np.float64(a.real), np.float64(a.imag), np.float64(b.real), np.float64(b.imag)
                     sums[z, shell, 0] += w * (ar * br + ai * bi)
                     sums[z, shell, 1] += w * (ar * ar + ai * ai)
                     sums[z, shell, 2] += w * (br * br + bi * bi)

@@ -17,7 +17,7 @@ import mrcfile
 import numpy as np
 
 from cryores.errors import InputError
-from cryores.volume import Grid, HalfMaps, Volume
+from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -86,7 +86,7 @@ def write_map(path: PathLike, volume: Volume) -> None:
     path = Path(path)
     grid = volume.grid
     order = _file_to_zyx(grid.axis_order)
-    in_file = np.ascontiguousarray(np.nan_to_num(volume.data, nan=0.0).transpose(np.argsort(order)))
+    in_file = np.ascontiguousarray(_nan_as_zero(volume.data).transpose(np.argsort(order)))
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
@@ -103,6 +103,10 @@ def write_map(path: PathLike, volume: Volume) -> None:
         ) from error
 
 
+def _nan_as_zero(data: FloatArray) -> FloatArray:
+    return np.where(np.isnan(data), np.float32(0), data)
+
+
 def _read_file(path: Path) -> Tuple[Any, Any]:
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
@@ -113,7 +117,7 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
             with mrcfile.open(path, permissive=True) as mrc:
                 header, data = mrc.header.copy(), mrc.data
                 expected = int(header.nx) * int(header.ny) * int(header.nz)
-                _check_mode(int(header.mode), path)
+                _check_mode(header, path)
                 if data is None or data.size != expected:
                     raise _truncated(path)
                 data = np.array(data)
@@ -132,11 +136,14 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
     return data, header
 
 
-def _check_mode(mode: int, path: Path) -> None:
+def _check_mode(header: Any, path: Path) -> None:
+    mode = int(header.mode)
     if mode in (3, 4):
         raise InputError(
             "E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform"
         )
+    if mode not in REAL_MODES and not bytes(header.map).startswith(b"MAP"):
+        raise InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
     if mode not in REAL_MODES:
         raise InputError("E_MODE", f"{path} has the unknown data mode {mode}", "convert it to float32 (mode 2)")
 

@@ -70,6 +70,18 @@ def soft_edge(mask: Volume, width: float) -> Volume:
     return mask.like(0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / width, 1.0)))
 
 
+def soft_rim(mask: Volume, width: float) -> Volume:
+    """Return the binary mask with an edge of ``width`` Å astride its surface: above 0.5 in just the same voxels."""
+    from scipy import ndimage
+
+    inside = mask.data > BINARY_THRESHOLD
+    voxel_size = mask.grid.voxel_size
+    signed = distance_outside(inside, voxel_size, width) - np.where(
+        inside, ndimage.distance_transform_edt(inside, sampling=voxel_size), 0.0
+    )
+    return mask.like(0.5 - 0.5 * np.sin(np.pi * np.clip(signed / width, -0.5, 0.5)))
+
+
 def sphere(grid: Grid, radius: float, edge: float = 0.0) -> Volume:
     """Return a sphere about voxel n // 2: 1 up to ``radius`` Å, then a cosine edge of ``edge`` Å."""
     z, y, x = ((np.arange(n) - n // 2) * v for n, v in zip(grid.shape, grid.voxel_size))
@@ -117,6 +129,10 @@ PARTICLE_RADIUS = 2.0
 SHARE_OF_OTSU = 0.5
 """The mask's threshold, as a share of the one that separates particle and background best (Otsu): the rim counts."""
 
+HALOS = 95.0
+"""Percentage of the density below the background that the mask's must exceed: halos go both ways, and those of a
+missing wedge, which no difference of half maps shows, are as strong above the background as below."""
+
 SMALLEST_PART = 0.1
 """Parts smaller than this share of the largest one are left out."""
 
@@ -128,8 +144,9 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
     """Find the particle and return a binary mask (0 or 1) that holds it.
 
     The (mean) map is smoothed and its median, the background, subtracted. Noise is measured on the half difference,
-    or, in a single map, below the background level, where there is no particle. Voxels above half of Otsu's threshold
-    and three times the noise are kept, without small parts, with holes filled, and grown by 2 Å.
+    or, in a single map, below the background level, where there is no particle. Voxels above half of Otsu's threshold,
+    three times the noise and 95 % of what lies below the background are kept, without small parts, with holes filled,
+    and grown by 2 Å.
 
     Parameters
     ----------
@@ -156,7 +173,8 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
         density -= np.median(density)
         noise = _noise(maps, density, width, threads)
         if _stands_out(density > STANDS_OUT * noise, width, grid):
-            found = density > max(SHARE_OF_OTSU * _otsu(density), (STANDS_OUT - 1.0) * noise)
+            halos = float(np.percentile(-density[density < 0], HALOS))
+            found = density > max(SHARE_OF_OTSU * _otsu(density), (STANDS_OUT - 1.0) * noise, halos)
             return dilate(full.like(_without_holes(_large_parts(found))), RIM)
     raise InputError(
         "E_NO_PARTICLE",

@@ -73,6 +73,8 @@ class Parameter:
         """Raise `UsageError` unless ``value`` is None, or a valid value, or (if repeated) a tuple of valid values."""
         if value is None and self.default is None:
             return
+        if self.repeated and not isinstance(value, (tuple, list)):
+            raise self._bad(f"{value!r} is not a tuple of several values")
         for one in value if self.repeated else (value,):
             self._check_one(one)
 
@@ -267,6 +269,8 @@ class Method:
         True where the mask multiplies the maps, False where it selects voxels above 0.5.
     needs_noise : bool
         True where masked, sharpened or noise-free single maps mislead it.
+    margin : int
+        Voxels that the method wants free between the mask and every face of the box.
     check : callable
         ``check(inputs, parameters) -> list of str``: the method's own warnings; raises for what cannot work.
     """
@@ -285,6 +289,7 @@ class Method:
     mask: str = "made"
     soft_mask: bool = False
     needs_noise: bool = True
+    margin: int = 1
     check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
@@ -306,7 +311,7 @@ class Method:
         execution.use_threads()
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
-            findings = suspicions(inputs, self) + self.check(inputs, parameters)
+            findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.require_memory(self.memory(inputs, parameters, execution.threads))
         made = self.mask == "made" and inputs.mask is None
         if made:

@@ -298,9 +298,9 @@ def _phase_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
             for x in range(sx.size):
                 shell = int(np.sqrt(s2_zy + sx[x] * sx[x]) * per_width + HALF_SHELL)
                 if shell < shells:
-                    a, b = f1[z, y, x], f2[z, y, x]
+                    a, b = np.complex128(f1[z, y, x]), np.complex128(f2[z, y, x])
                     angle = np.arctan2(a.imag * b.real - a.real * b.imag, a.real * b.real + a.imag * b.imag)
-                    power = weights[x] * float(a.real * a.real + a.imag * a.imag + b.real * b.real + b.imag * b.imag)
+                    power = weights[x] * (a.real * a.real + a.imag * a.imag + b.real * b.real + b.imag * b.imag)
                     sums[z, shell, 0] += power * angle * angle
                     sums[z, shell, 1] += power
     return sums

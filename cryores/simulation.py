@@ -6,13 +6,14 @@ damped by the same B-factor. Half maps can also be made of a real map, with nois
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
 from cryores.atoms import Model, atom_positions, density_from_model, helix_bundle, read_model
-from cryores.errors import InputError, UsageError
+from cryores.errors import CryoresWarning, InputError, UsageError
 from cryores.filters import Response, bfactor, low_pass
 from cryores.fourier import Float64, filtered, irfft, multiply_radial, radial_power, rfft, shell_width
 from cryores.noise import background_amplitude, coloured_noise
@@ -21,6 +22,12 @@ from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Volume
 FIELDS = ("gradient", "radial", "blobs", "two-halves", "constant")
 MASK_MARGIN = 3.0
 """Distance in Å from the nearest atom up to which the mask reaches."""
+
+NOISE_SHARE = 0.05
+"""Amplitude, relative to its strongest, below which noise is hardly there."""
+
+NOISE_MUST_REACH = 0.8
+"""Share of Nyquist up to which a background needs noise, for half maps that are made with it."""
 
 LOW_PASS_EDGE_SHELLS = 3
 """Shells over which the planted low-pass falls from 1 at the planted resolution to 0."""
@@ -164,6 +171,11 @@ def halves_of_map(
     ------
     InputError
         ``E_NO_BACKGROUND`` when the background holds no noise.
+
+    Warns
+    -----
+    CryoresWarning
+        When the background was low-passed, so that the halves agree up to Nyquist.
     """
     grid = volume.grid
     rng = np.random.default_rng(seed)
@@ -174,11 +186,26 @@ def halves_of_map(
         return np.interp(at, s[1:], amplitude[1:])
 
     trial = coloured_noise(grid, colour, rng, threads)
+    reaches = _noise_limit(s, amplitude)
     signal = volume.data[mask.data > 0.5].astype(np.float64)
     scale = float(np.sqrt(signal.var() / snr) / trial.std(dtype=np.float64))
     halves = [_half(volume.data, grid, lambda at: scale * colour(at), 0.0, rng, threads) for _ in range(2)]
-    description = {"snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale}
+    description = {
+        "snr": snr, "seed": seed, "noise": "background of a map", "noise_scale": scale, "noise_reaches": 1.0 / reaches,
+    }  # fmt: skip
+    if reaches < NOISE_MUST_REACH * min(1.0 / grid.nyquist, s[-1]):
+        warnings.warn(
+            f"the background has hardly any noise beyond {1.0 / reaches:.1f} Å (it was low-passed): the half maps "
+            "agree there up to Nyquist, whatever the map; give an unfiltered map as --background",
+            CryoresWarning,
+            stacklevel=2,
+        )
     return Simulation(HalfMaps(*halves), volume, mask, None, None, description)
+
+
+def _noise_limit(frequency: Float64, amplitude: Float64) -> float:
+    """Return the largest frequency (1/Å) at which noise still has a share of its strongest amplitude."""
+    return float(frequency[np.flatnonzero(amplitude > NOISE_SHARE * amplitude[1:].max())[-1]])
 
 
 # --- the planted field --------------------------------------------------------------------------------------------

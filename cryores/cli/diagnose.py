@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the grid, then each finding, or that there is none."""
-    halves = arguments.half1 and arguments.half2
-    if bool(halves) == bool(arguments.map):
+    halves = bool(arguments.half1 or arguments.half2)
+    if halves == bool(arguments.map) or bool(arguments.half1) != bool(arguments.half2):
         raise UsageError("E_USAGE", "diagnose starts from --half1 and --half2, or --map", "give one of the two")
     maps: Maps = (
         read_half_maps(arguments.half1, arguments.half2, arguments.voxel_size)

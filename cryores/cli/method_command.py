@@ -45,10 +45,11 @@ def run_method(name: str, words: List[str]) -> None:
         outcome = method.run(inputs, parameters, execution)
         for finding in outcome.findings:
             progress.say(f"warning: {finding}")
-        with execution.stage("writing the report"):
-            from cryores.report import write_report
+        with execution.stage("global resolution"):
+            overall = _global_resolution(outcome.inputs, execution)
+        from cryores.report import write_report
 
-            write_report(outcome, folder, sources, _global_resolution(outcome.inputs, execution))
+        write_report(outcome, folder, sources, overall)
     if not arguments.quiet:
         progress.say(f"done: {arguments.out}/report.html")
 

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, List
 
 from cryores.cli.options import add_output_options, positive_float, positive_int
 from cryores.cli.output import OutputFolder
-from cryores.errors import UsageError
+from cryores.cli.progress import say
+from cryores.errors import CryoresWarning, UsageError
+from cryores.execution import available_threads
+from cryores.mapio import read_map, write_map
+from cryores.masks import automatic_mask, soft_rim
+from cryores.simulation import Simulation, halves_of_map, simulate
+
+OF_MODEL: Dict[str, Any] = {
+    "size": [64], "min_resolution": 3.0, "max_resolution": 8.0, "field": "gradient", "axis": "z", "noise": "white",
+    "bfactor": 0.0,
+}  # fmt: skip
+"""Options of half maps of a model, which half maps of a map do not have, and their defaults."""
+
+RIM_WIDTH = 6.0
+"""Å over which the mask that is written falls from 1 to 0, astride the particle's surface: methods that multiply by
+a mask want a soft one, and the others take it above 0.5, which is the particle."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,74 +37,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--background", metavar="FILE", help="with --map: map whose background gives the noise (default: the map)"
     )
     parser.add_argument("--mask", metavar="FILE", help="with --map: its particle (default: made)")
-    parser.add_argument(
-        "--size", type=positive_int, nargs="+", default=[64], metavar="N", help="box: N, or NZ NY NX (default: 64)"
-    )
-    parser.add_argument("--voxel-size", type=positive_float, default=1.2, metavar="Å", help="default: 1.2")
-    parser.add_argument(
-        "--min-resolution", type=positive_float, default=3.0, metavar="Å", help="finest resolution (default: 3)"
-    )
-    parser.add_argument(
-        "--max-resolution", type=positive_float, default=8.0, metavar="Å", help="coarsest resolution (default: 8)"
-    )
-    parser.add_argument(
-        "--field", default="gradient", help="gradient, radial, blobs, two-halves or constant (default: gradient)"
-    )
-    parser.add_argument(
-        "--axis", default="z", choices=("x", "y", "z"), help="of a gradient or of two halves (default: z)"
-    )
+    parser.add_argument("--voxel-size", type=positive_float, metavar="Å", help="default: 1.2; with --map, its own")
     parser.add_argument(
         "--snr",
         type=positive_float,
-        default=None,
+        default=4.0,
         help="of a half map, at the finest resolution; with --map in the mask (default: 4)",
     )
-    parser.add_argument("--noise", default="white", choices=("white", "coloured"), help="default: white")
-    parser.add_argument("--bfactor", type=float, default=0.0, metavar="Å^2", help="damps signal and noise (default: 0)")
+    planted = parser.add_argument_group("of a model only")
+    planted.add_argument("--size", type=positive_int, nargs="+", metavar="N", help="box: N, or NZ NY NX (default: 64)")
+    planted.add_argument("--min-resolution", type=positive_float, metavar="Å", help="finest resolution (default: 3)")
+    planted.add_argument("--max-resolution", type=positive_float, metavar="Å", help="coarsest resolution (default: 8)")
+    planted.add_argument("--field", help="gradient, radial, blobs, two-halves or constant (default: gradient)")
+    planted.add_argument("--axis", choices=("x", "y", "z"), help="of a gradient or of two halves (default: z)")
+    planted.add_argument("--noise", choices=("white", "coloured"), help="default: white")
+    planted.add_argument("--bfactor", type=float, metavar="Å^2", help="damps signal and noise (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     add_output_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Simulate and write maps and description."""
-    with OutputFolder(arguments.out, arguments.overwrite) as folder:
+    for option in _ignored(arguments):
+        say(f"warning: {option} means nothing {'with' if arguments.map else 'without'} --map; it is ignored")
+    with OutputFolder(arguments.out, arguments.overwrite) as folder, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CryoresWarning)
         simulation = _of_map(arguments) if arguments.map else _of_model(arguments)
         _write(simulation, folder)
+    for warning in caught:
+        say(f"warning: {warning.message}")
     print(f"simulated: {arguments.out}")
 
 
-def _of_model(arguments: argparse.Namespace) -> Any:
-    from cryores.execution import available_threads
-    from cryores.simulation import simulate
+def _ignored(arguments: argparse.Namespace) -> List[str]:
+    """List the options that were given and play no part."""
+    idle = ("model", *OF_MODEL) if arguments.map else ("background", "mask")
+    return ["--" + name.replace("_", "-") for name in idle if getattr(arguments, name) is not None]
 
-    size = arguments.size * 3 if len(arguments.size) == 1 else arguments.size
+
+def _of_model(arguments: argparse.Namespace) -> Simulation:
+    given = {name: getattr(arguments, name) for name in OF_MODEL}
+    chosen = {name: OF_MODEL[name] if value is None else value for name, value in given.items()}
+    size = chosen["size"] * 3 if len(chosen["size"]) == 1 else chosen["size"]
     if len(size) != 3:
         raise UsageError(
             "E_USAGE", f"--size takes one or three numbers, not {len(size)}", "write --size N or --size NZ NY NX"
         )
-    return simulate(
-        arguments.model, tuple(size), arguments.voxel_size, arguments.min_resolution, arguments.max_resolution,
-        arguments.field, arguments.axis, arguments.snr or 4.0, arguments.noise, arguments.bfactor, arguments.seed,
+    made = simulate(
+        arguments.model, tuple(size), arguments.voxel_size or 1.2, chosen["min_resolution"], chosen["max_resolution"],
+        chosen["field"], chosen["axis"], arguments.snr, chosen["noise"], chosen["bfactor"], arguments.seed,
         available_threads(),
     )  # fmt: skip
+    return replace(made, mask=soft_rim(made.mask, RIM_WIDTH))
 
 
-def _of_map(arguments: argparse.Namespace) -> Any:
-    from cryores.execution import available_threads
-    from cryores.mapio import read_map
-    from cryores.masks import automatic_mask
-    from cryores.simulation import halves_of_map
-
-    volume = read_map(arguments.map)
+def _of_map(arguments: argparse.Namespace) -> Simulation:
+    volume = read_map(arguments.map, arguments.voxel_size)
     background = read_map(arguments.background) if arguments.background else volume
-    mask = read_map(arguments.mask, volume.grid.spacing) if arguments.mask else automatic_mask(volume)
-    around = automatic_mask(background) if arguments.background else mask
-    return halves_of_map(volume, background, around, mask, arguments.snr or 4.0, arguments.seed, available_threads())
+    found = read_map(arguments.mask, volume.grid.spacing) if arguments.mask else automatic_mask(volume)
+    around = automatic_mask(background) if arguments.background else found
+    made = halves_of_map(volume, background, around, found, arguments.snr, arguments.seed, available_threads())
+    return made if arguments.mask else replace(made, mask=soft_rim(found, RIM_WIDTH))
 
 
-def _write(simulation: Any, folder: Path) -> None:
-    from cryores.mapio import write_map
-
+def _write(simulation: Simulation, folder: Path) -> None:
     maps = {name: getattr(simulation, name) for name in ("clean", "mask", "truth", "truth_snr")}
     maps.update(half1=simulation.halves.half1, half2=simulation.halves.half2)
     for name, volume in maps.items():

@@ -34,13 +34,16 @@ def write_report(
         ``E_WRITE`` if a map cannot be written.
     """
     folder = Path(folder)
-    for name, volume in outcome.result.volumes().items():
-        write_map(folder / f"{name}.mrc", volume)
-    if outcome.mask_was_made and outcome.inputs.mask is not None:
-        write_map(folder / "mask.mrc", outcome.inputs.mask)
-    for name, text in outcome.result.tables().items():
-        (folder / name).write_text(text, encoding="utf-8")
-    sections = drawing_of(outcome.result)(outcome, folder, global_resolution)
+    with outcome.execution.stage("writing the maps"):
+        for name, volume in outcome.result.volumes().items():
+            write_map(folder / f"{name}.mrc", volume)
+        if outcome.mask_was_made and outcome.inputs.mask is not None:
+            write_map(folder / "mask.mrc", outcome.inputs.mask)
+        for name, text in outcome.result.tables().items():
+            (folder / name).write_text(text, encoding="utf-8")
+    with outcome.execution.stage("drawing"):
+        sections = drawing_of(outcome.result)(outcome, folder, global_resolution)
+    # The record holds the times of the stages, so that it is made when the last of them is over.
     files = [*sorted(path.name for path in folder.iterdir()), "report.html"]
     record = make_record(outcome, sources, files, global_resolution)
     (folder / "report.json").write_text(json_text(record), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from cryores.diagnosis import WINDOW_RULE, window_findings
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, bounding_box
@@ -24,8 +25,8 @@ from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, inte
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 from cryores.windows import TAPERS, taper_window
 
-BOX_RULE = (5.0, 6.0, 7.0)
-"""Least, default and largest box in units of the global resolution (Vilas et al. 2020)."""
+BOX_RULE = sum(WINDOW_RULE) / 2
+"""Automatic box in units of the global resolution: the middle of what is good practice."""
 
 STEPS_PER_BOX = 8
 """The automatic step is the box divided by this: far finer than what a box can tell apart."""
@@ -178,7 +179,7 @@ def automatic_box(overall: Optional[float], grid: Grid) -> int:
     largest = min(grid.shape) // 2 * 2
     if overall is None:
         return max(SMALLEST_BOX, largest // 4 // 2 * 2)
-    return int(np.clip(2 * round(BOX_RULE[1] * overall / grid.spacing / 2), SMALLEST_BOX, largest))
+    return int(np.clip(2 * round(BOX_RULE * overall / grid.spacing / 2), SMALLEST_BOX, largest))
 
 
 def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
@@ -250,20 +251,7 @@ def _check(inputs: Inputs, parameters: BlocresParameters) -> List[str]:
     if not isinstance(inputs.maps, HalfMaps) or parameters.box is None:
         return []
     overall = global_resolution(inputs.maps, inputs.mask)
-    if overall is None:
-        return []
-    ratio = parameters.box * grid.spacing / overall
-    if BOX_RULE[0] - 0.5 <= ratio <= BOX_RULE[2] + 0.5:
-        return []
-    effect = (
-        "a small box has too few coefficients, so that noise looks like resolution"
-        if ratio < BOX_RULE[0]
-        else "a large box blurs what is local"
-    )
-    return [
-        f"the box of {parameters.box} voxels is {ratio:.1f} times the global resolution of {overall:.2f} Å; "
-        f"it should be 5 to 7 times ({automatic_box(overall, grid)} voxels): {effect}"
-    ]
+    return [str(finding) for finding in window_findings(parameters.box, grid.spacing, overall)]
 
 
 def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> float:

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 
 from cryores.curves import Curve, csv_text, star_text, xml_text
+from cryores.diagnosis import rises_again
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
@@ -480,6 +481,12 @@ def _doubts(curves: Dict[str, Any], mask: Optional[Volume], estimate: Optional[f
     if unmasked[-max(1, len(unmasked) // 10) :].mean() > DEPENDENT_FSC:
         found.append(
             "the half maps agree up to the outermost shells: are they independent, and not resampled or filtered?"
+        )
+    again = rises_again(unmasked, curves["count"])
+    if again is not None:
+        found.append(
+            f"the FSC rises again at {1.0 / curves['frequency'][again]:.2f} Å (to {unmasked[again]:.2f}) after it had "
+            "ended: look for a shared mask, interpolation or an artefact there; --crossing first counts the first end"
         )
     if mask is None or estimate is None:
         return found

@@ -181,12 +181,6 @@ def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
     """Say in words what is suspicious; raise for a range that cannot be tested."""
     grid, said = inputs.grid, []
     resolutions = tested_resolutions(grid, parameters)
-    if parameters.min_resolution is not None and parameters.min_resolution < grid.nyquist * (1 - 1e-3):
-        said.append(f"nothing finer than {grid.nyquist:.2f} Å (Nyquist) can be tested; the sweep ends there")
-    if parameters.max_resolution is not None and parameters.max_resolution > max(grid.extent) / 2:
-        said.append(
-            f"the sweep starts at {resolutions[0]:.1f} Å in a box of {max(grid.extent):.1f} Å: few waves fit in"
-        )
     if len(resolutions) < 3:
         said.append(f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller")
     slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n) != n]

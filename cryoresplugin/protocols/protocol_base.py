@@ -165,8 +165,8 @@ class CryoresProtocol(ProtAnalysis3D):
     def _warnings(self):
         if self._validate():
             return []
-        inputs, method = self._readInputs(), load_method(self._method)
-        return [] if inputs is None else suspicions(inputs, method) + method.check(inputs, self._engineParameters())
+        inputs, method, parameters = self._readInputs(), load_method(self._method), self._engineParameters()
+        return [] if inputs is None else suspicions(inputs, method, parameters) + method.check(inputs, parameters)
 
     def _summary(self):
         if not os.path.exists(self._reportFile()):

@@ -5,7 +5,17 @@ import pytest
 
 from cryores.errors import InputError
 from cryores.mapio import read_half_maps, read_map
-from cryores.masks import automatic_mask, binarise, bounding_box, dilate, distance_outside, erode, soft_edge, sphere
+from cryores.masks import (
+    automatic_mask,
+    binarise,
+    bounding_box,
+    dilate,
+    distance_outside,
+    erode,
+    soft_edge,
+    soft_rim,
+    sphere,
+)
 from cryores.volume import Grid, HalfMaps, Volume
 
 GRID = Grid.regular((20, 24, 31), (2.0, 1.0, 1.5))
@@ -70,6 +80,14 @@ def test_soft_edge_is_half_a_cosine_outside_the_mask():
     d = distances_from(GRID, (9, 11, 14))
     np.testing.assert_allclose(soft, np.where(d < 6.0, 0.5 + 0.5 * np.cos(np.pi * d / 6.0), 0.0), atol=1e-6)
     np.testing.assert_array_equal(soft_edge(one_voxel(), 0.0).data, one_voxel().data)
+
+
+def test_a_soft_rim_keeps_the_surface():
+    ball = sphere(GRID, 7.0)
+    soft = soft_rim(ball, 4.0).data
+    np.testing.assert_array_equal(soft > 0.5, ball.data > 0.5)
+    d = distances_from(GRID, (10, 12, 15))
+    assert np.all(soft[d > 11.0] == 0) and soft[10, 12, 15] == 1 and np.any((soft > 0.1) & (soft < 0.4))
 
 
 def test_sphere_has_its_radius_and_edge_in_angstrom():

@@ -163,7 +163,7 @@ def test_record_tells_what_was_run(record, outcome, sources):
     assert record["seed"] == 7 and record["threads"] == 2 and record["mask_was_made"] is True
     assert record["warnings"] == outcome.findings
     assert record["citations"][0]["key"] == "Vilas2018" and record["citations"][0]["doi"].startswith("10.")
-    assert set(record["timings"]) == {"counting"} and record["peak_memory_mb"] > 10
+    assert set(record["timings"]) == {"counting", "writing the maps", "drawing"} and record["peak_memory_mb"] > 10
     for role, path in sources.items():
         with open(path, "rb") as handle:
             assert record["inputs"][role]["sha256"] == hashlib.sha256(handle.read()).hexdigest()

@@ -1,0 +1,65 @@
+"""Threads, the memory budget and the times of the stages."""
+
+import numba
+import pytest
+
+from cryores.errors import MemoryBudgetError
+from cryores.execution import GIGABYTE, Execution, Stage, available_memory, available_threads
+
+
+class Counted(Stage):
+    def __init__(self):
+        self.steps, self.closed = 0, 0
+
+    def advance(self, steps=1):
+        self.steps += steps
+
+    def close(self):
+        self.closed += 1
+
+
+def test_stages_are_opened_counted_closed_and_timed_even_when_they_fail():
+    opened = {}
+
+    def open_stage(title, steps):
+        opened[title] = (steps, Counted())
+        return opened[title][1]
+
+    execution = Execution(threads=1, open_stage=open_stage)
+    with execution.stage("one", 3) as stage:
+        stage.advance()
+        stage.advance(2)
+    with pytest.raises(ValueError, match="broken"), execution.stage("two"):
+        raise ValueError("broken")
+    first = execution.timings["one"]
+    with execution.stage("one"):
+        pass
+    assert opened["two"][0] == 0 and opened["two"][1].closed == 1
+    assert list(execution.timings) == ["one", "two"] and execution.timings["one"] > first > 0
+
+
+def test_a_plan_within_the_budget_is_told_and_kept():
+    said = []
+    execution = Execution(memory=2.0, say=said.append)
+    execution.require_memory(1.5 * GIGABYTE)
+    assert said == ["memory: needs 1.50 GB, 2.00 GB allowed"] and execution.planned_bytes == 1.5 * GIGABYTE
+
+
+@pytest.mark.parametrize("memory, needed", [(1.0, 1.01 * GIGABYTE), (None, 1e18)])
+def test_a_plan_beyond_the_budget_or_the_machine_is_refused(memory, needed):
+    with pytest.raises(MemoryBudgetError) as raised:
+        Execution(memory=memory).require_memory(needed)
+    assert raised.value.code == "E_MEMORY" and raised.value.exit_status == 4 and "--memory" in raised.value.hint
+
+
+def test_every_processor_by_default_and_never_more_than_there_are():
+    assert Execution().threads == available_threads() >= 1
+    assert available_memory() > 0
+    before = numba.get_num_threads()
+    try:
+        Execution(threads=1).use_threads()
+        assert numba.get_num_threads() == 1
+        Execution(threads=10**6).use_threads()
+        assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
+    finally:
+        numba.set_num_threads(before)
