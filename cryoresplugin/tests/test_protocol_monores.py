@@ -92,6 +92,15 @@ class TestMonoRes(CryoresTest):
                 self.assertEqual(sorted(shown.ravel()), sorted(expected.ravel()))
                 self.assertEqual(image.get_clim(), (round(report["p5"], 1), round(report["p95"], 1)))
 
+    def test_the_colour_bar_lies_beside_the_slices(self):
+        plotter = self.viewer()._showColorSlices()[0]
+        plotter.tightLayout()
+        figure = plotter.getFigure()
+        figure.canvas.draw()
+        *slices, bar = (axes.get_position() for axes in figure.axes)
+        self.assertEqual(len(slices), 4)
+        self.assertLess(max(box.x1 for box in slices), bar.x0)
+
     def test_viewer_without_chimerax_says_so_and_shows_slices(self):
         message, slices = self.viewer()._showChimera()
         self.assertIn("coloured slices are shown instead", message.getMessage())

@@ -11,9 +11,7 @@ from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 
 from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes, CryoresProtResMap
-
-SHOWN = (3, 4, 5, 6)
-"""Slices that are shown, in ninths of the volume."""
+from cryoresplugin.viewers.slices import SHOWN, addColourBar
 
 
 class ReportView(View):
@@ -130,8 +128,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         length = data.shape["zyx".index(self.getEnumText("sliceAxis"))]
         for ninth in SHOWN:
             image = self._plotSlice(plotter, data, ninth * length // 9, colours, low, high)
-        figure = plotter.getFigure()
-        figure.colorbar(image, ax=list(figure.axes))
+        addColourBar(plotter, image)
         return plotter
 
     def _plotSlice(self, plotter, data, number, colours, low, high):

@@ -9,10 +9,8 @@ from pyworkflow.viewer import DESKTOP_TKINTER
 
 from cryores.mapio import read_map
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
+from cryoresplugin.viewers.slices import SHOWN, addColourBar
 from cryoresplugin.viewers.viewer_localres import ReportView
-
-SHOWN = (3, 4, 5, 6)
-"""Slices that are shown, in ninths of the volume."""
 
 MAPS = {
     "doShowBefore": ("map.mrc", "Before"),
@@ -55,8 +53,7 @@ class CryoresPostprocessingViewer(EmProtocolViewer):
             image = plotter.plotMatrix(
                 axes, plane, float(data.min()), float(data.max()), cmap="gray", interpolation="nearest", origin="lower"
             )
-        figure = plotter.getFigure()
-        figure.colorbar(image, ax=list(figure.axes))
+        addColourBar(plotter, image)
         return [plotter]
 
     def _showChimera(self, param=None):
