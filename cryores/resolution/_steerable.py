@@ -149,27 +149,30 @@ def noise_variance(model: Model, noise: FloatArray, region: BoolArray, compat: b
     as in the published program: a few per cent too little in small windows.
     """
     edge = 2 * model.radius + 1
-    blocks = _whole_blocks(noise, region, edge)
-    if not len(blocks):
-        return None
     kernels = model.kernels.reshape(len(model.kernels), -1)
     weight = model.weight.ravel()
-    values = blocks - blocks.mean(axis=1, keepdims=True)
-    unexplained = (values**2) @ weight - np.sum((values @ kernels.T) ** 2, axis=1)
+    total, count = 0.0, 0
+    for start in range(0, noise.shape[0] - edge + 1, edge):
+        slab = slice(start, start + edge)
+        values = _whole_blocks(noise[slab], region[slab], edge)
+        values -= values.mean(axis=1, keepdims=True)
+        total += float(((values**2) @ weight).sum() - np.sum((values @ kernels.T) ** 2))
+        count += len(values)
+    if not count:
+        return None
     trace = weight.sum() - model.eigenvalues.sum()
     if not compat:
         trace -= (weight.sum() - np.sum(kernels.sum(axis=1) ** 2)) / weight.size
-    return float(np.mean(unexplained) / trace)
+    return float(total / count / trace)
 
 
-def _whole_blocks(data: FloatArray, region: BoolArray, edge: int) -> Float64:
-    """Return the separate blocks of ``edge`` voxels that lie inside ``region``, one a row."""
-    counts = [n // edge for n in data.shape]
-    trimmed = tuple(slice(0, c * edge) for c in counts)
-    split = (counts[0], edge, counts[1], edge, counts[2], edge)
-    order = (0, 2, 4, 1, 3, 5)
+def _whole_blocks(slab: FloatArray, region: BoolArray, edge: int) -> Float64:
+    """Return the separate blocks of ``edge`` voxels of a slab as thick that lie inside ``region``, one a row."""
+    ny, nx = (n // edge for n in slab.shape[1:])
+    trimmed = (slice(None), slice(0, ny * edge), slice(0, nx * edge))
+    split, order = (edge, ny, edge, nx, edge), (1, 3, 0, 2, 4)
     inside = region[trimmed].reshape(split).transpose(order).reshape(-1, edge**3).all(axis=1)
-    rows: Float64 = data[trimmed].reshape(split).transpose(order).reshape(-1, edge**3)[inside].astype(np.float64)
+    rows: Float64 = slab[trimmed].reshape(split).transpose(order).reshape(-1, edge**3)[inside].astype(np.float64)
     return rows
 
 

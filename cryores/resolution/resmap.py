@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 from cryores.diagnosis import MASKED_FRACTION, constant_fraction
 from cryores.errors import UsageError
 from cryores.execution import Execution
+from cryores.filters import gaussian
 from cryores.fourier import Float64, filtered, radial_power
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
@@ -37,6 +38,9 @@ LOW_PASSED = 1e-4
 
 LEAST_CUT = 0.85
 """A map is put on a coarser grid when its low-pass lies below this share of Nyquist."""
+
+CUT_EDGE = 2.0
+"""Voxels: standard deviation of the blur of the region that the spectrum of the noise is measured in."""
 
 TABLE = 40
 """Points at which the tail is computed; between them a spline goes through its logarithm."""
@@ -187,11 +191,8 @@ def _resampled_mask(mask: BoolArray, shape: IntTriple, threads: int) -> BoolArra
 
 def _amplitude_in(noise: FloatArray, region: BoolArray, grid: Grid, threads: int) -> Tuple[Float64, Float64]:
     """Return the shells and the amplitude of the noise inside ``region``, softly cut out."""
-    from cryores.masks import soft_edge
-
-    # The edge runs outwards; a few voxels of it do no harm to the spectrum of noise.
-    window = soft_edge(Volume(region.astype(np.float32), grid), 4.0 * grid.spacing).data
-    level = np.float32(np.average(noise, weights=window))
+    window = filtered(region.astype(np.float32), gaussian(CUT_EDGE * grid.spacing), grid, threads)
+    level = np.float32(np.vdot(noise, window) / window.sum(dtype=np.float64))
     frequency, power = radial_power((noise - level) * window, grid, threads)
     return frequency, np.sqrt(power)
 
@@ -344,9 +345,10 @@ def _check(inputs: Inputs, parameters: ResmapParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: ResmapParameters, threads: int) -> float:
-    # In volumes: data and noise, their filtered copies for a while, the sum, and a plan's real and spectrum with the
-    # map's own; the level takes half of one, an index a voxel two.
-    return 4.0 * inputs.grid.size * 8.0
+    # In volumes: data, noise, the map's spectrum, a plan's real and spectrum, and the sum of squares; while the maps
+    # are prepared, copies and spectra of both. Each tested voxel has its place (8 bytes) and its statistic.
+    tested = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
+    return 4.0 * inputs.grid.size * 7.0 + 28.0 * float(tested)
 
 
 METHOD = Method(
