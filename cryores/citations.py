@@ -43,6 +43,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Nature Methods}, volume = {11}, pages = {63--65}, year = {2014},
   doi = {10.1038/nmeth.2727}
 }""",
+    "Kimanius2016": """@article{Kimanius2016,
+  title = {Accelerated cryo-EM structure determination with parallelisation using GPUs in RELION-2},
+  author = {Kimanius, Dari and Forsberg, Bjorn O. and Scheres, Sjors H. W. and Lindahl, Erik},
+  journal = {eLife}, volume = {5}, pages = {e18722}, year = {2016},
+  doi = {10.7554/eLife.18722}
+}""",
     "Vilas2018": """@article{Vilas2018,
   title = {MonoRes: automatic and accurate estimation of local resolution for electron microscopy maps},
   author = {Vilas, Jose Luis and Gomez-Blanco, Josue and Conesa, Pablo and Melero, Roberto and de la Rosa-Trevin, Jose Miguel and Oton, Joaquin and Cuenca, Jesus and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

@@ -4,6 +4,14 @@ from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
+from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocres
 from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
-__all__ = ["CryoresProtBlocres", "CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtPostprocess", "CryoresProtResMap"]
+__all__ = [
+    "CryoresProtBlocres",
+    "CryoresProtFSC",
+    "CryoresProtMonoRes",
+    "CryoresProtPostprocess",
+    "CryoresProtRelionLocres",
+    "CryoresProtResMap",
+]

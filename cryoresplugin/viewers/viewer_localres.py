@@ -10,7 +10,7 @@ from pwem.wizards import ColorScaleWizardBase
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 
-from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes, CryoresProtResMap
+from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes, CryoresProtRelionLocres, CryoresProtResMap
 from cryoresplugin.viewers.slices import SHOWN, addColourBar
 
 
@@ -31,7 +31,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     """Slices, histogram and coloured surface of a local-resolution map."""
 
     _label = "viewer local resolution"
-    _targets = [CryoresProtMonoRes, CryoresProtBlocres, CryoresProtResMap]
+    _targets = [CryoresProtMonoRes, CryoresProtBlocres, CryoresProtResMap, CryoresProtRelionLocres]
     _environments = [DESKTOP_TKINTER]
 
     def _defineParams(self, form):
