@@ -49,6 +49,12 @@ BIBTEX: Dict[str, str] = {
   journal = {eLife}, volume = {5}, pages = {e18722}, year = {2016},
   doi = {10.7554/eLife.18722}
 }""",
+    "Kaur2021": """@article{Kaur2021,
+  title = {Local computational methods to improve the interpretability and analysis of cryo-EM maps},
+  author = {Kaur, Satinder and Gomez-Blanco, Josue and Khalifa, Ahmad A. Z. and Adinarayanan, Swathi and Sanchez-Garcia, Ruben and Wrapp, Daniel and McLellan, Jason S. and Bui, Khanh Huy and Vargas, Javier},
+  journal = {Nature Communications}, volume = {12}, pages = {1240}, year = {2021},
+  doi = {10.1038/s41467-021-21509-5}
+}""",
     "Vilas2018": """@article{Vilas2018,
   title = {MonoRes: automatic and accurate estimation of local resolution for electron microscopy maps},
   author = {Vilas, Jose Luis and Gomez-Blanco, Josue and Conesa, Pablo and Melero, Roberto and de la Rosa-Trevin, Jose Miguel and Oton, Joaquin and Cuenca, Jesus and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

@@ -1,3 +1,5 @@
 """Post-processing: maps that are easier to read."""
 
+from cryores.postprocessing.locbsharpen import locbsharpen  # noqa: F401
+from cryores.postprocessing.locspiral import locspiral  # noqa: F401
 from cryores.postprocessing.postprocess import postprocess  # noqa: F401

@@ -2,6 +2,8 @@
 
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
+from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
+from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
 from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocres
@@ -10,6 +12,8 @@ from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 __all__ = [
     "CryoresProtBlocres",
     "CryoresProtFSC",
+    "CryoresProtLocBSharpen",
+    "CryoresProtLocSpiral",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",
     "CryoresProtRelionLocres",

@@ -1,0 +1,13 @@
+"""LocBSharpen, a node of its own."""
+
+from cryoresplugin.protocols.protocol_postprocessing_base import CryoresMapProcessing
+
+
+class CryoresProtLocBSharpen(CryoresMapProcessing):
+    """Map whose local amplitudes do not decay: a local sharpening without a B-factor.
+
+    Noise in poor regions is weighted down, not removed.
+    """
+
+    _label = "LocBSharpen"
+    _method = "locbsharpen"

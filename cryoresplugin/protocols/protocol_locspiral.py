@@ -1,0 +1,13 @@
+"""LocSpiral, a node of its own."""
+
+from cryoresplugin.protocols.protocol_postprocessing_base import CryoresMapProcessing
+
+
+class CryoresProtLocSpiral(CryoresMapProcessing):
+    """Map of equal local amplitudes: weak regions become as visible as strong ones.
+
+    Heights are significance, not density: do not read occupancy from them.
+    """
+
+    _label = "LocSpiral"
+    _method = "locspiral"

@@ -1,0 +1,23 @@
+"""LocSpiral and LocBSharpen against the stored output of the published programs, and the clean map."""
+
+import numpy as np
+import pytest
+
+from cryores.mapio import read_half_maps, read_map
+from cryores.postprocessing import locbsharpen, locspiral
+
+METHODS = {"locspiral": (locspiral, 0.97, 0.929), "locbsharpen": (locbsharpen, 0.98, 0.932)}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_published_map_and_the_clean_one(shared_data, name):
+    method, alike, clean_enough = METHODS[name]
+    folder = shared_data / "simulated" / "haemoglobin"
+    halves = read_half_maps(folder / "half1.mrc", folder / "half2.mrc")
+    mask, clean, stored = (read_map(folder / f).data for f in ("mask.mrc.gz", "clean.mrc.gz", f"peers/{name}.mrc.gz"))
+    given = {"max_resolution": 30.0, "min_resolution": 3.0}
+    compat = method(halves.mean(), halves.half1.like(mask), compat="locspiral", **given).sharpened.data
+    assert np.corrcoef(compat.ravel(), stored.ravel())[0, 1] > alike
+    inside = mask > 0.5
+    ours = method(halves, halves.half1.like(mask), **given).sharpened.data
+    assert np.corrcoef(ours[inside], clean[inside])[0, 1] > clean_enough
