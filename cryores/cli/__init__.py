@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from cryores.cli.stopping import listen
 from cryores.errors import CryoresError, UsageError
 
 COMMANDS = ("diagnose", "simulate", "demo", "doctor", "cite")
@@ -18,7 +19,7 @@ COMMANDS = ("diagnose", "simulate", "demo", "doctor", "cite")
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command line; return 0 done, 2 usage, 3 input, 4 memory, 5 weights, 1 anything else."""
     words = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, _stop)
+    listen()
     try:
         _dispatch(words)
     except CryoresError as error:
@@ -29,11 +30,12 @@ def main(argv: Optional[List[str]] = None) -> int:
         return _fail(1, "E_INTERRUPTED", "stopped before the end", "nothing was written; start it again")
     except OSError as error:
         return _fail(1, "E_SYSTEM", str(error), "nothing was written; make room or mend the folder, and start again")
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(
+            1, "E_INTERNAL", f"{type(error).__name__}: {error}", "this is a bug: report it with the lines above"
+        )
     return 0
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _fail(status: int, code: str, message: str, hint: str) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_output_options, add_parameter, add_run_options, positive_float
 from cryores.cli.output import OutputFolder
+from cryores.cli.stopping import stop_if_asked
 from cryores.errors import InputError, UsageError
-from cryores.execution import Execution
+from cryores.execution import Execution, Stage
 from cryores.mapio import read_half_maps, read_map
 from cryores.method import HALVES, MAP, Inputs, Method, load_method, parameters_of
 from cryores.volume import Grid, HalfMaps, Maps, Volume
@@ -36,7 +37,7 @@ def run_method(name: str, words: List[str]) -> None:
         arguments.threads,
         arguments.memory,
         arguments.device,
-        open_stage=_silent(arguments.quiet),
+        open_stage=_stages(arguments.quiet),
         say=(lambda line: None) if arguments.quiet else progress.say,
     )
     sources = {role: getattr(arguments, role) for role in _roles(method) if getattr(arguments, role) is not None}
@@ -96,10 +97,12 @@ def _global_resolution(inputs: Inputs, execution: Execution) -> Optional[float]:
     return global_resolution(inputs.maps, inputs.mask, execution.threads)
 
 
-def _silent(quiet: bool):  # type: ignore[no-untyped-def]
-    from cryores.execution import Stage
+def _stages(quiet: bool) -> Callable[[str, int], Stage]:
+    def open_stage(title: str, steps: int) -> Stage:
+        stop_if_asked()
+        return Stage() if quiet else progress.open_stage(title, steps)
 
-    return (lambda title, steps: Stage()) if quiet else progress.open_stage
+    return open_stage
 
 
 def _roles(method: Method) -> List[str]:

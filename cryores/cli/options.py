@@ -35,9 +35,10 @@ def join_negative_numbers(words: Sequence[str]) -> List[str]:
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out`` and ``--overwrite``."""
+    """Add ``--out``, ``--overwrite`` and ``--quiet``."""
     parser.add_argument("--out", required=True, metavar="DIR", help="folder that receives the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are already in DIR")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--device", default="cpu", help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu"
     )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
 
 
 def add_parameter(parser: Any, parameter: Parameter) -> None:

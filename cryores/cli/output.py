@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, Union
 
+from cryores.cli.stopping import stop_if_asked
 from cryores.errors import InputError
 
 STAGING_PREFIX = ".cryores-"
@@ -43,6 +44,7 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
         raise InputError("E_OUTPUT", f"cannot write in {folder}: {error.strerror}", "choose another --out") from error
     try:
         yield staging
+        stop_if_asked()
         for item in sorted(staging.iterdir()):
             os.replace(item, folder / item.name)
         staging.rmdir()

@@ -66,7 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         _write(simulation, folder)
     for warning in caught:
         say(f"warning: {warning.message}")
-    print(f"simulated: {arguments.out}")
+    if not arguments.quiet:
+        print(f"simulated: {arguments.out}")
 
 
 def _ignored(arguments: argparse.Namespace) -> List[str]:

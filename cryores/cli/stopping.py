@@ -1,0 +1,30 @@
+"""Stopping a run: Ctrl-C and SIGTERM raise KeyboardInterrupt, and are remembered for where that gets lost.
+
+A signal that arrives while a C extension clears errors (an import, a type look-up) raises an exception that nobody sees.
+"""
+
+from __future__ import annotations
+
+import signal
+
+_asked = False
+
+
+def listen() -> None:
+    """From now on a signal asks this run to stop."""
+    global _asked
+    _asked = False
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ask)
+
+
+def stop_if_asked() -> None:
+    """Raise KeyboardInterrupt if a signal has come in this run."""
+    if _asked:
+        raise KeyboardInterrupt
+
+
+def _ask(number: int, frame: object) -> None:
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt
