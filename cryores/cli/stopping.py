@@ -1,6 +1,6 @@
 """Stopping a run: Ctrl-C and SIGTERM raise KeyboardInterrupt, and are remembered for where that gets lost.
 
-A signal that arrives while a C extension clears errors (an import, a type look-up) raises an exception that nobody sees.
+A signal that arrives while a C extension clears errors (an import, a type look-up) raises what nobody sees.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """A signal ends a run even where the exception that it raised got lost."""
 
+import contextlib
 import os
 import signal
 
@@ -24,10 +25,8 @@ def test_a_lost_interrupt_is_remembered(number, tmp_path):
     stop_if_asked()
     with pytest.raises(KeyboardInterrupt), OutputFolder(tmp_path / "out") as folder:
         (folder / "map.mrc").write_text("data")
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), number)
-        except KeyboardInterrupt:
-            pass
     assert not (tmp_path / "out").exists()
     listen()
     stop_if_asked()
