@@ -31,8 +31,18 @@ def histograms(result: Comparison) -> Tuple[Float64, Dict[str, Float64]]:
     """Return edges (Å) that all maps share, and of each map the percentage of its voxels in every bin."""
     ends = np.array([np.percentile(result.values(name), SHOWN_PERCENTILES) for name in result.maps])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    edges = np.linspace(low, max(high, low + 1e-3), BINS + 1)
+    # Narrower than the steps of a method, bins would show a comb.
+    width = max((high - low) / BINS, 1e-3, *(_even_step(result.values(name)) for name in result.maps))
+    edges = low + width * np.arange(-0.5, np.ceil((high - low) / width) + 1.0)
     return edges, {name: _percentages(result.values(name), edges) for name in result.maps}
+
+
+def _even_step(values: FloatArray) -> float:
+    """Return the distance (Å) of values that are few and evenly spaced, 0 of others."""
+    distinct = np.unique(np.round(values.astype(np.float64), 4))
+    steps = np.diff(distinct)
+    even = 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01)
+    return float(steps.mean()) if even else 0.0
 
 
 def _percentages(values: FloatArray, edges: Float64) -> Float64:
@@ -49,7 +59,7 @@ def line_colours(count: int) -> List[str]:
 def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Figure:
     """Draw a row a map: three planes coloured in the common scale over the grey density, and its histogram."""
     box = views.bounding_box(result.mask.data > 0.5)
-    planes = views.central_planes(box)
+    planes = [_fullest(plane, result) for plane in views.central_planes(box)]
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
     edges, percentages = histograms(result)
@@ -69,10 +79,18 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
         row[0].set_ylabel(name, fontsize=11, color=figures.TEXT)
         _draw_histogram(row[3], edges, percentages[name], result.maps[name]["median"], scale)
     grid[-1][3].set_xlabel("Local resolution (Å)")
-    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, shrink=0.8, location="bottom")
+    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, aspect=50, location="bottom")
     bar.set_label("Local resolution (Å)")
     bar.ax.set_xticklabels(scale.labels)
     return figure
+
+
+def _fullest(plane: views.Plane, result: Comparison) -> views.Plane:
+    """Return the plane or a neighbour: blocres computes every second one, and there every map should have values."""
+    near = [views.Plane(plane.axis, plane.index + step) for step in (0, 1, -1)]
+    near = [one for one in near if 0 <= one.index < result.mask.grid.shape[one.axis]]
+    maps = result.resolutions.values()
+    return max(near, key=lambda one: min(np.count_nonzero(np.isfinite(one.of(v.data))) > 0 for v in maps))
 
 
 def _draw_histogram(ax: Any, edges: Float64, percentages: Float64, median: float, scale: ColourScale) -> None:

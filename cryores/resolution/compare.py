@@ -33,7 +33,7 @@ class CompareParameters:
 
     window: Optional[float] = parameter(
         None,
-        "Edge of the cube over which maps are averaged before their regions are compared; chosen: 5 times the median",
+        "Edge of the cube over which maps are averaged before regions are compared; chosen: 5 times the median",
         unit="Å",
         minimum=0.1,
     )

@@ -1,6 +1,7 @@
 """One small file a method."""
 
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
+from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
@@ -9,6 +10,7 @@ from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
 __all__ = [
     "CryoresProtBlocres",
+    "CryoresProtCompare",
     "CryoresProtFSC",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",
