@@ -364,9 +364,10 @@ def _require_values(inputs: Inputs, inside: BoolArray) -> None:
 
 
 def _memory(inputs: Inputs, parameters: CompareParameters, threads: int) -> float:
-    # In volumes: each map inside the mask, a double map and its count filtered in turn, ranks and selections.
-    count = len(inputs.resolution_maps or ())
-    return 4.0 * inputs.grid.size * (count + 8)
+    # In volumes: the maps inside the mask; or the filters of a pair in a box as large as the grid; or the ranks and
+    # the selected voxels of a pair, in doubles.
+    share = 1.0 if inputs.mask is None else np.count_nonzero(inputs.mask.data > 0.5) / inputs.grid.size
+    return 4.0 * inputs.grid.size * max(len(inputs.resolution_maps or ()) + 2, 10, 2 + 31 * share)
 
 
 METHOD = Method(
