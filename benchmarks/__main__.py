@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 from scipy.stats import spearmanr
 
-from cryores.method import Inputs, LocalResolution, load_method, method_summaries
+from cryores.method import HALVES, Inputs, LocalResolution, load_method, method_summaries
 from cryores.simulation import simulate
 
 PLANTED_SIZE = 96
@@ -30,6 +30,8 @@ def accuracies() -> Iterator[Dict[str, Any]]:
     planted = simulate(shape=(PLANTED_SIZE,) * 3, seed=0)
     for name in method_summaries():
         method = load_method(name)
+        if HALVES not in method.maps:
+            continue
         outcome = method.run(Inputs(planted.halves, mask=planted.mask), method.make_parameters({}))
         if isinstance(outcome.result, LocalResolution):
             found = outcome.result.resolution.data

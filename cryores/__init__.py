@@ -6,8 +6,9 @@
 >>> result.resolution          # a Volume in Å
 """
 
+from cryores.localres_maps import read_resolution_map
 from cryores.mapio import read_half_maps, read_map, write_map
 from cryores.volume import Grid, HalfMaps, Volume
 
 __version__ = "0.1.0"
-__all__ = ["Grid", "HalfMaps", "Volume", "read_half_maps", "read_map", "write_map"]
+__all__ = ["Grid", "HalfMaps", "Volume", "read_half_maps", "read_map", "read_resolution_map", "write_map"]

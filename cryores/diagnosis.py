@@ -71,10 +71,8 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
     for name, volume in named.items():
         _check_density(name, volume)
-    for name in VOLUME_ROLES:
-        volume_given: Optional[Volume] = getattr(inputs, name)
-        if volume_given is not None:
-            _check_on_grid(name, volume_given, maps.grid)
+    for name, volume in inputs.beside_the_maps().items():
+        _check_on_grid(name, volume, maps.grid)
     if inputs.mask is not None:
         _check_mask(inputs.mask)
 
@@ -90,7 +88,7 @@ def _check_kind(inputs: Inputs, method: Method) -> None:
             )
         raise UsageError("E_NO_MAP", f"{method.title} works on one map and was given two halves", "give one map")
     takes = set(method.required) | set(method.optional) | ({"mask"} if method.mask != "none" else set())
-    for name in (*VOLUME_ROLES, "model"):
+    for name in (*VOLUME_ROLES, "resolution_maps", "model"):
         given = getattr(inputs, name) is not None
         if given and name not in takes:
             raise UsageError("E_UNUSED_INPUT", f"{method.title} takes no {name}", f"leave the {name} out")
@@ -115,7 +113,9 @@ def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
             f"the {name} has {_sizes(volume.grid)} voxels and the map {_sizes(grid)}",
             f"resample the {name} onto the grid of the map",
         )
-    if not np.isfinite(volume.data).all():
+    # In a resolution map, NaN is a voxel without a value.
+    bad = np.isinf(volume.data) if name.startswith("resolution") else ~np.isfinite(volume.data)
+    if bad.any():
         raise InputError(
             "E_NOT_FINITE", f"the {name} has voxels that are NaN or infinite", "find the step that wrote them"
         )
@@ -192,9 +192,8 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
 
 def _grid_findings(inputs: Inputs) -> Iterator[Finding]:
     grid = inputs.maps.grid
-    for name in VOLUME_ROLES:
-        volume: Optional[Volume] = getattr(inputs, name)
-        if volume is not None and not grid.same_voxels(volume.grid):
+    for name, volume in inputs.beside_the_maps().items():
+        if not grid.same_voxels(volume.grid):
             yield Finding(
                 "W_VOXEL_SIZE",
                 f"the {name} says {volume.grid.spacing:.4f} Å a voxel and the map {grid.spacing:.4f} Å",

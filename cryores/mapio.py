@@ -46,6 +46,19 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
         ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is not
         orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
     """
+    volume = read_map_with_gaps(path, voxel_size)
+    bad = volume.data.size - int(np.count_nonzero(np.isfinite(volume.data)))
+    if bad:
+        raise InputError(
+            "E_NOT_FINITE",
+            f"{path} has {bad} voxels that are NaN or infinite",
+            "find the step that wrote them; no Fourier method can work around them",
+        )
+    return volume
+
+
+def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+    """Read a map whose voxels may be NaN or infinite, as some programs mark what has no value; else as `read_map`."""
     path = Path(path)
     raw, header = _read_file(path)
     grid = _grid_of(header, raw.shape, path)
@@ -58,13 +71,6 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
     if not all(np.isfinite(v) and v > 0 for v in grid.voxel_size):
         raise InputError("E_VOXEL_SIZE", f"{path} has no voxel size in its header", "state it with --voxel-size (Å)")
     data = np.ascontiguousarray(raw.transpose(_file_to_zyx(grid.axis_order)), dtype=np.float32)
-    bad = data.size - int(np.count_nonzero(np.isfinite(data)))
-    if bad:
-        raise InputError(
-            "E_NOT_FINITE",
-            f"{path} has {bad} voxels that are NaN or infinite",
-            "find the step that wrote them; no Fourier method can work around them",
-        )
     return Volume(data, grid)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from cryores.errors import CryoresWarning, UsageError
 from cryores.execution import Execution
+from cryores.localres_maps import ResolutionMap
 from cryores.volume import Grid, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
@@ -140,13 +141,19 @@ VOLUME_ROLES = ("mask", "exclude", "keep", "reference", "resolution_map")
 """Fields of `Inputs` that are volumes on the grid of the maps."""
 
 
+def several_role(name: str) -> str:
+    """Return what messages and the report call the map ``name`` of `Inputs.resolution_maps`."""
+    return f"resolution map {name}"
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a method may be given; a method declares which of these it takes.
 
     ``mask`` is a Volume (voxels above 0.5 are analysed, unless the method documents a soft mask); ``exclude`` marks
     voxels that belong to neither signal nor noise; ``keep`` marks those that a post-processing leaves as they are;
-    ``model`` is the path of an atomic model.
+    ``model`` is the path of an atomic model. ``resolution_map`` has NaN where it has no value; ``resolution_maps`` are
+    several of any program, by name.
     """
 
     maps: Maps
@@ -156,6 +163,13 @@ class Inputs:
     model: Optional[str] = None
     reference: Optional[Volume] = None
     resolution_map: Optional[Volume] = None
+    resolution_maps: Optional[Mapping[str, ResolutionMap]] = None
+
+    def beside_the_maps(self) -> Dict[str, Volume]:
+        """Return every other volume that is given, by what messages and the report call it."""
+        found = {role: getattr(self, role) for role in VOLUME_ROLES if getattr(self, role) is not None}
+        several = self.resolution_maps or {}
+        return {**found, **{several_role(name): item.resolution for name, item in several.items()}}
 
     @property
     def grid(self) -> Grid:
@@ -217,16 +231,20 @@ class LocalResolution(Result):
 
     def summary(self) -> Dict[str, Any]:
         """Return n, quantiles and extremes inside the mask, the undetermined share, and the details."""
-        values = self.values().astype(np.float64)
-        asked = int(np.count_nonzero(self.mask.data > 0.5))
-        numbers: Dict[str, Any] = {
-            "n": int(values.size),
-            "undetermined_fraction": 1.0 - values.size / asked if asked else 1.0,
-        }
-        if values.size:
-            names = ("min", "p5", "p25", "median", "p75", "p95", "max")
-            numbers.update(zip(names, map(float, np.percentile(values, (0, 5, 25, 50, 75, 95, 100)))))
-        return {**numbers, **self.details}
+        return {**statistics(self.values(), int(np.count_nonzero(self.mask.data > 0.5))), **self.details}
+
+
+def statistics(values: Any, asked: int) -> Dict[str, Any]:
+    """Return n, the share of ``asked`` voxels without a value, and extremes and quantiles where there are values."""
+    numbers: Dict[str, Any] = {
+        "n": int(values.size),
+        "undetermined_fraction": 1.0 - values.size / asked if asked else 1.0,
+    }
+    if values.size:
+        names = ("min", "p5", "p25", "median", "p75", "p95", "max")
+        percentiles = np.percentile(values.astype(np.float64), (0, 5, 25, 50, 75, 95, 100))
+        numbers.update(zip(names, map(float, percentiles)))
+    return numbers
 
 
 # --- methods ------------------------------------------------------------------------------------------------------

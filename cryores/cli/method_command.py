@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Callable, Dict, List, Optional
+import re
+from pathlib import Path
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_output_options, add_parameter, add_run_options, positive_float
@@ -11,16 +13,18 @@ from cryores.cli.output import OutputFolder
 from cryores.cli.stopping import stop_if_asked
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution, Stage
+from cryores.localres_maps import AUTO, ResolutionMap, read_resolution_map
 from cryores.mapio import read_half_maps, read_map
-from cryores.method import HALVES, MAP, Inputs, Method, load_method, parameters_of
+from cryores.method import HALVES, MAP, Inputs, Method, load_method, parameters_of, several_role
 from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 VOLUME_INPUTS = {
     "exclude": "volume above 0.5 in voxels that are neither signal nor noise",
     "keep": "volume above 0.5 in voxels that stay as they are",
     "reference": "reference map on the same grid",
-    "resolution_map": "local-resolution map (Å) on the same grid",
+    "resolution_map": "local-resolution map (Å) of any program, on the same grid",
 }
+SEVERAL = "resolution_maps"
 MODEL_HELP = "atomic model, PDB or mmCIF"
 
 
@@ -28,10 +32,10 @@ def run_method(name: str, words: List[str]) -> None:
     """Run the method called ``name`` with the words of its command line."""
     method = load_method(name)
     arguments = _parser(method).parse_args(words)
-    given = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
+    values = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
     repeated = {p.name for p in parameters_of(method.parameters) if p.repeated}
     parameters = method.make_parameters(
-        {k: tuple(v) if k in repeated else v for k, v in given.items() if v is not None}
+        {k: tuple(v) if k in repeated else v for k, v in values.items() if v is not None}
     )
     execution = Execution(
         arguments.threads,
@@ -40,9 +44,12 @@ def run_method(name: str, words: List[str]) -> None:
         open_stage=_stages(arguments.quiet),
         say=(lambda line: None) if arguments.quiet else progress.say,
     )
-    sources = {role: getattr(arguments, role) for role in _roles(method) if getattr(arguments, role) is not None}
+    given = {role: getattr(arguments, role) for role in _roles(method) if role != SEVERAL}
+    sources = {role: path for role, path in given.items() if path is not None}
+    several = _named(arguments.maps, arguments.names) if SEVERAL in _roles(method) else {}
+    backgrounds = arguments.background if _reads_resolution(method) else (AUTO,)
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
-        inputs = read_inputs(method, sources, arguments.voxel_size, execution)
+        inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
         for finding in outcome.findings:
             progress.say(f"warning: {finding}")
@@ -50,20 +57,31 @@ def run_method(name: str, words: List[str]) -> None:
             overall = _global_resolution(outcome.inputs, execution)
         from cryores.report import write_report
 
-        write_report(outcome, folder, sources, overall)
+        paths = {several_role(name): path for name, path in several.items()}
+        write_report(outcome, folder, {**sources, **paths}, overall)
     if not arguments.quiet:
         progress.say(f"done: {arguments.out}/report.html")
 
 
-def read_inputs(method: Method, sources: Dict[str, str], voxel_size: Optional[float], execution: Execution) -> Inputs:
-    """Read the files named in ``sources`` (role -> path) for ``method``.
+def read_inputs(
+    method: Method,
+    sources: Mapping[str, str],
+    voxel_size: Optional[float],
+    execution: Execution,
+    several: Optional[Mapping[str, str]] = None,
+    backgrounds: Sequence[str] = (AUTO,),
+) -> Inputs:
+    """Read the files of ``sources`` (role -> path) and ``several`` (name -> resolution map) for ``method``.
+
+    ``backgrounds`` holds what stands for "no value" in the resolution maps: one for all, or one a map.
 
     Raises
     ------
     UsageError
-        If the maps that the method starts from are not named, or named twice over.
+        If the maps that the method starts from are not named, or named twice over; if the backgrounds are not as many
+        as the maps.
     InputError
-        From `read_map` and `HalfMaps`.
+        From `read_map`, `HalfMaps` and `read_resolution_map`.
     """
     halves = [role for role in ("half1", "half2") if role in sources]
     if bool(halves) == ("map" in sources) or len(halves) == 1:
@@ -75,8 +93,39 @@ def read_inputs(method: Method, sources: Dict[str, str], voxel_size: Optional[fl
             if halves
             else read_map(sources["map"], voxel_size)
         )
-        others = {role: _read_on_grid(sources[role], maps.grid) for role in ("mask", *VOLUME_INPUTS) if role in sources}
-    return Inputs(maps=maps, model=sources.get("model"), **others)
+        roles = [role for role in ("mask", *VOLUME_INPUTS) if role in sources and role != "resolution_map"]
+        others = {role: _read_on_grid(sources[role], maps.grid) for role in roles}
+        marks = iter(_one_each(backgrounds, len(several or ()) + ("resolution_map" in sources)))
+        if "resolution_map" in sources:
+            found = _read_resolution_on_grid(sources["resolution_map"], maps.grid, next(marks))
+            others["resolution_map"] = found.resolution
+        named = {n: _read_resolution_on_grid(path, maps.grid, next(marks)) for n, path in (several or {}).items()}
+    return Inputs(maps=maps, model=sources.get("model"), resolution_maps=named or None, **others)
+
+
+def _one_each(backgrounds: Sequence[str], count: int) -> List[str]:
+    if len(backgrounds) not in (1, count):
+        raise UsageError(
+            "E_BACKGROUND",
+            f"--background has {len(backgrounds)} values and there are {count} resolution maps",
+            "give one for all, or one for each in their order (auto where it is to be recognised)",
+        )
+    return list(backgrounds) * (count if len(backgrounds) == 1 else 1)
+
+
+def _named(paths: Sequence[str], names: Optional[Sequence[str]]) -> Dict[str, str]:
+    """Return name -> path; a map without a name is called by its file, and by its folder where files share theirs."""
+    if names is None:
+        stems = [re.sub(r"(\.(mrc|map|ccp4))?(\.gz)?$", "", Path(path).name) for path in paths]
+        folders = [Path(path).absolute().parent.name for path in paths]
+        names = [s if stems.count(s) == 1 else f"{folder}/{s}" for s, folder in zip(stems, folders)]
+    if len(names) != len(paths) or len(set(names)) < len(names):
+        raise UsageError(
+            "E_NAMES",
+            f"{len(paths)} maps are given and {len(set(names))} different names: {', '.join(names)}",
+            "give one name for each map with --names, all different",
+        )
+    return dict(zip(names, paths))
 
 
 def _read_on_grid(path: str, grid: Grid) -> Volume:
@@ -87,6 +136,15 @@ def _read_on_grid(path: str, grid: Grid) -> Volume:
         if error.code != "E_VOXEL_SIZE":
             raise
     return read_map(path, grid.spacing)
+
+
+def _read_resolution_on_grid(path: str, grid: Grid, background: str) -> ResolutionMap:
+    try:
+        return read_resolution_map(path, background)
+    except InputError as error:
+        if error.code != "E_VOXEL_SIZE":
+            raise
+    return read_resolution_map(path, background, grid.spacing)
 
 
 def _global_resolution(inputs: Inputs, execution: Execution) -> Optional[float]:
@@ -110,6 +168,10 @@ def _roles(method: Method) -> List[str]:
     return maps + (["mask"] if method.mask != "none" else []) + list(method.required + method.optional)
 
 
+def _reads_resolution(method: Method) -> bool:
+    return bool({SEVERAL, "resolution_map"} & set(_roles(method)))
+
+
 def _parser(method: Method) -> argparse.ArgumentParser:
     parser = Parser(prog=f"cryores {method.name}", description=method.summary, allow_abbrev=False)
     inputs = parser.add_argument_group("inputs")
@@ -124,7 +186,18 @@ def _parser(method: Method) -> argparse.ArgumentParser:
         kind = "multiplies the maps; may be soft" if method.soft_mask else "voxels above 0.5 are analysed"
         made = "; made, and written, when not given" if method.mask == "made" else ""
         inputs.add_argument("--mask", metavar="FILE", help=f"mask: {kind}{made}")
+    if SEVERAL in _roles(method):
+        text = "local-resolution maps (Å) of any program, on the same grid; differences are from the first"
+        inputs.add_argument("--maps", metavar="FILE", nargs="+", required=SEVERAL in method.required, help=text)
+        inputs.add_argument("--names", metavar="NAME", nargs="+", help="their names; default: those of the files")
+    if _reads_resolution(method):
+        text = "what stands for 'no value' in a resolution map, beside 0 and NaN: auto, none, or a number"
+        several = "; one for all or one for each" if SEVERAL in _roles(method) else ""
+        count = "+" if SEVERAL in _roles(method) else 1
+        inputs.add_argument("--background", metavar="VALUE", nargs=count, default=[AUTO], help=text + several)
     for role in method.required + method.optional:
+        if role == SEVERAL:
+            continue
         text = MODEL_HELP if role == "model" else VOLUME_INPUTS[role]
         inputs.add_argument("--" + role.replace("_", "-"), metavar="FILE", required=role in method.required, help=text)
     inputs.add_argument("--voxel-size", type=positive_float, metavar="Å", help="voxel size; overrides the header")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import List, Mapping, Tuple
 
 from cryores.report.colours import ColourScale
 
@@ -26,9 +26,6 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
 
     Source: user documentation of UCSF ChimeraX, commands open, volume, surface, color sample, key and 2dlabels.
     """
-    stops = list(zip(scale.labels, scale.colours))
-    palette = ":".join(f"{label},{colour}" for label, colour in stops)
-    key = " ".join(f"{colour}:{label}" for label, colour in stops)
     return "\n".join(
         (
             f"# {title}",
@@ -40,9 +37,8 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
             "volume #2 hide",
             f"volume #1 style surface region all step 1 level {level:.6g}",
             f"surface dust #1 size {DUST:g}",
-            f"color sample #1 map #2 palette {palette}",
-            f"key {key} pos 0.03,0.25 size 0.03,0.45 fontSize 18 labelColor black",
-            '2dlabels text "Local resolution (Å)" color black size 18 xpos 0.03 ypos 0.73',
+            f"color sample #1 map #2 palette {_palette(scale)}",
+            *_key(scale),
             "lighting soft",
             "view",
             "",
@@ -71,3 +67,52 @@ def before_after(title: str, before: str, after: str, levels: Tuple[float, float
             "",
         )
     )
+
+
+def side_by_side(map_name: str, resolution_names: Mapping[str, str], level: float, scale: ColourScale) -> str:
+    """Return the text of a ``.cxc`` file that shows a map once for each resolution map, coloured by it, in one scale.
+
+    ``resolution_names`` is name -> file in the script's own folder.
+    """
+    lines: List[str] = []
+    count = len(resolution_names)
+    for number, (name, file) in enumerate(resolution_names.items(), 1):
+        surface, colours = f"#{number}", f"#{number + count}"
+        lines += [f"open {map_name} id {number} name {_quoted(name)}", f"open {file} id {number + count}"]
+        lines += [
+            f"volume {colours} hide",
+            f"volume {surface} style surface region all step 1 level {level:.6g}",
+            f"surface dust {surface} size {DUST:g}",
+            f"color sample {surface} map {colours} palette {_palette(scale)}",
+        ]
+    shown = f"#1-{count}"
+    return "\n".join(
+        (
+            f"# One map coloured by {count} local-resolution maps, from left to right: {', '.join(resolution_names)}",
+            f"# Open this file with ChimeraX. It closes what is open. Another level: volume {shown} level NUMBER",
+            "close",
+            "set bgColor white",
+            *lines,
+            f"tile {shown} columns {min(count, 3)}",
+            *_key(scale),
+            "lighting soft",
+            "view",
+            "",
+        )
+    )
+
+
+def _palette(scale: ColourScale) -> str:
+    return ":".join(f"{label},{colour}" for label, colour in zip(scale.labels, scale.colours))
+
+
+def _key(scale: ColourScale) -> Tuple[str, str]:
+    key = " ".join(f"{colour}:{label}" for label, colour in zip(scale.labels, scale.colours))
+    return (
+        f"key {key} pos 0.03,0.25 size 0.03,0.45 fontSize 18 labelColor black",
+        '2dlabels text "Local resolution (Å)" color black size 18 xpos 0.03 ypos 0.73',
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', "'") + '"'

@@ -16,7 +16,7 @@ import numpy as np
 
 import cryores
 from cryores.citations import cite
-from cryores.method import VOLUME_ROLES, Inputs, Outcome
+from cryores.method import Inputs, Outcome
 from cryores.volume import HalfMaps, Volume
 
 MEGABYTE = 1024.0**2
@@ -122,8 +122,8 @@ def _input(path: str, volume: Optional[Volume]) -> Dict[str, Any]:
     }
 
 
-def _volumes(inputs: Inputs) -> Dict[str, Optional[Volume]]:
+def _volumes(inputs: Inputs) -> Mapping[str, Volume]:
     """Return the volumes by the role that they have at the command line."""
     maps = inputs.maps
     starts = {"half1": maps.half1, "half2": maps.half2} if isinstance(maps, HalfMaps) else {"map": maps}
-    return {**starts, **{role: getattr(inputs, role) for role in VOLUME_ROLES}}
+    return {**starts, **inputs.beside_the_maps()}

@@ -1,6 +1,7 @@
 """One small file a method."""
 
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
+from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
@@ -11,6 +12,7 @@ from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
 __all__ = [
     "CryoresProtBlocres",
+    "CryoresProtCompare",
     "CryoresProtFSC",
     "CryoresProtLocBSharpen",
     "CryoresProtLocSpiral",

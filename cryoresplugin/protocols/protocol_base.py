@@ -204,6 +204,14 @@ class CryoresProtocol(ProtAnalysis3D):
         """Return role -> Volume, or file name of a half map, of the inputs that are given."""
         raise NotImplementedError
 
+    def _namedMaps(self):
+        """Return name -> Volume of several resolution maps, where the method takes them."""
+        return {}
+
+    def _backgrounds(self):
+        """Return what stands for "no value" in the resolution maps: one for all, or one for each."""
+        return ["auto"]
+
     def _referencePointer(self):
         """Return the pointer to the volume whose grid the outputs have."""
         raise NotImplementedError
@@ -235,7 +243,8 @@ class CryoresProtocol(ProtAnalysis3D):
         return {role: pointer.get() for role, pointer in pointers.items() if pointer.get() is not None}
 
     def _gridErrors(self):
-        volumes = {role: source for role, source in self._sources().items() if isinstance(source, Volume)}
+        sources = {**self._sources(), **self._namedMaps()}
+        volumes = {role: source for role, source in sources.items() if isinstance(source, Volume)}
         shapes = {role: tuple(v.getDim()[:3]) for role, v in volumes.items() if v.getDim()}
         if len(set(shapes.values())) > 1:
             sizes = ", ".join(f"{role} {'x'.join(map(str, shape))}" for role, shape in shapes.items())
@@ -251,11 +260,18 @@ class CryoresProtocol(ProtAnalysis3D):
         x, y, z = (reference.getDim() or (0, 0, 0))[:3]
         if self._conversions() or x * y * z > LARGEST_DIAGNOSED:
             return None
-        return read_inputs(load_method(self._method), self._engineFiles(), self._samplingRate(), Execution())
+        several = self._namedFiles()
+        method = load_method(self._method)
+        return read_inputs(method, self._engineFiles(), self._samplingRate(), Execution(), several, self._backgrounds())
 
     def _engineFiles(self):
         """Return role -> file that the engine reads: the given one, or its copy in MRC."""
         return {role: self._readableName(role, source) for role, source in self._sources().items()}
+
+    def _namedFiles(self):
+        """Return name -> file that the engine reads, of several resolution maps."""
+        named = enumerate(self._namedMaps().items(), 1)
+        return {name: self._readableName(f"resolution{number}", source) for number, (name, source) in named}
 
     def _readableName(self, role, source):
         name = self._plainName(source)
@@ -264,6 +280,7 @@ class CryoresProtocol(ProtAnalysis3D):
     def _conversions(self):
         """Return file to write -> source, of the inputs in a format that the engine does not read."""
         names = {self._readableName(role, source): source for role, source in self._sources().items()}
+        names.update(zip(self._namedFiles().values(), self._namedMaps().values()))
         return {name: source for name, source in names.items() if name != self._plainName(source)}
 
     def _samplingRate(self):
@@ -311,6 +328,9 @@ class CryoresProtocol(ProtAnalysis3D):
         words = []
         for role, name in self._engineFiles().items():
             words += [f"--{role.replace('_', '-')}", name]
+        several = self._namedFiles()
+        if several:
+            words += ["--maps", *several.values(), "--names", *several, "--background", *self._backgrounds()]
         words += ["--voxel-size", f"{self._samplingRate():.6g}"]
         values = self._values()
         for parameter in self._declared():

@@ -1,7 +1,8 @@
 """Viewers that need neither xmipp3, Java nor ChimeraX."""
 
+from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
 
-__all__ = ["CryoresFSCViewer", "CryoresLocalResolutionViewer", "CryoresPostprocessingViewer"]
+__all__ = ["CryoresCompareViewer", "CryoresFSCViewer", "CryoresLocalResolutionViewer", "CryoresPostprocessingViewer"]

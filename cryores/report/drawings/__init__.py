@@ -15,6 +15,7 @@ from cryores.report.html import Section
 Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 
 DRAWINGS = {
+    "Comparison": "comparison",
     "FSCResult": "fsc",
     "LocalResolution": "local_resolution",
     "PostprocessResult": "postprocess",

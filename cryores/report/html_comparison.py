@@ -1,0 +1,149 @@
+"""Sections of the page of a comparison: histograms, slices of every map in one scale, and both tables."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+
+from cryores.report import figures_comparison, html, views
+from cryores.report.colours import ColourScale
+from cryores.resolution.compare import Comparison
+from cryores.volume import Volume
+
+COLUMNS = 3
+"""Maps beside each other in the page."""
+
+ROW_HEIGHT = 30
+
+
+def histogram_section(result: Comparison) -> html.Section:
+    """Return the histograms of all maps over each other, with their medians."""
+    import plotly.graph_objects as go
+
+    edges, percentages = figures_comparison.histograms(result)
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    figure = go.Figure(layout=html.layout(430))
+    colours = figures_comparison.line_colours(len(result.maps))
+    for (name, heights), colour in zip(percentages.items(), colours):
+        line = {"color": colour, "width": 2, "shape": "hvh"}
+        label = f"{name}: %{{x:.2f}} Å, %{{y:.1f}} %<extra></extra>"
+        figure.add_trace(go.Scatter(x=centres, y=heights, name=name, mode="lines", line=line, hovertemplate=label))
+        figure.add_vline(x=result.maps[name]["median"], line={"color": colour, "width": 1, "dash": "dash"})
+    figure.update_xaxes(title={"text": "Local resolution (Å)"}, showgrid=False, ticks="outside")
+    figure.update_yaxes(title={"text": "% of the voxels that have a value"}, gridcolor="#e5e5e5", zeroline=False)
+    words = "Of each map, the voxels inside the mask to which it gives a value. Dashed: medians."
+    return html.Section("Histograms", figure, words)
+
+
+def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> html.Section:
+    """Return planes across z with a slider, every map in the same colours over the grey density."""
+    from plotly.subplots import make_subplots
+
+    box = views.bounding_box(result.mask.data > 0.5)
+    planes = views.row_of_planes(box, html.PAGE_SLICES)
+    count = len(result.maps)
+    rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    figure = make_subplots(
+        rows, columns, subplot_titles=list(result.maps), horizontal_spacing=0.03, vertical_spacing=0.12 / rows
+    )
+    for number, plane in enumerate(planes):
+        for place, volume in enumerate(result.resolutions.values()):
+            where = {"row": place // columns + 1, "col": place % columns + 1}
+            for trace in _traces(density, volume, plane, box, scale, place == 0):
+                figure.add_trace(trace.update(visible=number == len(planes) // 2), **where)
+    figure.update_layout(html.layout(180 + 300 * rows), sliders=[html.plane_slider(planes, 2 * count)])
+    for place in range(count):
+        where = {"row": place // columns + 1, "col": place % columns + 1}
+        figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, constrain="domain", **where)
+        anchor = f"x{place + 1 if place else ''}"
+        figure.update_yaxes(showgrid=False, zeroline=False, showticklabels=False, scaleanchor=anchor, **where)
+    words = "All maps in one colour scale over the density. Grey inside the mask: the map has no value there."
+    return html.Section("Slices", figure, words)
+
+
+def _traces(
+    density: Volume, volume: Volume, plane: views.Plane, box: Any, scale: ColourScale, keyed: bool
+) -> List[Any]:
+    import plotly.graph_objects as go
+
+    step = max(1, -(-max(part.stop - part.start for part in box[1:]) // html.PAGE_SLICE_SIZE))
+    cut = tuple(slice(part.start, part.stop, step) for part in box[1:])
+    x, y = (html.positions(density, axis, cut[axis - 1]) for axis in (2, 1))
+    grey = html.grey_steps(plane.of(density.data)[cut], *views.grey_limits(density.data, box))
+    colour = np.round(plane.of(volume.data)[cut].astype(np.float64), 2).astype(np.float32)
+    bar = {"tickvals": list(scale.values), "ticktext": scale.labels, "thickness": 16, "title": {"text": "Å"}}
+    return [
+        go.Heatmap(x=x, y=y, z=grey, zmin=0, zmax=255, colorscale="Greys_r", showscale=False, hoverinfo="skip"),
+        go.Heatmap(
+            x=x,
+            y=y,
+            z=colour,
+            zmin=scale.low,
+            zmax=scale.high,
+            colorscale=scale.for_plotly(),
+            showscale=keyed,
+            colorbar=bar,
+            opacity=0.75,
+            hoverongaps=False,
+            hovertemplate="x %{x:.1f} Å, y %{y:.1f} Å: %{z:.2f} Å<extra></extra>",
+        ),
+    ]
+
+
+def maps_section(result: Comparison) -> html.Section:
+    """Return the table of the maps."""
+    head = ["Map", "No value", "Cover", "5 %", "25 %", "Median", "75 %", "95 %", "Median, common"]
+    rows = [
+        [
+            name,
+            "0, NaN" if row["background"] is None else f"{row['background']:.6g}",
+            f"{100 * (1 - row['undetermined_fraction']):.1f} %",
+            *(_number(row[key]) for key in ("p5", "p25", "median", "p75", "p95", "median_common")),
+        ]
+        for name, row in result.maps.items()
+    ]
+    words = (
+        "In Å. No value: the number that stands for it. Cover: share of the mask with a value. Common: over the "
+        f"{100 * result.common_fraction:.1f} % of the mask where every map has a value. Also in comparison.csv."
+    )
+    return html.Section("Maps", _table(head, rows), words)
+
+
+def pairs_section(result: Comparison) -> html.Section:
+    """Return the table of the pairs."""
+    head = ["Pair", "Cover", "Shift", "5 to 95 %", "Scatter", "Rank", "Scatter, regions", "Rank, regions"]
+    rows = [
+        [
+            f"{pair.second} - {pair.first}",
+            f"{100 * pair.common_fraction:.1f} %",
+            _number(pair.shift),
+            f"{_number(pair.p5)} to {_number(pair.p95)}",
+            *(_number(v) for v in (pair.scatter, pair.rank, pair.window_scatter, pair.window_rank)),
+        ]
+        for pair in result.pairs
+    ]
+    words = (
+        "Differences in Å. Shift: their median, which is the two definitions of resolution. Scatter: median deviation "
+        "from the shift. Rank: Spearman's correlation. Regions: of the means over cubes of "
+        f"{result.window:.1f} Å, which is what can be interpreted; single voxels cannot. Also in pairs.csv."
+    )
+    return html.Section("Agreement", _table(head, rows), words)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def _table(head: Sequence[str], rows: List[List[str]]) -> Any:
+    import plotly.graph_objects as go
+
+    style: Dict[str, Any] = {"align": "left", "height": ROW_HEIGHT, "line": {"color": "#dddddd"}}
+    table = go.Table(
+        header={"values": [f"<b>{name}</b>" for name in head], "fill": {"color": "#f2f2f2"}, **style},
+        cells={"values": [list(column) for column in zip(*rows)], "fill": {"color": "#ffffff"}, **style},
+        columnwidth=[2.2, *[1.0] * (len(head) - 1)],
+    )
+    figure = go.Figure(table, layout=html.layout(ROW_HEIGHT * (len(rows) + 2) + 40))
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure

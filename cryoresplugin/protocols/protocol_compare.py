@@ -1,0 +1,89 @@
+"""Local-resolution maps of any protocol side by side."""
+
+import re
+
+from pwem.objects import Volume, VolumeMask
+from pyworkflow.protocol import Protocol, params
+
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
+
+
+class CryoresProtCompare(CryoresProtocol):
+    """Compares local-resolution maps of any programs: histograms, medians, differences, agreement of regions.
+
+    Every method defines resolution in its own way: compare regions, not single voxels.
+    """
+
+    _label = "compare local resolutions"
+    _method = "compare"
+    _possibleOutputs = {"spread_Volume": Volume, "outputMask": VolumeMask}
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam("resolutionMaps", params.MultiPointerParam, pointerClass="Volume", minNumObjects=2,
+                      label="Local resolutions",
+                      help="Local-resolution maps in Å of any protocol; differences are from the first.")  # fmt: skip
+        form.addParam("map", params.PointerParam, pointerClass="Volume", label="Map",
+                      help="The density that they belong to.")  # fmt: skip
+        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
+                      help="Where they are compared. Made from the map when not given.")  # fmt: skip
+        form.addParam("names", params.StringParam, default="", label="Names",
+                      help="One for each map, separated by commas. Empty: those of the runs.")  # fmt: skip
+        form.addParam("background", params.StringParam, default="auto", expertLevel=params.LEVEL_ADVANCED,
+                      label="No value", help="The number that stands for 'no value', beside 0 and NaN: auto, "
+                      "none, or a number; one for all, or one for each.")  # fmt: skip
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    def createOutputStep(self, words):
+        """Register the spread of the maps, and the mask where the engine made one."""
+        self._defineVolume("spread_Volume", "spread.mrc", Volume())
+        if self.readReport()["mask_was_made"]:
+            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+
+    def _summaryOf(self, report):
+        lines = [
+            f"{name}: median {row['median']:.2f} Å, 5 to 95 % of voxels {row['p5']:.2f} to {row['p95']:.2f} Å"
+            for name, row in report["summary"]["maps"].items()
+        ]
+        for pair in report["summary"]["pairs"]:
+            if pair["window_rank"] is not None:
+                lines.append(
+                    f"{pair['first']} and {pair['second']}: shift {pair['shift']:+.2f} Å, rank correlation "
+                    f"{pair['window_rank']:.2f} over {report['summary']['window']:.0f} Å"
+                )
+        return lines
+
+    def _sources(self):
+        return self._given(map=self.map, mask=self.mask)
+
+    def _namedMaps(self):
+        given = [word.strip() for word in self.names.get("").split(",") if word.strip()]
+        names = given or _distinct([_nameOf(pointer) for pointer in self.resolutionMaps])
+        return dict(zip(names, (pointer.get() for pointer in self.resolutionMaps)))
+
+    def _backgrounds(self):
+        return re.split(r"[\s,]+", self.background.get("auto").strip())
+
+    def _referencePointer(self):
+        return self.map
+
+    def _missingInputs(self):
+        if self.map.get() is None:
+            return ["Give the map that the local resolutions belong to."]
+        if any(pointer.get() is None for pointer in self.resolutionMaps) or self.resolutionMaps.getSize() < 2:
+            return ["Give two local resolutions or more."]
+        if len(self._namedMaps()) < self.resolutionMaps.getSize():
+            return ["Give one name for each local resolution, all different."]
+        return []
+
+
+def _nameOf(pointer):
+    owner = pointer.getObjValue()
+    label = owner.getObjLabel() if isinstance(owner, Protocol) else ""
+    return (label or pointer.get().getObjLabel() or "map").lstrip("-")
+
+
+def _distinct(names):
+    """Return the names, numbered where several are the same."""
+    return [name if names.count(name) == 1 else f"{name} {n}" for n, name in enumerate(names, 1)]
