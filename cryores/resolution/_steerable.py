@@ -5,27 +5,42 @@ Gaussian along the 6 five-fold axes of an icosahedron and their odd partners alo
 explain beyond the constant is a sum of 16 squared correlations; in white noise it is a weighted sum of squared normal
 variables. Source: Kucukelbir, Sigworth & Tagare, Nat. Methods 11, 63 (2014); basis: Freeman & Adelson, IEEE Trans. PAMI
 13, 891 (1991).
+
+Every function is a polynomial of degree 3 times a Gaussian, so the 16 correlations are combinations of 19 moments, each
+made of one correlation along every axis.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Tuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
+import scipy.fft
 
-from cryores.errors import InputError
-from cryores.fourier import Complex, Float64, RealFFT, rfft
+from cryores.fourier import Float64, irfft, rfft
 from cryores.volume import BoolArray, FloatArray
 
 GOLDEN = (1.0 + np.sqrt(5.0)) / 2.0
 COMPAT_EIGENVALUES = 0.1
 """The published program drops eigenvalues below this share of the largest."""
 
+DEGREE = 3
+ORDERS = np.array(
+    [
+        (i, j, k)
+        for i in range(DEGREE + 1)
+        for j in range(DEGREE + 1 - i)
+        for k in range(DEGREE + 1 - i - j)
+        if i + j + k > 0
+    ]
+)
+"""Degrees along (z, y, x) of the 19 moments, in the order in which the loops over axes meet them."""
 
-LEAST_NOISE = 1e-9
-"""Share of the map's variance below which noise is a rounding error."""
+ROUNDING = 1e-10
+"""Share of the largest coefficient below which one is 0: moments of different parity do not mix."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +50,21 @@ class Model:
     Parameters
     ----------
     radius : int
-        The window has 2 radius + 1 voxels along each edge.
+        The window has w = 2 radius + 1 voxels along each edge.
     kernels : ndarray of float64, shape (16, w, w, w)
         What the density is correlated with.
-    weight : ndarray of float64, shape (w, w, w)
-        Gaussian weight of the voxels of a window.
+    taps : ndarray of float64, shape (4, w)
+        Orthogonal polynomials of degree 0 to 3 along one axis, times the Gaussian weight.
+    form : ndarray of float64, shape (19, 19)
+        The sum of the squared correlations is this quadratic form of the moments; the constant's moment has no part.
     eigenvalues : ndarray of float64, shape (16,)
         The statistic of white noise of variance 1 is distributed as the sum of eigenvalue * Z^2.
     """
 
     radius: int
     kernels: Float64
-    weight: Float64
+    taps: Float64
+    form: Float64
     eigenvalues: Float64
 
     def null_weights(self, compat: bool) -> Float64:
@@ -56,6 +74,12 @@ class Model:
             if compat
             else self.eigenvalues
         )
+
+    @property
+    def weight(self) -> Float64:
+        """Gaussian weight of the voxels of a window, shape (w, w, w)."""
+        weight: Float64 = self.taps[0][:, None, None] * self.taps[0][:, None] * self.taps[0]
+        return weight
 
 
 def model_at(resolution: float, voxel_size: float) -> Model:
@@ -72,14 +96,11 @@ def model_at(resolution: float, voxel_size: float) -> Model:
     design = np.stack([root * c for c in columns], axis=1)
     design -= constant[:, None] * (constant @ design)
     basis, _ = np.linalg.qr(design)
-    kernels = root[:, None] * basis
+    kernels = np.ascontiguousarray((root[:, None] * basis).T)
+    taps, form = _separated(kernels, axis)
     edge = 2 * radius + 1
-    return Model(
-        radius,
-        np.ascontiguousarray(kernels.T).reshape(-1, edge, edge, edge),
-        weight.reshape(edge, edge, edge),
-        np.linalg.eigvalsh(kernels.T @ kernels)[::-1],
-    )
+    eigenvalues = np.linalg.eigvalsh(kernels @ kernels.T)[::-1]
+    return Model(radius, kernels.reshape(-1, edge, edge, edge), taps, form, eigenvalues)
 
 
 def _icosahedral_axes() -> List[Float64]:
@@ -93,101 +114,167 @@ def _icosahedral_axes() -> List[Float64]:
     return [np.array([n / np.linalg.norm(n) for n in axes]) for axes in (five, three)]
 
 
+def _separated(kernels: Float64, axis: Float64) -> Tuple[Float64, Float64]:
+    """Return the taps along one axis and the quadratic form of the moments that stand for ``kernels``."""
+    gauss = np.exp(-(axis**2))
+    spread = gauss @ axis**2
+    polynomials = np.stack(
+        [np.ones_like(axis), axis, axis**2 - spread / gauss.sum(), axis**3 - axis * (gauss @ axis**4) / spread]
+    )
+    # Orthogonal under the weight, so that each coefficient is one projection.
+    norms = polynomials**2 @ gauss
+    products = [np.kron(np.kron(polynomials[i], polynomials[j]), polynomials[k]) for i, j, k in ORDERS]
+    coefficients = kernels @ np.stack(products, axis=1) / np.prod(norms[ORDERS], axis=1)
+    form = coefficients.T @ coefficients
+    form[np.abs(form) < ROUNDING * np.abs(form).max()] = 0.0
+    return polynomials * gauss, form
+
+
 # --- the statistic ------------------------------------------------------------------------------------------------
 
 
-class Statistic:
-    """Sums of squared correlations with the kernels of any scale, at every voxel of one map.
+def statistic(data: FloatArray, model: Model, wanted: BoolArray) -> FloatArray:
+    """Return the sum of squared correlations with the kernels, for noise of variance 1.
 
     Parameters
     ----------
     data : ndarray of float32, shape (nz, ny, nx)
         The map; the window reaches round the border.
+    model : Model
+        The model of the scale.
+    wanted : ndarray of bool, shape (nz, ny, nx)
+        Voxels to do.
+
+    Returns
+    -------
+    ndarray of float32, shape (wanted.sum(),)
+        In the order of ``data[wanted]``.
+    """
+    if not wanted.any():
+        return np.zeros(0, dtype=np.float32)
+    z, y, x = (np.flatnonzero(wanted.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
+    r = model.radius
+    block = data
+    for a, places in enumerate((z, y, x)):
+        block = np.take(block, np.arange(places[0] - r, places[-1] + r + 1), axis=a, mode="wrap")
+    inside = np.ascontiguousarray(wanted[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1])
+    rows, columns = np.nonzero(np.triu(model.form))
+    factors = np.where(rows == columns, 1.0, 2.0) * model.form[rows, columns]
+    out = np.zeros(inside.shape, dtype=np.float32)
+    _quadratic_form(block, inside, model.taps.astype(np.float32), rows, columns, factors.astype(np.float32), out)
+    found: FloatArray = out[inside]
+    return found
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _quadratic_form(block, wanted, taps, rows, columns, factors, out):  # type: ignore[no-untyped-def]
+    # One correlation along z a plane, along y a line, along x a line again: all that is read lies in the cache.
+    nz, ny, nx = wanted.shape
+    edge = taps.shape[1]
+    for z in numba.prange(nz):
+        if not wanted[z].any():
+            continue
+        planes = np.zeros((DEGREE + 1, block.shape[1], block.shape[2]), dtype=np.float32)
+        for i in range(DEGREE + 1):
+            for d in range(edge):
+                for y in range(block.shape[1]):
+                    _add(planes[i, y], block[z + d, y], taps[i, d])
+        line = np.empty(block.shape[2], dtype=np.float32)
+        moments = np.empty((len(ORDERS), nx), dtype=np.float32)
+        for y in range(ny):
+            if not wanted[z, y].any():
+                continue
+            moment = 0
+            for i in range(DEGREE + 1):
+                for j in range(DEGREE + 1 - i):
+                    line[:] = 0.0
+                    for d in range(edge):
+                        _add(line, planes[i, y + d], taps[j, d])
+                    # The constant's own moment has no part in the form.
+                    for k in range(1 if i + j == 0 else 0, DEGREE + 1 - i - j):
+                        moments[moment] = 0.0
+                        for d in range(edge):
+                            _add(moments[moment], line[d : d + nx], taps[k, d])
+                        moment += 1
+            for n in range(len(factors)):
+                _add_product(out[z, y], moments[rows[n]], moments[columns[n]], factors[n])
+
+
+@numba.njit(inline="always")  # type: ignore[misc]
+def _add(total, part, factor):  # type: ignore[no-untyped-def]
+    for n in range(total.size):
+        total[n] += factor * part[n]
+
+
+@numba.njit(inline="always")  # type: ignore[misc]
+def _add_product(total, a, b, factor):  # type: ignore[no-untyped-def]
+    for n in range(total.size):
+        total[n] += factor * a[n] * b[n]
+
+
+# --- the noise ----------------------------------------------------------------------------------------------------
+
+
+def autocorrelation(noise: FloatArray, region: BoolArray, threads: int) -> FloatArray:
+    """Return the mean product of two voxels of ``region``, less their means, at each distance.
+
+    Parameters
+    ----------
+    noise : ndarray of float32, shape (nz, ny, nx)
+        The noise.
+    region : ndarray of bool, shape (nz, ny, nx)
+        Where it is measured; at least one voxel.
     threads : int
         Threads of the transforms.
+
+    Returns
+    -------
+    ndarray of float32, shape (nz, ny, nx)
+        Distance 0 first, negative ones from the end; 0 at distances that no pair has.
     """
-
-    def __init__(self, data: FloatArray, threads: int) -> None:
-        self._fft = RealFFT(data.shape, threads)  # type: ignore[arg-type]
-        self._spectrum: Complex = rfft(data, threads)
-        self._real, self._work = self._fft.empty_real(), self._fft.empty_spectrum()
-
-    def of(self, model: Model) -> FloatArray:
-        """Return the statistic for noise of variance 1, float32 of the map's shape."""
-        total = np.zeros(self._real.shape, dtype=np.float32)
-        r = model.radius
-        around = np.ix_(*(np.arange(-r, r + 1) % n for n in total.shape))
-        for kernel in model.kernels:
-            self._real[:] = 0
-            # Voxels of a window that is wider than the box fall on the same place.
-            np.add.at(self._real, around, kernel.astype(np.float32))
-            self._fft.forward(self._real, self._work)
-            _correlate(self._spectrum, self._work, np.float32(self._fft.scale))
-            self._fft.backward(self._work, self._real)
-            _add_square(total.reshape(-1), self._real.reshape(-1))
-        return total
+    values = np.where(region, noise - np.float32(noise[region].mean(dtype=np.float64)), np.float32(0.0))
+    products = irfft(np.abs(rfft(values, threads)) ** 2, noise.shape, threads)  # type: ignore[arg-type]
+    del values
+    pairs = irfft(np.abs(rfft(region.astype(np.float32), threads)) ** 2, noise.shape, threads)  # type: ignore[arg-type]
+    products /= np.maximum(pairs, 1.0)
+    products[pairs < 0.5] = 0.0
+    return products
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _correlate(spectrum, kernel, scale):  # type: ignore[no-untyped-def]
-    for z in numba.prange(spectrum.shape[0]):
-        for y in range(spectrum.shape[1]):
-            for x in range(spectrum.shape[2]):
-                kernel[z, y, x] = spectrum[z, y, x] * np.conj(kernel[z, y, x]) * scale
+def noise_variance(model: Model, correlation: FloatArray, compat: bool) -> float:
+    """Return the variance of white noise, from what the model does not explain in a window of noise.
 
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _add_square(total, part):  # type: ignore[no-untyped-def]
-    for i in numba.prange(total.size):
-        total[i] += part[i] * part[i]
-
-
-def noise_variance(model: Model, noise: FloatArray, region: BoolArray, compat: bool) -> Optional[float]:
-    """Return the variance of white noise, from what the model does not explain in separate windows inside ``region``.
-
-    None where no whole window lies inside it. With ``compat`` the mean of a window is taken out without counting it,
-    as in the published program: a few per cent too little in small windows.
+    What it does not explain is a quadratic form of the window; its mean over all windows is a sum over the noise's
+    autocorrelation. With ``compat`` the mean of a window is taken out without counting it, as in the published
+    program: a few per cent too little in small windows.
     """
+    unexplained = _lags(model)
+    r = model.radius
+    around = np.ix_(*(np.arange(-2 * r, 2 * r + 1) % n for n in correlation.shape))
+    # Distance 0 of the form is its trace.
+    trace = float(unexplained[2 * r, 2 * r, 2 * r])
+    if compat:
+        trace = float(model.weight.sum() - model.eigenvalues.sum())
+    return float(np.sum(unexplained * correlation[around])) / trace
+
+
+def _lags(model: Model) -> Float64:
+    """Return the quadratic form of what the model does not explain in a window less its mean, summed by distance."""
     edge = 2 * model.radius + 1
-    kernels = model.kernels.reshape(len(model.kernels), -1)
-    weight = model.weight.ravel()
-    total, count = 0.0, 0
-    for start in range(0, noise.shape[0] - edge + 1, edge):
-        slab = slice(start, start + edge)
-        values = _whole_blocks(noise[slab], region[slab], edge)
-        values -= values.mean(axis=1, keepdims=True)
-        total += float(((values**2) @ weight).sum() - np.sum((values @ kernels.T) ** 2))
-        count += len(values)
-    if not count:
-        return None
-    trace = weight.sum() - model.eigenvalues.sum()
-    if not compat:
-        trace -= (weight.sum() - np.sum(kernels.sum(axis=1) ** 2)) / weight.size
-    return float(total / count / trace)
+    size = 2 * edge - 1
+    shape = (scipy.fft.next_fast_len(size, real=True),) * 3
 
+    def spectrum(a: Float64) -> npt.NDArray[np.complex128]:
+        transform: npt.NDArray[np.complex128] = scipy.fft.rfftn(a, shape)
+        return transform
 
-def _whole_blocks(slab: FloatArray, region: BoolArray, edge: int) -> Float64:
-    """Return the separate blocks of ``edge`` voxels of a slab as thick that lie inside ``region``, one a row."""
-    ny, nx = (n // edge for n in slab.shape[1:])
-    trimmed = (slice(None), slice(0, ny * edge), slice(0, nx * edge))
-    split, order = (edge, ny, edge, nx, edge), (1, 3, 0, 2, 4)
-    inside = region[trimmed].reshape(split).transpose(order).reshape(-1, edge**3).all(axis=1)
-    rows: Float64 = slab[trimmed].reshape(split).transpose(order).reshape(-1, edge**3)[inside].astype(np.float64)
-    return rows
-
-
-def require_noise(variance: Optional[float], whole: float, resolution: float) -> float:
-    """Return the variance of the noise, or say that there is none beside that of the ``whole`` map.
-
-    Raises
-    ------
-    InputError
-        ``E_NO_NOISE`` where no window of noise was found, or it holds no noise.
-    """
-    if variance is None or not variance > LEAST_NOISE * whole:
-        raise InputError(
-            "E_NO_NOISE",
-            f"no window of noise at {resolution:.1f} Å lies in the region where noise is measured",
-            "give half maps, a wider mask, or a smaller --max-resolution",
-        )
-    return variance
+    weight, box = model.weight, np.ones((edge, edge, edge)) / edge**3
+    flat, heavy = spectrum(box), spectrum(weight)
+    power = -2.0 * (heavy * flat.conj()).real + weight.sum() * np.abs(flat) ** 2
+    for kernel in model.kernels:
+        power -= np.abs(spectrum(kernel)) ** 2
+    lags = scipy.fft.irfftn(power, shape)
+    lags[0, 0, 0] += weight.sum()
+    around = np.arange(-2 * model.radius, 2 * model.radius + 1)
+    found: Float64 = lags[np.ix_(around, around, around)]
+    return found

@@ -14,15 +14,14 @@ import numpy as np
 import scipy.fft
 from scipy.interpolate import CubicSpline
 
-from cryores.diagnosis import MASKED_FRACTION, constant_fraction
-from cryores.errors import UsageError
+from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import gaussian
 from cryores.fourier import Float64, filtered, radial_power
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.resample import resampled, resampled_grid
-from cryores.resolution._steerable import Model, Statistic, model_at, noise_variance, require_noise
+from cryores.resolution._steerable import autocorrelation, model_at, noise_variance, statistic
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
 from cryores.weighted_chi_square import log_tail, quantile
 from cryores.whitening import Whitening, fit_whitening
@@ -41,6 +40,12 @@ LEAST_CUT = 0.85
 
 CUT_EDGE = 2.0
 """Voxels: standard deviation of the blur of the region that the spectrum of the noise is measured in."""
+
+LEAST_NOISE = 1e-9
+"""Share of the map's variance below which noise is a rounding error."""
+
+LEAST_VOXELS = 1000
+"""Voxels that noise is measured on, at the least."""
 
 TABLE = 40
 """Points at which the tail is computed; between them a spline goes through its logarithm."""
@@ -94,7 +99,7 @@ def resmap(
     maps : HalfMaps or Volume
         Half maps (preferred); or one map with noise around the molecule. Neither masked, sharpened nor filtered.
     mask : Volume, optional
-        Voxels above 0.5 are tested; made when not given. For one map, noise is measured outside of it.
+        Voxels above 0.5 are tested; made when not given. Of half maps noise is measured inside, of one map outside.
     execution : Execution, optional
         Threads and memory.
     **parameters
@@ -110,15 +115,15 @@ def resmap(
     UsageError
         ``E_RANGE`` a range that is empty or finer than 2.2 voxels.
     InputError
-        ``E_NO_NOISE`` no window of noise at some scale.
+        ``E_NO_NOISE`` no noise, or too few voxels to measure it on.
 
     Notes
     -----
     Differences from the published program: all 16 eigenvalues count (``compat="resmap"`` drops small ones, and at fine
     scales has 7 % false positives where 5 % were asked for); the trace of the variance counts the mean of a window;
-    tails are computed to a relative 1e-9; the noise of half maps is measured in the whole of the box's inscribed
-    sphere; the false discovery rate is the step-up procedure itself; whitening is
-    automatic; a low-passed map is put on a coarser grid in Fourier space; windows at the border of the box reach round.
+    tails are computed to a relative 1e-9; noise is measured in all windows at once, from its autocorrelation, not in
+    separate whole ones; the false discovery rate is the step-up procedure itself; whitening is automatic; a low-passed
+    map is put on a coarser grid in Fourier space; windows at the border of the box reach round.
     """
     result: ResmapResult = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result
@@ -130,18 +135,24 @@ def _compute(inputs: Inputs, parameters: ResmapParameters, execution: Execution)
     data, noise = _data_and_noise(inputs.maps)
     inside = inputs.mask.data > BINARY_THRESHOLD
     region = _noise_region(inputs.maps, inside)
+    _require_noise(noise, region, float(data.var(dtype=np.float64)))
     with execution.stage("preparing the maps"):
         shape = _useful_shape(data, inputs.grid, threads)
         grid = resampled_grid(inputs.grid, shape)
-        data, noise = (resampled(d, shape, threads) for d in (data, noise))
+        data = resampled(data, shape, threads)
+        noise = resampled(noise, shape, threads)
         tested, region = (_resampled_mask(m, shape, threads) for m in (inside, region))
         whitening = None
         if parameters.whiten != "none":
             end = np.inf if parameters.whiten == "full" else 1.0 / grid.nyquist
             whitening = fit_whitening(*_amplitude_in(noise, region, grid, threads), end)
-            data, noise = (filtered(d, whitening.response(), grid, threads) for d in (data, noise))
+            # One after the other: each transform needs volumes of its own.
+            data = filtered(data, whitening.response(), grid, threads)
+            noise = filtered(noise, whitening.response(), grid, threads)
+        correlation = autocorrelation(noise, region, threads)
+        del noise
     scales = tested_resolutions(grid, parameters)
-    level, counts = _sweep(data, noise, tested, region, scales, grid, parameters, execution)
+    level, counts = _sweep(data, correlation, tested, scales, grid, parameters, execution)
     values = np.where(level > 0, scales[level - 1], np.nan).astype(np.float32)
     resolution = _on_input_grid(values, inputs.grid.shape)
     resolution[~inside] = np.nan
@@ -164,12 +175,24 @@ def _data_and_noise(maps: Maps) -> Tuple[FloatArray, FloatArray]:
 
 
 def _noise_region(maps: Maps, inside: BoolArray) -> BoolArray:
-    """Return where noise is measured: in the inscribed ellipsoid, and of one map outside, of masked halves inside."""
-    if isinstance(maps, HalfMaps) and constant_fraction(maps.half1)[0] > MASKED_FRACTION:
+    """Return where noise is measured: of half maps where it is tested, of one map around it in the inscribed sphere."""
+    if isinstance(maps, HalfMaps):
         return inside
-    z, y, x = (((np.arange(n) - n // 2) / (n / 2 - 1.0)) ** 2 for n in inside.shape)
+    # About the middle of the array, so that a turned array has the turned region.
+    z, y, x = (((np.arange(n) - 0.5 * (n - 1)) / (0.5 * n - 1.0)) ** 2 for n in inside.shape)
     ball: BoolArray = z[:, None, None] + y[:, None] + x < 1.0
-    return ball if isinstance(maps, HalfMaps) else ball & ~inside
+    return ball & ~inside
+
+
+def _require_noise(noise: FloatArray, region: BoolArray, whole: float) -> None:
+    """Refuse what holds no noise beside ``whole``, the variance of the map."""
+    count = int(np.count_nonzero(region))
+    if count < LEAST_VOXELS or not noise[region].var(dtype=np.float64) > LEAST_NOISE * whole:
+        raise InputError(
+            "E_NO_NOISE",
+            f"the {count} voxels where noise is measured hold none, or are too few",
+            "give half maps, not masked and not filtered, or for one map a mask that leaves a background",
+        )
 
 
 def _useful_shape(data: FloatArray, grid: Grid, threads: int) -> IntTriple:
@@ -233,9 +256,8 @@ def tested_resolutions(grid: Grid, parameters: ResmapParameters) -> Float64:
 
 def _sweep(
     data: FloatArray,
-    noise: FloatArray,
+    correlation: FloatArray,
     tested: BoolArray,
-    region: BoolArray,
     scales: Float64,
     grid: Grid,
     parameters: ResmapParameters,
@@ -243,31 +265,22 @@ def _sweep(
 ) -> Tuple[Any, List[int]]:
     """Return for each voxel the number (from 1) of the first significant scale, 0 for none, and how many got each."""
     level = np.zeros(data.shape, dtype=np.int16)
-    open_voxels = np.flatnonzero(tested)
-    statistic = Statistic(data, execution.threads)
+    untold = tested.copy()
     counts = []
     compat = parameters.compat is not None
     with execution.stage("testing scales", len(scales)) as stage:
         for number, scale in enumerate(scales, 1):
             model = model_at(scale, grid.spacing)
-            variance = require_noise(_variance(model, noise, region, compat), float(data.var()), scale)
-            values = statistic.of(model).reshape(-1)[open_voxels] / np.float32(variance)
+            values = statistic(data, model, untold)
+            values /= np.float32(noise_variance(model, correlation, compat))
             passed = values >= _threshold(values, model.null_weights(compat), parameters)
-            level.reshape(-1)[open_voxels[passed]] = number
+            level[untold] = np.where(passed, number, 0)
+            untold[untold] = ~passed
             counts.append(int(np.count_nonzero(passed)))
-            open_voxels = open_voxels[~passed]
             stage.advance()
-            if not open_voxels.size:
+            if passed.all():
                 break
     return level, counts
-
-
-def _variance(model: Model, noise: FloatArray, region: BoolArray, compat: bool) -> Optional[float]:
-    variance = noise_variance(model, noise, region, compat)
-    if variance is not None:
-        return variance
-    # Whitened noise has the same variance at every scale: a thin region is judged as a whole.
-    return float(noise[region].var(dtype=np.float64)) if region.any() else None
 
 
 def _threshold(values: FloatArray, weights: Float64, parameters: ResmapParameters) -> float:
