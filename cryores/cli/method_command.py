@@ -15,7 +15,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution, Stage
 from cryores.localres_maps import AUTO, ResolutionMap, read_resolution_map
 from cryores.mapio import read_half_maps, read_map
-from cryores.method import HALVES, MAP, Inputs, Method, load_method, parameters_of, several_role
+from cryores.method import HALVES, MAP, Inputs, Method, Outcome, load_method, parameters_of, several_role
 from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 VOLUME_INPUTS = {
@@ -54,7 +54,7 @@ def run_method(name: str, words: List[str]) -> None:
         for finding in outcome.findings:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
-            overall = _global_resolution(outcome.inputs, execution)
+            overall = _global_resolution(outcome, execution)
         from cryores.report import write_report
 
         paths = {several_role(name): path for name, path in several.items()}
@@ -147,12 +147,19 @@ def _read_resolution_on_grid(path: str, grid: Grid, background: str) -> Resoluti
     return read_resolution_map(path, background, grid.spacing)
 
 
-def _global_resolution(inputs: Inputs, execution: Execution) -> Optional[float]:
-    from cryores.shell_correlation import global_resolution
+def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float]:
+    """Return the resolution (Å) at FSC 0.143 that ``cryores fsc`` gives, without computing it twice."""
+    from cryores.resolution.fsc import METHOD as FSC
 
-    if not isinstance(inputs.maps, HalfMaps):
+    own = outcome.result.summary().get("resolution")
+    if isinstance(own, dict):
+        return own.get("0.143")
+    maps, mask = outcome.inputs.maps, outcome.inputs.mask
+    if not isinstance(maps, HalfMaps):
         return None
-    return global_resolution(inputs.maps, inputs.mask, execution.threads)
+    silent = Execution(execution.threads, execution.memory)
+    found = FSC.compute(Inputs(maps, mask=mask), FSC.make_parameters({}), silent).summary()["resolution"]
+    return found.get("0.143")  # type: ignore[no-any-return]
 
 
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:
