@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+import cryores.openmp  # noqa: F401  before numba or FFTW start a thread
 from cryores.volume import FloatArray, Grid, IntTriple, Triple
 
 Complex = npt.NDArray[np.complex64]

@@ -1,0 +1,38 @@
+"""Threads that wait sleep, and programs started from here are not told to."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import os
+import cryores.fourier
+print(os.environ.get("OMP_WAIT_POLICY"))
+"""
+
+
+def loaded(**given):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    told = {**clean, "OMP_DISPLAY_ENV": "TRUE", **given}
+    return subprocess.run([sys.executable, "-c", SCRIPT], env=told, capture_output=True, text=True, check=True)
+
+
+def policies(done):
+    found = {line.split("=")[1].strip() for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line}
+    if not found:
+        pytest.skip("no OpenMP runtime that shows its settings is installed here")
+    return found
+
+
+def test_both_runtimes_wait_passively_and_the_environment_is_put_back():
+    done = loaded()
+    assert done.stdout.strip() == "None"
+    assert policies(done) == {"'PASSIVE'"}
+
+
+def test_what_the_user_chose_stays():
+    done = loaded(OMP_WAIT_POLICY="ACTIVE")
+    assert done.stdout.strip() == "ACTIVE"
+    assert policies(done) == {"'ACTIVE'"}
