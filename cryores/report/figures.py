@@ -131,7 +131,7 @@ def fsc_figure(result: FSCResult) -> Figure:
     axes.set(xlim=(0, nyquist), ylim=(-0.1, 1.05), xlabel="Spatial frequency (1/Å)", ylabel="Fourier shell correlation")
     axes.spines["right"].set_visible(False)
     top = axes.twiny()
-    ticks = _apart([d for d in FSC_TICKS if 1.0 / d < nyquist], 0.06 * nyquist)
+    ticks = apart([d for d in FSC_TICKS if 1.0 / d < nyquist], 0.06 * nyquist)
     top.set(xlim=(0, nyquist), xlabel="Resolution (Å)")
     top.set_xticks([1.0 / d for d in ticks], [f"{d:g}" for d in ticks])
     top.spines["right"].set_visible(False)
@@ -139,7 +139,7 @@ def fsc_figure(result: FSCResult) -> Figure:
     return figure
 
 
-def _apart(resolutions: List[float], distance: float) -> List[float]:
+def apart(resolutions: List[float], distance: float) -> List[float]:
     """Keep the resolutions whose frequencies lie at least ``distance`` apart."""
     kept: List[float] = []
     for resolution in resolutions:

@@ -4,18 +4,22 @@ from pyworkflow.protocol import params
 
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
-PAD_NONE, PAD_BOX, PAD_SHELL = range(3)
+PAD_BOX = 1
 
 
 class CryoresProtBlocres(CryoresProtocol):
-    """Local resolution from the FSC of two half maps in a moving box.
+    """Local resolution from the FSC of two half maps in a moving box, or in shells about the centre.
 
-    The box should measure 5 to 7 times the global resolution.
+    The box should measure 5 to 7 times the global resolution; shells are for capsids.
     """
 
     _label = "blocres"
-    _method = "blocres"
-    _fields = {"min_resolution": "maxresolution", "padding": "pad"}
+    _fields = {"min_resolution": "maxresolution", "padding": "pad", "thickness": "shell"}
+
+    @property
+    def _method(self):
+        # The form is made, with the words of the box, before its fields exist.
+        return "blocres" if getattr(self, "method", True) else "blocres-shells"
 
     def _defineParams(self, form):
         form.addSection(label="Input")
@@ -26,11 +30,11 @@ class CryoresProtBlocres(CryoresProtocol):
         form.addParam("mask", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Mask",
                       help="1 where the resolution is wanted. Made from the halves when not given.")  # fmt: skip
         form.addParam("method", params.BooleanParam, default=True, label="Use Box",
-                      help="No would be radial shells, which are not computed yet.")  # fmt: skip
+                      help="No: shells about the centre, resolution against radius.")  # fmt: skip
         form.addParam("box", params.IntParam, default=20, condition="method", label="Box",
                       help=f"0: 6 times the global resolution. {self._helpOn('box')}")  # fmt: skip
         form.addParam("shell", params.IntParam, default=20, condition="not method", label="Shell",
-                      help="Kept for scripts; radial shells are not computed yet.")  # fmt: skip
+                      help="Thickness of a shell in voxels.")  # fmt: skip
         form.addParam("cutoff", params.FloatParam, default=0.5, label="Cutoff", help=self._helpOn("cutoff"))
         form.addSection(label="Parameters")
         form.addParam("step", params.IntParam, default=1, label="Step", help=self._helpOn("step"))
@@ -39,16 +43,17 @@ class CryoresProtBlocres(CryoresProtocol):
         form.addParam("fill", params.IntParam, allowsNull=True, label="Fill",
                       help="Kept for scripts; outside the mask the map is always 0.")  # fmt: skip
         form.addParam("pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX,
-                      label="Padding Factor", help=f"Box: once. {self._helpOn('padding')}")  # fmt: skip
+                      label="Padding Factor",
+                      help=f"None, Box, Shell: 0, 1, 2; shells have none. {self._helpOn('padding')}")  # fmt: skip
         form.addParam("symmetry", params.StringParam, default="", allowsNull=True, label="Symmetry",
                       help=self._helpOn("symmetry"))  # fmt: skip
         form.addParam("smooth", params.BooleanParam, default=True, condition="not method", label="Smooth",
-                      help="Kept for scripts; it belongs to radial shells.")  # fmt: skip
+                      help="Shells fade out to both sides; otherwise they are cut off.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 
     def _translated(self):
-        return {"padding": 0 if self.pad.get() == PAD_NONE else 1}
+        return {"padding": self.pad.get()} if self.method else {}
 
     def _halvesFields(self):
         return self.inputVolume2.get() is None, self.inputVolume, self.inputVolume, self.inputVolume2
@@ -62,12 +67,8 @@ class CryoresProtBlocres(CryoresProtocol):
     def _missingInputs(self):
         return self._missingHalves(*self._halvesFields())
 
-    def _validate(self):
-        errors = super()._validate()
-        if not self.method or self.pad.get() == PAD_SHELL:
-            errors.append("Radial shells are not computed yet: choose 'Use Box' and pad by None or Box.")
-        return errors
-
     def _warnings(self):
         unused = ["Fill is not used: outside the mask the map is 0."] if self.fill.get() else []
+        if not self.method and self.symmetry.get():
+            unused.append("Symmetry is not used: a shell holds all copies.")
         return unused + super()._warnings()

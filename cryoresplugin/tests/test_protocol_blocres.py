@@ -1,6 +1,6 @@
 """blocres in a project: from the form to the values of the output."""
 
-from cryores.resolution import blocres
+from cryores.resolution import blocres, blocres_shells
 from cryoresplugin.protocols import CryoresProtBlocres
 from cryoresplugin.tests.project import CryoresTest
 
@@ -33,8 +33,15 @@ class TestBlocres(CryoresTest):
     def test_blocres_fields_are_those_of_the_predecessor(self):
         self.assertFields(CryoresProtBlocres, BLOCRES_FIELDS)
 
-    def test_radial_shells_are_refused(self):
+    def test_without_a_box_it_computes_shells(self):
         pointers = {"inputVolume": (self.full, "outputVolume")}
-        for options in ({"method": False}, {"pad": 2}):
-            protocol = self.make(CryoresProtBlocres, pointers, **options)
-            self.assertIn("Radial shells", "\n".join(protocol._validate()))
+        protocol = self.make(CryoresProtBlocres, pointers, method=False, shell=14, smooth=False, step=2, pad=2)
+        self.launchProtocol(protocol)
+        expected = blocres_shells(self.halves, thickness=14, smooth=False, step=2, min_resolution=2.0)
+        self.assertSameResolution(protocol.resolution_Volume, expected.resolution)
+
+    def test_the_padding_is_the_predecessors_factor(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        for pad in range(3):
+            words = self.make(CryoresProtBlocres, pointers, pad=pad)._engineWords()
+            self.assertEqual(words[words.index("--padding") + 1], str(pad))

@@ -10,7 +10,13 @@ from pwem.wizards import ColorScaleWizardBase
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 
-from cryoresplugin.protocols import CryoresProtBlocres, CryoresProtMonoRes, CryoresProtRelionLocres, CryoresProtResMap
+from cryoresplugin.protocols import (
+    CryoresProtBlocres,
+    CryoresProtBlocresShells,
+    CryoresProtMonoRes,
+    CryoresProtRelionLocres,
+    CryoresProtResMap,
+)
 from cryoresplugin.viewers.slices import SHOWN, addColourBar
 
 
@@ -31,7 +37,13 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     """Slices, histogram and coloured surface of a local-resolution map."""
 
     _label = "viewer local resolution"
-    _targets = [CryoresProtMonoRes, CryoresProtBlocres, CryoresProtResMap, CryoresProtRelionLocres]
+    _targets = [
+        CryoresProtMonoRes,
+        CryoresProtBlocres,
+        CryoresProtBlocresShells,
+        CryoresProtResMap,
+        CryoresProtRelionLocres,
+    ]
     _environments = [DESKTOP_TKINTER]
 
     def _defineParams(self, form):

@@ -21,6 +21,7 @@ DRAWINGS = {
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",
+    "ShellResolution": "blocres_shells",
 }
 """Name of the result's class, or of one of its bases -> module of this folder."""
 
