@@ -159,6 +159,8 @@ def _curves(halves: HalfMaps, radius: Float64, thickness: float, smooth: bool, e
                 _cut_shell(half.data, sums[1] / sums[0], *axes, r, thickness, smooth, cut)
                 fft.forward(cut, spectrum)
             curves.append(fsc_curve(shell_sums(spectra[0], spectra[1], grid)))
+            # With the mean taken out nothing but rounding is left at frequency 0.
+            curves[-1][0] = 1.0
             stage.advance()
     return np.array(curves)
 

@@ -56,7 +56,7 @@ def test_a_curve_is_the_fsc_of_the_halves_in_the_shell(capsid):
     weight = np.where(off <= 0.5, np.cos(np.pi * off) ** 2, 0)
     cut = [weight * (h.data - np.sum(weight * h.data) / weight.sum()) for h in (halves.half1, halves.half2)]
     expected = fsc_curve(shell_sums(*(rfft(c.astype(np.float32), 1) for c in cut), grid))
-    # Shell 0 holds nothing but rounding, since the mean is taken out.
+    assert result.curves[4][0] == 1.0
     np.testing.assert_allclose(result.curves[4][1:], expected[1 : len(result.frequency)], atol=1e-4)
 
 
@@ -111,11 +111,18 @@ def test_threads_change_nothing(capsid):
     np.testing.assert_allclose(one, four, rtol=1e-5)
 
 
-def test_sharp_shells_look_finer_and_are_warned_of(capsid):
+def test_sharp_edges_carry_what_is_coarse_to_all_frequencies_and_are_warned_of(capsid):
+    mask, rng = capsid[1], np.random.default_rng(5)
+    grid = mask.grid
+    coarse = filtered(rng.standard_normal(grid.shape).astype(np.float32), low_pass(12.0), grid, 2)
+    noise = 0.1 * coarse.std()
+    halves = HalfMaps(*(mask.like(coarse + noise * rng.standard_normal(grid.shape)) for _ in "12"))
+    smooth = run((halves, mask))
     with pytest.warns(CryoresWarning, match="sharp edges"):
-        sharp = run(capsid, smooth=False)
-    outer = (sharp.radius > BORDER + 12) & (sharp.radius < 40)
-    assert np.median(sharp.at_radius[outer]) < np.median(run(capsid).at_radius[outer])
+        sharp = run((halves, mask), smooth=False)
+    far, beyond = (sharp.radius > 20) & (sharp.radius < 40), sharp.frequency > 1 / 6.0
+    assert smooth.curves[far][:, beyond].mean() < 0.1 < 0.6 < sharp.curves[far][:, beyond].mean()
+    assert np.median(sharp.at_radius[far]) < np.median(smooth.at_radius[far]) - 1.0
 
 
 def test_the_table_and_the_figure_are_written(capsid, tmp_path):
