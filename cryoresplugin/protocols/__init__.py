@@ -1,8 +1,8 @@
 """One small file a method."""
 
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
-from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
+from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
@@ -13,8 +13,8 @@ from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
 __all__ = [
     "CryoresProtBlocres",
-    "CryoresProtCompare",
     "CryoresProtBlocresShells",
+    "CryoresProtCompare",
     "CryoresProtFSC",
     "CryoresProtLocBSharpen",
     "CryoresProtLocSpiral",
