@@ -46,6 +46,15 @@ def unmasked(size: int) -> Inputs:
     return dataclasses.replace(phantom(size), mask=None)
 
 
+def with_resolution(size: int) -> Inputs:
+    """Make the phantom with a resolution of 3 Å at its centre and 10 Å at the rim of its mask, 0 beyond."""
+    inputs = phantom(size)
+    assert inputs.mask is not None
+    z, y, x = (i - np.float32(size // 2) for i in np.indices(inputs.grid.shape, sparse=True))
+    far = np.sqrt(z * z + y * y + x * x) / np.float32(MASK_RADIUS * size)
+    return dataclasses.replace(inputs, resolution_map=inputs.mask.like((3.0 + 7.0 * far) * inputs.mask.data))
+
+
 def best(call: Callable[[], Any], repeats: int = REPEATS) -> float:
     """Return the shortest time in seconds, after one call that does not count."""
 

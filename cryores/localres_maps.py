@@ -20,6 +20,7 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.mapio import PathLike, read_map_with_gaps
+from cryores.masks import bounding_box
 from cryores.volume import BoolArray, FloatArray, Volume
 
 AUTO = "auto"
@@ -145,3 +146,24 @@ def _check_values(values: FloatArray, name: str) -> None:
             f"{name} has negative values, down to {values.min():.7g}: no resolution is negative",
             "give a local-resolution map in Å; if one number stands for 'no value', say it with --background",
         )
+
+
+def filled_outwards(resolution: Volume) -> Volume:
+    """Give every voxel without a value (NaN) that of the nearest voxel that has one.
+
+    A surface drawn at some level leaves the mask here and there, and a filter acts everywhere; a map that is 0 outside
+    would say there that it is better than anything inside. Beyond the bounding box of the values, the value at the
+    nearest point of that box is taken. Without any value, or with all, the map is returned as it is.
+    """
+    from scipy import ndimage
+
+    known = np.isfinite(resolution.data)
+    if known.all() or not known.any():
+        return resolution
+    box = bounding_box(resolution.like(known))
+    nearest = ndimage.distance_transform_edt(
+        ~known[box], sampling=resolution.grid.voxel_size, return_distances=False, return_indices=True
+    )
+    inside = resolution.data[box][tuple(nearest)]
+    around = [(part.start, n - part.stop) for part, n in zip(box, resolution.grid.shape)]
+    return resolution.like(np.pad(inside, around, mode="edge"))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryores.fourier import Float64
+from cryores.localres_maps import filled_outwards as filled_outwards
 from cryores.method import LocalResolution
 from cryores.resolution.fsc import FSCResult
 from cryores.volume import BoolArray, FloatArray, Volume
@@ -57,27 +58,6 @@ def histogram(values: FloatArray) -> Histogram:
 def shown_resolution(result: LocalResolution) -> FloatArray:
     """Return the resolution (Å) with NaN wherever nothing is to be coloured."""
     return np.where(result.mask.data > 0.5, result.resolution.data, np.float32(np.nan))
-
-
-def filled_outwards(resolution: Volume) -> Volume:
-    """Give every voxel without a value that of the nearest voxel that has one.
-
-    A surface drawn at some level leaves the mask here and there; coloured by a map that is 0 outside, it would be
-    painted there as better than anything inside. Beyond the bounding box of the values, the value at the nearest
-    point of that box is taken. Without any value the map is returned as it is.
-    """
-    from scipy import ndimage
-
-    known = np.isfinite(resolution.data)
-    if not known.any():
-        return resolution
-    box = bounding_box(known)
-    nearest = ndimage.distance_transform_edt(
-        ~known[box], sampling=resolution.grid.voxel_size, return_distances=False, return_indices=True
-    )
-    inside = resolution.data[box][tuple(nearest)]
-    around = [(part.start, n - part.stop) for part, n in zip(box, resolution.grid.shape)]
-    return resolution.like(np.pad(inside, around, mode="edge"))
 
 
 # --- planes -------------------------------------------------------------------------------------------------------

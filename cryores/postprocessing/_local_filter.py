@@ -1,0 +1,102 @@
+"""What the filters by local resolution share: the resolution of every voxel, measured where it is not given."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import numpy as np
+
+from cryores.diagnosis import diagnose
+from cryores.errors import InputError, UsageError
+from cryores.execution import Execution
+from cryores.masks import BINARY_THRESHOLD, automatic_mask
+from cryores.method import Inputs, LocalResolution
+from cryores.resolution.blocres import METHOD as BLOCRES
+from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
+
+FEW_VALUES = 0.5
+"""Share of the mask below which a resolution map is worth a warning."""
+
+
+def resolution_of(inputs: Inputs, execution: Execution) -> LocalResolution:
+    """Return the resolution map that is given; or blocres of the half maps, where there is none.
+
+    Its values are NaN where there are none. Its mask is the one given; else where the map has values; else made.
+    """
+    if inputs.resolution_map is not None:
+        known = _known(inputs.resolution_map)
+        resolution = inputs.resolution_map.like(np.where(known, inputs.resolution_map.data, np.float32(np.nan)))
+        return LocalResolution(resolution, inputs.mask or resolution.like(known), "the resolution map that was given")
+    mask = inputs.mask or automatic_mask(inputs.maps, execution.threads)
+    measured: LocalResolution = BLOCRES.compute(Inputs(inputs.maps, mask=mask), BLOCRES.make_parameters({}), execution)
+    return measured
+
+
+def extra_maps(inputs: Inputs, found: LocalResolution) -> Dict[str, Volume]:
+    """Return the maps that were made because they were not given, by file name."""
+    if inputs.resolution_map is not None:
+        return {}
+    return {"resolution": found.resolution, **({} if inputs.mask else {"mask": found.mask})}
+
+
+def details_of(inputs: Inputs, found: LocalResolution) -> Dict[str, Any]:
+    """Return what the report says of the resolution that was filtered by."""
+    made = inputs.resolution_map is None
+    return {"local_resolution": found.summary(), "resolution_was_made": made}
+
+
+def findings(inputs: Inputs) -> List[str]:
+    """Return what is doubtful about the resolution map, or about the half maps that it is to be made of.
+
+    Raises
+    ------
+    UsageError
+        ``E_MISSING_INPUT`` one map and no resolution map.
+    InputError
+        ``E_RESOLUTION_EMPTY`` no voxel of the mask has a value · ``E_RESOLUTION_NEGATIVE``.
+    """
+    if inputs.resolution_map is None:
+        if not isinstance(inputs.maps, HalfMaps):
+            raise UsageError(
+                "E_MISSING_INPUT",
+                "one map does not tell its local resolution",
+                "give --resolution-map, or the half maps",
+            )
+        return [str(finding) for finding in diagnose(inputs.maps, inputs.mask)]
+    data, known = inputs.resolution_map.data, _known(inputs.resolution_map)
+    if np.nanmin(np.where(np.isnan(data), np.float32(0), data)) < 0:
+        raise InputError("E_RESOLUTION_NEGATIVE", "no resolution is negative", "give a local-resolution map in Å")
+    inside = np.ones(known.shape, dtype=bool) if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
+    return _doubts(data[known & inside], inputs, float(inside.sum()))
+
+
+def _doubts(values: FloatArray, inputs: Inputs, asked: float) -> List[str]:
+    if not values.size:
+        raise InputError(
+            "E_RESOLUTION_EMPTY",
+            "the resolution map has no value" + ("" if inputs.mask is None else " inside the mask"),
+            "give a local-resolution map in Å, and its own mask",
+        )
+    found = []
+    if inputs.mask is not None and values.size < FEW_VALUES * asked:
+        found.append(
+            f"the resolution map has values in {values.size / asked:.0%} of the mask; elsewhere the nearest is taken"
+        )
+    if float(np.median(values)) < inputs.grid.nyquist:
+        found.append(
+            f"half of the resolutions are finer than {inputs.grid.nyquist:.3g} Å (Nyquist): nothing is filtered there; "
+            "is the resolution map in Å?"
+        )
+    return found
+
+
+def memory(inputs: Inputs, threads: int, own: float) -> float:
+    """Return the bytes of the plan: ``own``, or what blocres needs where it has to be run before."""
+    if inputs.resolution_map is not None:
+        return own
+    return max(own, BLOCRES.memory(Inputs(inputs.maps, mask=inputs.mask), BLOCRES.make_parameters({}), threads))
+
+
+def _known(resolution: Volume) -> BoolArray:
+    known: BoolArray = np.nan_to_num(resolution.data) > 0
+    return known
