@@ -14,6 +14,8 @@ from typing import Any, List, Optional
 import numba
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
+from scipy.special import expit
 
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -31,6 +33,9 @@ FALL = 0.002 / GOLDEN
 
 CUTOFF_STEP = FALL / 8.0
 """1/Å between two kernels. Between them the response is interpolated linearly and errs by 2e-4 at most."""
+
+KERNEL_BYTES = 1e6
+"""Kernels that are held at once: as many as the caches hold."""
 
 MANY_COARSE = 0.05
 """Share of resolutions coarser than the box that is worth a warning."""
@@ -167,51 +172,57 @@ def centres_of_boxes(
     padded = np.pad(data, (before, box - before - 1), constant_values=data.mean(dtype=np.float64))
     lowest = float(cutoff.min())
     place = (cutoff - lowest) / CUTOFF_STEP
-    order = np.argsort(place.astype(np.int64), kind="stable")
-    steps, starts = np.unique(place[order].astype(np.int64), return_index=True)
-    ends = np.append(starts[1:], len(order))
+    steps, step_of = np.unique(place.astype(np.int64), return_inverse=True)
+    order = np.argsort(step_of, kind="stable")
+    starts = np.searchsorted(step_of[order], np.arange(len(steps) + 1))
+    at_once = max(1, int(KERNEL_BYTES / (4 * box**3)))
     centres = np.empty(len(voxels), dtype=np.float32)
     with execution.stage("filtering boxes", len(voxels)) as stage:
-        for step, start, end in zip(steps, starts, ends):
-            of_step = order[start:end]
-            kernels = [kernel(lowest + (step + i) * CUTOFF_STEP, box, voxel_size, mean_share) for i in range(2)]
-            _weighted_sums(padded, data.shape, voxels, of_step, place, step, *kernels, centres)
-            stage.advance(int(end - start))
+        for first in range(0, len(steps), at_once):
+            some = steps[first : first + at_once]
+            chosen = order[starts[first] : starts[first + len(some)]]
+            tables = [kernels(lowest + (some + i) * CUTOFF_STEP, box, voxel_size, mean_share) for i in range(2)]
+            where = (voxels[chosen], step_of[chosen] - first, place[chosen] - steps[step_of[chosen]])
+            centres[chosen] = _weighted_sums(padded, data.shape, *where, *tables)
+            stage.advance(len(chosen))
     return centres
 
 
-def kernel(cutoff: float, box: int, voxel_size: Triple, mean_share: float = 1.0) -> FloatArray:
-    """Return what a box of ``box``^3 voxels is multiplied by and summed, to have the centre of the filtered box.
+def kernels(cutoffs: Float64, box: int, voxel_size: Triple, mean_share: float = 1.0) -> FloatArray:
+    """Return, for each cutoff, what a box is multiplied by and summed to have the centre of the filtered box.
 
-    The response is 1 / (1 + exp((s - cutoff) / FALL)) at the frequencies s of the box, ``mean_share`` at s = 0.
+    The response is 1 / (1 + exp((s - cutoff) / FALL)) at the frequencies s of the box, and ``mean_share`` at s = 0. The
+    shape is (cutoffs, box, box, box).
     """
     sz, sy, sx = frequency_axes((box, box, box), voxel_size)
     s = np.sqrt(sz[:, None, None] ** 2 + sy[:, None] ** 2 + sx**2)
-    response = 1.0 / (1.0 + np.exp(np.minimum((s - cutoff) / FALL, 700.0)))
-    response[0, 0, 0] = mean_share
-    shifted: FloatArray = np.fft.fftshift(np.fft.irfftn(response, (box, box, box))).astype(np.float32)
-    return shifted
+    response = expit((cutoffs[:, None, None, None] - s) / FALL)
+    response[:, 0, 0, 0] = mean_share
+    found: FloatArray = scipy.fft.irfftn(response, (box, box, box)).astype(np.float32)
+    return np.fft.fftshift(found, axes=(1, 2, 3))
 
 
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[misc]
-def _weighted_sums(padded, shape, voxels, chosen, place, step, lower, upper, out):  # type: ignore[no-untyped-def]
-    n = lower.shape[0]
-    for i in numba.prange(chosen.size):
-        c = chosen[i]
-        zy, x = divmod(voxels[c], shape[2])
+def _weighted_sums(padded, shape, voxels, kernel, fraction, lower, upper):  # type: ignore[no-untyped-def]
+    centres = np.empty(voxels.size, dtype=np.float32)
+    n = lower.shape[1]
+    for i in numba.prange(voxels.size):
+        zy, x = divmod(voxels[i], shape[2])
         z, y = divmod(zy, shape[1])
         low, high = 0.0, 0.0
         for dz in range(n):
             for dy in range(n):
                 # Rows, not indices: only so the compiler knows them for contiguous, and sums many products at once.
-                row, at_low, at_high = padded[z + dz, y + dy, x : x + n], lower[dz, dy], upper[dz, dy]
+                row = padded[z + dz, y + dy, x : x + n]
+                at_low, at_high = lower[kernel[i], dz, dy], upper[kernel[i], dz, dy]
                 a, b = np.float32(0), np.float32(0)
                 for dx in range(n):
                     a += row[dx] * at_low[dx]
                     b += row[dx] * at_high[dx]
                 low += float(a)
                 high += float(b)
-        out[c] = low + (place[c] - step) * (high - low)
+        centres[i] = low + fraction[i] * (high - low)
+    return centres
 
 
 def _check(inputs: Inputs, parameters: BlocfiltParameters) -> List[str]:
@@ -236,9 +247,10 @@ def _check(inputs: Inputs, parameters: BlocfiltParameters) -> List[str]:
 def _memory(inputs: Inputs, parameters: BlocfiltParameters, threads: int) -> float:
     grid = inputs.grid
     padded = float(np.prod([n + parameters.box for n in grid.shape]))
-    # A voxel has its index, resolution, cutoff, place, its whole part, order and result.
+    # A voxel has its index, resolution, cutoff, place, step, order and result, and some of them twice for a while.
     inside = grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return memory(inputs, threads, 4.0 * (padded + 7.0 * grid.size) + 52.0 * inside)
+    making_kernels = 12.0 * max(KERNEL_BYTES, 4.0 * parameters.box**3)
+    return memory(inputs, threads, 4.0 * (padded + 7.0 * grid.size) + 64.0 * inside + making_kernels)
 
 
 METHOD = Method(

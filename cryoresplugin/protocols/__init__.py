@@ -1,9 +1,11 @@
 """One small file a method."""
 
+from cryoresplugin.protocols.protocol_blocfilt import CryoresProtBlocfilt
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
+from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
@@ -12,12 +14,14 @@ from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocr
 from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
 __all__ = [
+    "CryoresProtBlocfilt",
     "CryoresProtBlocres",
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
     "CryoresProtFSC",
     "CryoresProtLocBSharpen",
     "CryoresProtLocSpiral",
+    "CryoresProtLocalLowpass",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",
     "CryoresProtRelionLocres",

@@ -330,7 +330,9 @@ class CryoresProtocol(ProtAnalysis3D):
             words += [f"--{role.replace('_', '-')}", name]
         several = self._namedFiles()
         if several:
-            words += ["--maps", *several.values(), "--names", *several, "--background", *self._backgrounds()]
+            words += ["--maps", *several.values(), "--names", *several]
+        if several or "resolution_map" in self._sources():
+            words += ["--background", *self._backgrounds()]
         words += ["--voxel-size", f"{self._samplingRate():.6g}"]
         values = self._values()
         for parameter in self._declared():

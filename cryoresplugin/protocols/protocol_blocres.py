@@ -7,6 +7,13 @@ from cryoresplugin.protocols.protocol_base import CryoresProtocol
 PAD_BOX = 1
 
 
+class _BoxesOrShells:
+    """The engine's method, which the form chooses; for the class, and while the form is made, that of boxes."""
+
+    def __get__(self, protocol, owner):
+        return "blocres" if getattr(protocol, "method", True) else "blocres-shells"
+
+
 class CryoresProtBlocres(CryoresProtocol):
     """Local resolution from the FSC of two half maps in a moving box, or in shells about the centre.
 
@@ -14,12 +21,8 @@ class CryoresProtBlocres(CryoresProtocol):
     """
 
     _label = "blocres"
+    _method = _BoxesOrShells()
     _fields = {"min_resolution": "maxresolution", "padding": "pad", "thickness": "shell"}
-
-    @property
-    def _method(self):
-        # The form is made, with the words of the box, before its fields exist.
-        return "blocres" if getattr(self, "method", True) else "blocres-shells"
 
     def _defineParams(self, form):
         form.addSection(label="Input")

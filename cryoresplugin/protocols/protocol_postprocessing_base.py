@@ -61,9 +61,13 @@ class CryoresMapProcessing(CryoresPostprocessing):
             "mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
             help="Tight around the molecule. Made from the maps when not given.",
         )  # fmt: skip
+        self._addFurtherInputs(form)
         self._addKeepParam(form)
         self._addEngineParams(form)
         self._addRunParams(form)
+
+    def _addFurtherInputs(self, form):
+        """Add what the method takes beside the maps and the mask."""
 
     def _halvesFields(self):
         return self.inputType.get() == WITH_HALVES, self.inputVolume, self.inputHalf1, self.inputHalf2
@@ -80,3 +84,35 @@ class CryoresMapProcessing(CryoresPostprocessing):
         if self.inputType.get() == ONE_MAP:
             return [] if self.inputVolume.get() is not None else ["Give the input volume."]
         return self._missingHalves(*self._halvesFields())
+
+
+class CryoresLocalFiltering(CryoresMapProcessing):
+    """Base of the filters by local resolution, which is measured with blocres where it is not given."""
+
+    _possibleOutputs = {**CryoresPostprocessing._possibleOutputs, "resolution_Volume": Volume}
+
+    def _addFurtherInputs(self, form):
+        form.addParam(
+            "resolutionMap", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Local resolution",
+            help="A local-resolution map in Å of any protocol. Empty: blocres of the half maps.",
+        )  # fmt: skip
+        form.addParam(
+            "background", params.StringParam, default="auto", expertLevel=params.LEVEL_ADVANCED, label="No value",
+            help="The number that stands for 'no value' in the local resolution, beside 0 and NaN: auto, none, or a "
+            "number.",
+        )  # fmt: skip
+
+    def _sources(self):
+        return {**super()._sources(), **self._given(resolution_map=self.resolutionMap)}
+
+    def _backgrounds(self):
+        return [self.background.get("auto").strip() or "auto"]
+
+    def createOutputStep(self, words):
+        """Register the filtered map; and the local resolution and its mask, where the engine made them."""
+        super().createOutputStep(words)
+        made = self.readReport()["files"]
+        if "resolution.mrc" in made:
+            self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+        if "mask.mrc" in made:
+            self._defineVolume("outputMask", "mask.mrc", VolumeMask())

@@ -6,7 +6,7 @@ import pytest
 from cryores.errors import CryoresWarning, InputError, UsageError
 from cryores.execution import Execution
 from cryores.postprocessing import blocfilt
-from cryores.postprocessing.blocfilt import kernel
+from cryores.postprocessing.blocfilt import CUTOFF_STEP, FALL, kernels
 from cryores.simulation import simulate
 from cryores.volume import Grid, Volume
 
@@ -54,8 +54,6 @@ def test_a_value_is_the_centre_of_the_filtered_box(texture, varied, compat, box)
 
 
 def test_kernels_between_two_cutoffs_err_by_what_is_stated():
-    from cryores.postprocessing.blocfilt import CUTOFF_STEP, FALL
-
     s = np.linspace(0.1 - 8 * FALL, 0.1 + 8 * FALL, 20001)
     fermi = [1 / (1 + np.exp((s - 0.1 - part * CUTOFF_STEP) / FALL)) for part in (0, 0.5, 1)]
     error = np.abs((fermi[0] + fermi[2]) / 2 - fermi[1]).max()
@@ -64,7 +62,7 @@ def test_kernels_between_two_cutoffs_err_by_what_is_stated():
 
 def test_one_resolution_is_one_filter(texture):
     result = blocfilt(texture, texture.like(np.full(texture.data.shape, 6.5)), box=BOX).sharpened.data
-    shape = kernel(1 / 6.5, BOX, (VOXEL,) * 3)
+    shape = kernels(np.array([1 / 6.5]), BOX, (VOXEL,) * 3)[0]
     far = np.zeros(texture.data.shape)
     far[:BOX, :BOX, :BOX] = shape
     spectrum = np.fft.rfftn(texture.data) * np.conj(np.fft.rfftn(np.roll(far, (-(BOX // 2),) * 3, axis=(0, 1, 2))))
