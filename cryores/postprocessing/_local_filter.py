@@ -9,7 +9,8 @@ import numpy as np
 from cryores.diagnosis import diagnose
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
-from cryores.masks import BINARY_THRESHOLD, automatic_mask
+from cryores.localres_maps import filled_outwards
+from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside
 from cryores.method import Inputs, LocalResolution
 from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
@@ -30,6 +31,21 @@ def resolution_of(inputs: Inputs, execution: Execution) -> LocalResolution:
     mask = inputs.mask or automatic_mask(inputs.maps, execution.threads)
     measured: LocalResolution = BLOCRES.compute(Inputs(inputs.maps, mask=mask), BLOCRES.make_parameters({}), execution)
     return measured
+
+
+def resolution_everywhere(resolution: Volume) -> FloatArray:
+    """Return the resolution (Å) also where the map has no value (NaN).
+
+    There it is the nearest value; or the distance to it, where that is more; and never more than the coarsest value. So
+    the filter goes on beyond the mask as it is at its rim, and passes the less of the solvent the farther out.
+    """
+    known = np.isfinite(resolution.data)
+    if known.all():
+        return resolution.data
+    coarsest = np.float32(np.nanmax(resolution.data))
+    distance = distance_outside(known, resolution.grid.voxel_size, float(coarsest))
+    np.minimum(distance, coarsest, out=distance)
+    return np.maximum(filled_outwards(resolution).data, distance, out=distance)
 
 
 def extra_maps(inputs: Inputs, found: LocalResolution) -> Dict[str, Volume]:
@@ -79,9 +95,7 @@ def _doubts(values: FloatArray, inputs: Inputs, asked: float) -> List[str]:
         )
     found = []
     if inputs.mask is not None and values.size < FEW_VALUES * asked:
-        found.append(
-            f"the resolution map has values in {values.size / asked:.0%} of the mask; elsewhere the nearest is taken"
-        )
+        found.append(f"the resolution map has values in {values.size / asked:.0%} of the mask; it is guessed elsewhere")
     if float(np.median(values)) < inputs.grid.nyquist:
         found.append(
             f"half of the resolutions are finer than {inputs.grid.nyquist:.3g} Å (Nyquist): nothing is filtered there; "

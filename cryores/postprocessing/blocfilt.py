@@ -20,10 +20,16 @@ from scipy.special import expit
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64, frequency_axes
-from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
-from cryores.postprocessing._local_filter import details_of, extra_maps, findings, memory, resolution_of
+from cryores.postprocessing._local_filter import (
+    details_of,
+    extra_maps,
+    findings,
+    memory,
+    resolution_everywhere,
+    resolution_of,
+)
 from cryores.processed import ProcessedMap, finish
 from cryores.volume import BoolArray, FloatArray, Maps, Triple, Volume, full_map
 from cryores.windows import GOLDEN
@@ -74,7 +80,7 @@ def blocfilt(
         A map, which may be sharpened; or half maps, whose mean is filtered.
     resolution_map : Volume, optional
         Local resolution in Å, NaN or 0 where it has no value (see `cryores.localres_maps.recognise` for maps of other
-        programs); there the nearest value counts. Default: blocres of the half maps.
+        programs); there the nearest value is taken, coarsened by the distance. Default: blocres of the half maps.
     mask : Volume, optional
         Voxels above 0.5 are filtered, the others are 0. Default: where the resolution map has values.
     keep : Volume, optional
@@ -101,7 +107,7 @@ def blocfilt(
     -----
     Differences from Bsoft's blocfilt: (1) the mean of a box passes, of which the program takes out half; (2) voxels
     next to the border are filtered too, with the map's mean beyond it; (3) voxels of the mask without a value take the
-    nearest one. ``compat="bsoft"`` has none of them. Neither tapers the box.
+    nearest one, coarsened by the distance. ``compat="bsoft"`` has none of them. Neither tapers the box.
     """
     given = Inputs(maps, mask=mask, keep=keep, resolution_map=resolution_map)
     result: ProcessedMap = METHOD.result(given, execution, parameters)
@@ -113,7 +119,9 @@ def _compute(inputs: Inputs, parameters: BlocfiltParameters, execution: Executio
     wanted = _wanted(found, parameters)
     if not wanted.any():
         raise InputError("E_MASK_EMPTY", "every voxel of the mask is too near to the border", "give a smaller --box")
-    resolution = filled_outwards(found.resolution).data[wanted]
+    resolution = found.resolution.data[wanted]
+    if not np.isfinite(resolution).all():
+        resolution = resolution_everywhere(found.resolution)[wanted]
     before = full_map(inputs.maps)
     filtered = np.zeros(before.grid.shape, dtype=np.float32)
     filtered[wanted] = centres_of_boxes(

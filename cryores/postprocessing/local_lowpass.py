@@ -16,9 +16,15 @@ import numpy as np
 from cryores.execution import Execution
 from cryores.filters import Response, low_pass
 from cryores.fourier import RealFFT, multiply_radial
-from cryores.localres_maps import filled_outwards
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
-from cryores.postprocessing._local_filter import details_of, extra_maps, findings, memory, resolution_of
+from cryores.postprocessing._local_filter import (
+    details_of,
+    extra_maps,
+    findings,
+    memory,
+    resolution_everywhere,
+    resolution_of,
+)
 from cryores.processed import ProcessedMap, finish
 from cryores.volume import FloatArray, Grid, Maps, Volume, full_map
 
@@ -55,7 +61,7 @@ def local_lowpass(
         A map (which may be sharpened) or a tomogram; or half maps, whose mean is filtered.
     resolution_map : Volume, optional
         Local resolution in Å, NaN or 0 where it has no value (see `cryores.localres_maps.recognise` for maps of other
-        programs); there the nearest value counts. Default: blocres of the half maps.
+        programs); there the nearest value is taken, coarsened by the distance. Default: blocres of the half maps.
     mask : Volume, optional
         Where the resolution is measured, and what ``masked`` shows; the whole map is filtered. Default: where the
         resolution map has values.
@@ -90,7 +96,7 @@ def local_lowpass(
 
 def _compute(inputs: Inputs, parameters: LocalLowpassParameters, execution: Execution) -> ProcessedMap:
     found = resolution_of(inputs, execution)
-    resolution = filled_outwards(found.resolution).data
+    resolution = resolution_everywhere(found.resolution)
     filtered, cutoffs = locally_filtered(
         full_map(inputs.maps).data, resolution, inputs.grid, parameters.edge, execution
     )

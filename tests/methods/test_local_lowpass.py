@@ -9,6 +9,7 @@ from cryores.execution import Execution
 from cryores.fourier import filtered
 from cryores.mapio import read_map, write_map
 from cryores.postprocessing import local_lowpass
+from cryores.postprocessing._local_filter import resolution_everywhere
 from cryores.postprocessing.local_lowpass import BANK_ERROR, bank_step, response
 from cryores.simulation import simulate
 from cryores.volume import Grid, Volume
@@ -110,6 +111,21 @@ def test_the_mask_is_where_the_map_has_values(texture, varied):
     result = local_lowpass(texture, texture.like(values))
     np.testing.assert_array_equal(result.mask.data, np.nan_to_num(values) > 0)
     assert result.details["local_resolution"]["undetermined_fraction"] == 0
+
+
+def test_beyond_the_values_the_resolution_coarsens_with_the_distance():
+    grid = Grid.regular((16, 18, 20), (1.0, 1.5, 2.0))
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random(grid.shape) < 0.01, rng.uniform(2, 9, grid.shape), np.nan).astype(np.float32)
+    everywhere = resolution_everywhere(Volume(values, grid))
+    known = np.argwhere(np.isfinite(values))
+    low, high = known.min(axis=0), known.max(axis=0)
+    for voxel in rng.integers(low, high + 1, (200, 3)):
+        distances = np.linalg.norm((known - voxel) * grid.voxel_size, axis=1)
+        nearest = values[tuple(known[np.isclose(distances, distances.min())].T)]
+        expected = np.maximum(nearest, min(distances.min(), np.nanmax(values)))
+        assert np.isclose(everywhere[tuple(voxel)], expected).any()
+    np.testing.assert_array_equal(everywhere[np.isfinite(values)], values[np.isfinite(values)])
 
 
 def test_half_maps_tell_their_own_resolution(tmp_path):
