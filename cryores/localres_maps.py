@@ -20,7 +20,6 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.mapio import PathLike, read_map_with_gaps
-from cryores.masks import bounding_box
 from cryores.volume import BoolArray, FloatArray, Volume
 
 AUTO = "auto"
@@ -156,6 +155,8 @@ def filled_outwards(resolution: Volume) -> Volume:
     nearest point of that box is taken. Without any value, or with all, the map is returned as it is.
     """
     from scipy import ndimage
+
+    from cryores.masks import bounding_box  # brings numba, which `import cryores` does without
 
     known = np.isfinite(resolution.data)
     if known.all() or not known.any():
