@@ -258,7 +258,7 @@ def _memory(inputs: Inputs, parameters: BlocfiltParameters, threads: int) -> flo
     # A voxel has its index, resolution, cutoff, place, step, order and result, and some of them twice for a while.
     inside = grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
     making_kernels = 12.0 * max(KERNEL_BYTES, 4.0 * parameters.box**3)
-    return memory(inputs, threads, 4.0 * (padded + 7.0 * grid.size) + 64.0 * inside + making_kernels)
+    return memory(inputs, threads, 4.0 * (padded + 5.0 * grid.size) + 64.0 * inside + making_kernels)
 
 
 METHOD = Method(
