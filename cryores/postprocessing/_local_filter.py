@@ -26,7 +26,8 @@ def resolution_of(inputs: Inputs, execution: Execution) -> LocalResolution:
     """
     if inputs.resolution_map is not None:
         known = _known(inputs.resolution_map)
-        resolution = inputs.resolution_map.like(np.where(known, inputs.resolution_map.data, np.float32(np.nan)))
+        # On the grid of the maps: resolution maps often carry no voxel size, or a wrong one.
+        resolution = Volume(np.where(known, inputs.resolution_map.data, np.float32(np.nan)), inputs.grid)
         return LocalResolution(resolution, inputs.mask or resolution.like(known), "the resolution map that was given")
     mask = inputs.mask or automatic_mask(inputs.maps, execution.threads)
     measured: LocalResolution = BLOCRES.compute(Inputs(inputs.maps, mask=mask), BLOCRES.make_parameters({}), execution)
@@ -80,7 +81,7 @@ def findings(inputs: Inputs) -> List[str]:
             )
         return [str(finding) for finding in diagnose(inputs.maps, inputs.mask)]
     data, known = inputs.resolution_map.data, _known(inputs.resolution_map)
-    if np.nanmin(np.where(np.isnan(data), np.float32(0), data)) < 0:
+    if np.nan_to_num(data).min() < 0:
         raise InputError("E_RESOLUTION_NEGATIVE", "no resolution is negative", "give a local-resolution map in Å")
     inside = np.ones(known.shape, dtype=bool) if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
     return _doubts(data[known & inside], inputs, float(inside.sum()))

@@ -169,6 +169,23 @@ def test_what_cannot_work_is_refused(texture, varied):
         local_lowpass(texture, varied.like(varied.data - 10))
 
 
+def test_the_voxels_of_the_resolution_map_are_those_of_the_map(texture, varied):
+    values = np.where(np.arange(50) < 30, varied.data, 0)
+    expected = local_lowpass(texture, texture.like(values)).sharpened.data
+    with pytest.warns(CryoresWarning, match="3.0000 Å a voxel"):
+        result = local_lowpass(texture, Volume(values, Grid.regular(values.shape, 3.0)))
+    np.testing.assert_array_equal(result.sharpened.data, expected)
+    assert result.masked.grid == texture.grid
+
+
+def test_what_is_to_be_kept_stays_as_it_is(texture, varied):
+    region = np.zeros(texture.data.shape)
+    region[12:24, 14:30, 16:34] = 1
+    result = local_lowpass(texture, varied, keep=texture.like(region)).sharpened.data
+    ratio = result[region > 0] / texture.data[region > 0]
+    assert np.ptp(ratio) < 1e-4 and result[0, 0, 0] == local_lowpass(texture, varied).sharpened.data[0, 0, 0]
+
+
 def test_a_resolution_map_that_misses_most_of_the_mask_is_warned_of(texture, varied):
     part = varied.like(np.where(np.arange(50) < 10, varied.data, 0))
     mask = texture.like(np.pad(np.ones((34, 42, 48)), 1))
