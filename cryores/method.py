@@ -196,8 +196,36 @@ class Result:
         raise NotImplementedError
 
 
+class LocalMap(Result):
+    """What a result can do that has one number for every voxel of a mask."""
+
+    quantity = "Local resolution"
+    """What the number is, in words."""
+
+    unit = "Å"
+    """Its unit; empty for a pure number."""
+
+    mask: Volume
+    details: Dict[str, Any]
+
+    @property
+    def local(self) -> Volume:
+        """The map of the number; NaN outside the mask and where nothing can be said."""
+        raise NotImplementedError
+
+    def values(self) -> Any:
+        """Return the determined values inside the mask as a 1D float32 array."""
+        inside = self.local.data[self.mask.data > 0.5]
+        return inside[np.isfinite(inside)]
+
+    def summary(self) -> Dict[str, Any]:
+        """Return n, quantiles and extremes inside the mask, their unit, the undetermined share, and the details."""
+        asked = int(np.count_nonzero(self.mask.data > 0.5))
+        return {**statistics(self.values(), asked), "unit": self.unit, **self.details}
+
+
 @dataclass(frozen=True)
-class LocalResolution(Result):
+class LocalResolution(LocalMap):
     """A local-resolution map.
 
     Parameters
@@ -224,14 +252,10 @@ class LocalResolution(Result):
         """Return ``resolution`` and the extra maps."""
         return {"resolution": self.resolution, **self.extra}
 
-    def values(self) -> Any:
-        """Return the determined values inside the mask as a 1D float32 array (Å)."""
-        inside = self.resolution.data[self.mask.data > 0.5]
-        return inside[np.isfinite(inside)]
-
-    def summary(self) -> Dict[str, Any]:
-        """Return n, quantiles and extremes inside the mask, the undetermined share, and the details."""
-        return {**statistics(self.values(), int(np.count_nonzero(self.mask.data > 0.5))), **self.details}
+    @property
+    def local(self) -> Volume:
+        """The resolution in Å."""
+        return self.resolution
 
 
 def statistics(values: Any, asked: int) -> Dict[str, Any]:

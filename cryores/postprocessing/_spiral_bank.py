@@ -109,7 +109,7 @@ def solvent(grid: Grid, inside: BoolArray) -> BoolArray:
 
 @dataclass(frozen=True)
 class BandParameters:
-    """Parameters of every method that sums bands."""
+    """Parameters of every method that takes a map apart into bands."""
 
     max_resolution: float = parameter(30.0, "Coarsest resolution of the bands", "Å", 1.0)
     min_resolution: Optional[float] = parameter(
@@ -125,10 +125,16 @@ class BandParameters:
         1.0,
         50.0,
     )
-    keep_negative: bool = parameter(False, "Keep density below the solvent's mean, which is cut off otherwise")
     compat: Optional[str] = parameter(
         None, "locspiral: the published program's amplitude, which is not isotropic", choices=(COMPAT,), expert=True
     )
+
+
+@dataclass(frozen=True)
+class SumParameters(BandParameters):
+    """Parameters of every method that sums bands."""
+
+    keep_negative: bool = parameter(False, "Keep density below the solvent's mean, which is cut off otherwise")
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ Contribution = Callable[[Band], FloatArray]
 
 def sum_of_bands(
     inputs: Inputs,
-    parameters: BandParameters,
+    parameters: SumParameters,
     execution: Execution,
     contribution_of: Callable[[Bank, Float64], Contribution],
     meaning: str,

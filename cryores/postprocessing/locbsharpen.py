@@ -18,9 +18,9 @@ from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._spiral_bank import (
     OUTPUTS,
     Band,
-    BandParameters,
     Bank,
     Contribution,
+    SumParameters,
     check,
     memory,
     sum_of_bands,
@@ -33,7 +33,7 @@ REFERENCE = 15.0
 
 
 @dataclass(frozen=True)
-class LocbsharpenParameters(BandParameters):
+class LocbsharpenParameters(SumParameters):
     """Parameters of LocBSharpen: a lower noise level than LocSpiral's."""
 
     quantile: float = parameter(

@@ -17,9 +17,9 @@ from cryores.method import HALVES, MAP, Inputs, Method
 from cryores.postprocessing._spiral_bank import (
     OUTPUTS,
     Band,
-    BandParameters,
     Bank,
     Contribution,
+    SumParameters,
     check,
     memory,
     sum_of_bands,
@@ -48,7 +48,7 @@ def locspiral(
     execution : Execution, optional
         Threads and memory.
     **parameters
-        Fields of `BandParameters`.
+        Fields of `SumParameters`.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def locspiral(
     return result
 
 
-def _compute(inputs: Inputs, parameters: BandParameters, execution: Execution) -> ProcessedMap:
+def _compute(inputs: Inputs, parameters: SumParameters, execution: Execution) -> ProcessedMap:
     def contribution_of(bank: Bank, centres: Float64) -> Contribution:
         return phase_contribution
 
@@ -93,7 +93,7 @@ METHOD = Method(
     title="LocSpiral",
     summary="Map of equal local amplitudes: every wave that stands out of the solvent counts by its phase alone",
     maps=(HALVES, MAP),
-    parameters=BandParameters,
+    parameters=SumParameters,
     compute=_compute,
     memory=memory,
     outputs=OUTPUTS,

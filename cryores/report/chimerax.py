@@ -110,7 +110,7 @@ def _key(scale: ColourScale) -> Tuple[str, str]:
     key = " ".join(f"{colour}:{label}" for label, colour in zip(scale.labels, scale.colours))
     return (
         f"key {key} pos 0.03,0.25 size 0.03,0.45 fontSize 18 labelColor black",
-        '2dlabels text "Local resolution (Å)" color black size 18 xpos 0.03 ypos 0.73',
+        f'2dlabels text "{scale.title}" color black size 18 xpos 0.03 ypos 0.73',
     )
 
 

@@ -24,27 +24,40 @@ CURVE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00
 
 @dataclass(frozen=True)
 class ColourScale:
-    """Values in Å and the colours that stand for them, the finest first.
+    """Values and the colours that stand for them, the lowest (of resolutions: the finest) first.
 
     Parameters
     ----------
     values : tuple of float
-        `STOPS` evenly spaced numbers (Å), rising.
+        `STOPS` evenly spaced numbers, rising.
     colours : tuple of str
         The colour of each as ``#rrggbb``. Values beyond the ends take the colour of that end.
+    quantity, unit : str
+        What the values are, and their unit.
     """
 
     values: Tuple[float, ...]
     colours: Tuple[str, ...]
+    quantity: str = "Local resolution"
+    unit: str = "Å"
+
+    @property
+    def title(self) -> str:
+        """What the values are, with their unit in brackets."""
+        return f"{self.quantity} ({self.unit})" if self.unit else self.quantity
+
+    def told(self, value: float) -> str:
+        """Return a value as text with its unit."""
+        return f"{value:.2f} {self.unit}".strip()
 
     @property
     def low(self) -> float:
-        """The finest value that has a colour of its own (Å)."""
+        """The lowest value that has a colour of its own."""
         return self.values[0]
 
     @property
     def high(self) -> float:
-        """The coarsest value that has a colour of its own (Å)."""
+        """The highest value that has a colour of its own."""
         return self.values[-1]
 
     @property
@@ -63,15 +76,15 @@ class ColourScale:
         return list(zip(np.linspace(0.0, 1.0, len(self.colours)).tolist(), self.colours))
 
 
-def colour_scale(values: Any) -> ColourScale:
-    """Return the scale for resolution values (Å): from their 5th to their 95th percentile, rounded outwards.
+def colour_scale(values: Any, quantity: str = "Local resolution", unit: str = "Å") -> ColourScale:
+    """Return the scale for values: from their 5th to their 95th percentile, rounded outwards.
 
     Limits are rounded to a hundredth of the power of ten above the range: 3.214..6.871 becomes 3.2..6.9. Without
     values the scale runs from 0 to 1.
     """
     low, high = _rounded_limits(*np.percentile(values, LIMIT_PERCENTILES)) if len(values) else (0.0, 1.0)
     stops = np.round(np.linspace(low, high, STOPS), _decimals(high - low))
-    return ColourScale(tuple(stops.tolist()), tuple(palette(STOPS)))
+    return ColourScale(tuple(stops.tolist()), tuple(palette(STOPS)), quantity, unit)
 
 
 def palette(count: int) -> List[str]:
@@ -84,8 +97,9 @@ def palette(count: int) -> List[str]:
 
 
 def _rounded_limits(low: float, high: float) -> Tuple[float, float]:
-    if high - low < 1e-3 * high:  # one value: give it a scale that it lies in the middle of
-        low, high = 0.95 * low, 1.05 * high
+    size = max(abs(low), abs(high)) or 1.0
+    if high - low < 1e-3 * size:  # one value: give it a scale that it lies in the middle of
+        low, high = low - 0.05 * size, high + 0.05 * size
     step = 10.0 ** (np.ceil(np.log10(high - low)) - 2)
     # The tolerance keeps a limit that lies on a step, but for rounding, on it.
     return float(np.floor(low / step + 1e-6) * step), float(np.ceil(high / step - 1e-6) * step)

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from cryores.method import LocalResolution
+from cryores.method import LocalMap
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
 from cryores.resolution.fsc import FSCResult
@@ -29,15 +29,15 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def histogram_figure(result: LocalResolution, scale: ColourScale, global_resolution: Optional[float] = None) -> Figure:
-    """Draw the histogram of the local resolution inside the mask, with median, 5-95 % and the global FSC.
+def histogram_figure(result: LocalMap, scale: ColourScale, global_resolution: Optional[float] = None) -> Figure:
+    """Draw the histogram of the values inside the mask, with median, 5-95 % and, of resolutions, the global FSC.
 
     The bars have the colours that the values have in the other pictures.
     """
     figure = new_figure(7, 4)
     axes = figure.add_subplot()
     values = result.values()
-    axes.set(xlabel="Local resolution (Å)", ylabel="Voxels inside the mask")
+    axes.set(xlabel=scale.title, ylabel="Voxels inside the mask")
     axes.spines[["top", "right"]].set_visible(False)
     if not len(values):
         axes.text(0.5, 0.5, "no voxel has a value", transform=axes.transAxes, ha="center", color=TEXT)
@@ -49,8 +49,8 @@ def histogram_figure(result: LocalResolution, scale: ColourScale, global_resolut
         found.edges[:-1], found.counts, np.diff(found.edges), align="edge", color=colours, edgecolor="none", zorder=2
     )
     p5, median, p95 = np.percentile(values, (5, 50, 95))
-    axes.axvspan(p5, p95, color="#000000", alpha=0.06, zorder=1, label=f"5–95 %: {p5:.2f}–{p95:.2f} Å")
-    axes.axvline(median, color=TEXT, zorder=3, label=f"median {median:.2f} Å")
+    axes.axvspan(p5, p95, color="#000000", alpha=0.06, zorder=1, label=f"5–95 %: {p5:.2f}–{scale.told(p95)}")
+    axes.axvline(median, color=TEXT, zorder=3, label=f"median {scale.told(median)}")
     if global_resolution is not None:
         axes.axvline(
             global_resolution, color=CURVE_COLOURS[1], ls="--", zorder=3, label=f"global FSC {global_resolution:.2f} Å"
@@ -59,8 +59,8 @@ def histogram_figure(result: LocalResolution, scale: ColourScale, global_resolut
     return figure
 
 
-def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) -> Figure:
-    """Draw planes of the density in grey with the local resolution coloured over it inside the mask.
+def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figure:
+    """Draw planes of the density in grey with the values coloured over it inside the mask.
 
     Above, three planes through the middle of the mask's bounding box; below, evenly spaced planes across z.
     """
@@ -69,7 +69,7 @@ def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) 
     figure = new_figure(9, 5.2)
     above, below = figure.subfigures(2, 1, height_ratios=(1.9, 1.0))
     axes = list(above.subplots(1, 3)) + list(np.atleast_1d(below.subplots(1, len(row))))
-    shown = views.shown_resolution(result)
+    shown = views.shown_values(result)
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
     for ax, plane in zip(axes, views.central_planes(box) + row):
@@ -80,7 +80,7 @@ def slices_figure(result: LocalResolution, density: Volume, scale: ColourScale) 
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
     bar = above.colorbar(colours, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
-    bar.set_label("Local resolution (Å)")
+    bar.set_label(scale.title)
     bar.ax.set_yticklabels(scale.labels)
     return figure
 

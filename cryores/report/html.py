@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from cryores.method import LocalResolution, Method, parameters_of
+from cryores.method import LocalMap, Method, parameters_of
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
 from cryores.resolution.fsc import FSCResult
@@ -98,8 +98,9 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
     """Return the few numbers that a reader looks for first, as (name, text)."""
     found: List[Tuple[str, str]] = []
     if isinstance(summary.get("median"), float):
-        found.append(("Median", f"{summary['median']:.2f} Å"))
-        found.append(("5–95 % of voxels", f"{summary['p5']:.2f}–{summary['p95']:.2f} Å"))
+        unit = summary.get("unit", "Å")
+        found.append(("Median", f"{summary['median']:.2f} {unit}".strip()))
+        found.append(("5–95 % of voxels", f"{summary['p5']:.2f} to {summary['p95']:.2f} {unit}".strip()))
     for title, key in (("FSC", "resolution"), ("Map–model FSC", "model_resolution")):
         values = summary.get(key)
         if isinstance(values, Mapping):
@@ -217,9 +218,7 @@ def _sentence(text: str) -> str:
 # --- figures ------------------------------------------------------------------------------------------------------
 
 
-def histogram_section(
-    result: LocalResolution, scale: ColourScale, global_resolution: Optional[float] = None
-) -> Section:
+def histogram_section(result: LocalMap, scale: ColourScale, global_resolution: Optional[float] = None) -> Section:
     """Return the histogram inside the mask with the median and, where known, the global FSC."""
     import plotly.graph_objects as go
 
@@ -232,28 +231,29 @@ def histogram_section(
         y=found.counts,
         width=np.diff(found.edges),
         marker=dict(color=0.5 * (found.edges[1:] + found.edges[:-1]), line={"width": 0}, **_colours(scale, "c")),
-        hovertemplate="%{x:.2f} Å: %{y} voxels<extra></extra>",
+        hovertemplate=f"%{{x:.2f}} {scale.unit}: %{{y}} voxels<extra></extra>",
     )
     figure = go.Figure(bars, layout=layout(400, bargap=0))
-    figure.update_xaxes(title={"text": "Local resolution (Å)"}, showgrid=False, ticks="outside")
+    figure.update_xaxes(title={"text": scale.title}, showgrid=False, ticks="outside")
     figure.update_layout(margin={"t": 70})
     figure.update_yaxes(title={"text": "Voxels inside the mask"}, gridcolor="#e5e5e5", zeroline=False)
-    _vertical(figure, float(np.median(values)), "median", "#1a1a1a", "solid", 1.0)
+    median = float(np.median(values))
+    _vertical(figure, median, f"median {scale.told(median)}", "#1a1a1a", "solid", 1.0)
     if global_resolution is not None:
-        _vertical(figure, global_resolution, "global FSC", CURVE_COLOURS[1], "dash", 1.08)
+        _vertical(figure, global_resolution, f"global FSC {global_resolution:.2f} Å", CURVE_COLOURS[1], "dash", 1.08)
     p5, p95 = np.percentile(values, (5, 95))
     figure.add_vrect(x0=p5, x1=p95, fillcolor="#000000", opacity=0.06, line_width=0, layer="below")
     return Section(heading, figure, "Voxels inside the mask that have a value. The grey band holds 5 to 95 % of them.")
 
 
-def _vertical(figure: Any, x: float, name: str, colour: str, dash: str, height: float) -> None:
+def _vertical(figure: Any, x: float, text: str, colour: str, dash: str, height: float) -> None:
     figure.add_vline(x=x, line={"color": colour, "width": 2, "dash": dash})
     figure.add_annotation(
         x=x,
         y=height,
         yref="paper",
         yanchor="bottom",
-        text=f"{name} {x:.2f} Å",
+        text=text,
         xanchor="left",
         xshift=5,
         showarrow=False,
@@ -261,7 +261,7 @@ def _vertical(figure: Any, x: float, name: str, colour: str, dash: str, height: 
     )
 
 
-def slices_section(result: LocalResolution, density: Volume, scale: ColourScale) -> Section:
+def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Section:
     """Return planes across z with a slider: the density in grey, the resolution coloured over it inside the mask."""
     import plotly.graph_objects as go
 
@@ -269,7 +269,7 @@ def slices_section(result: LocalResolution, density: Volume, scale: ColourScale)
     planes = views.row_of_planes(box, PAGE_SLICES)
     step = max(1, -(-max(part.stop - part.start for part in box[1:]) // PAGE_SLICE_SIZE))
     cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))
-    shown, grey = views.shown_resolution(result)[cut], density.data[cut]
+    shown, grey = views.shown_values(result)[cut], density.data[cut]
     low, high = views.grey_limits(density.data, box)
     x, y = (positions(density, axis, cut[axis]) for axis in (2, 1))
     figure = go.Figure(layout=layout(600))
@@ -292,7 +292,7 @@ def slices_section(result: LocalResolution, density: Volume, scale: ColourScale)
             "colorbar": _bar(scale),
             "opacity": 0.75,
             "hoverongaps": False,
-            "hovertemplate": "x %{x:.1f} Å, y %{y:.1f} Å: %{z:.2f} Å<extra></extra>",
+            "hovertemplate": f"x %{{x:.1f}} Å, y %{{y:.1f}} Å: %{{z:.2f}} {scale.unit}<extra></extra>",
         }
         for trace in (grey_trace, colour_trace):
             figure.add_trace(go.Heatmap(x=x, y=y, visible=visible, **trace))
@@ -348,7 +348,7 @@ def surface_section(found: Optional[views.Surface], scale: ColourScale, level: f
         colorbar=_bar(scale),
         lighting={"ambient": 0.5, "diffuse": 0.8, "specular": 0.1, "roughness": 0.7},
         lightposition={"x": 5e4, "y": 1e5, "z": 1e5},
-        hovertemplate="%{intensity:.2f} Å<extra></extra>",
+        hovertemplate=f"%{{intensity:.2f}} {scale.unit}<extra></extra>",
         **_colours(scale, "c"),
     )
     hidden = {"visible": False, "showspikes": False}
@@ -404,5 +404,5 @@ def _colours(scale: ColourScale, letter: str) -> Dict[str, Any]:
 
 
 def _bar(scale: ColourScale) -> Dict[str, Any]:
-    title = {"text": "Local resolution (Å)", "side": "right"}
+    title = {"text": scale.title, "side": "right"}
     return {"title": title, "tickvals": list(scale.values), "ticktext": scale.labels, "thickness": 16, "len": 0.8}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cryores.fourier import Float64
 from cryores.localres_maps import filled_outwards as filled_outwards
-from cryores.method import LocalResolution
+from cryores.method import LocalMap
 from cryores.resolution.fsc import FSCResult
 from cryores.volume import BoolArray, FloatArray, Volume
 
@@ -55,9 +55,9 @@ def histogram(values: FloatArray) -> Histogram:
     return Histogram(counts.astype(np.int64), edges.astype(np.float64))
 
 
-def shown_resolution(result: LocalResolution) -> FloatArray:
-    """Return the resolution (Å) with NaN wherever nothing is to be coloured."""
-    return np.where(result.mask.data > 0.5, result.resolution.data, np.float32(np.nan))
+def shown_values(result: LocalMap) -> FloatArray:
+    """Return the values with NaN wherever nothing is to be coloured."""
+    return np.where(result.mask.data > 0.5, result.local.data, np.float32(np.nan))
 
 
 # --- planes -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresSh
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
+from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
+from cryoresplugin.protocols.protocol_lococcupancy import CryoresProtLocOccupancy
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
@@ -19,7 +21,9 @@ __all__ = [
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
     "CryoresProtFSC",
+    "CryoresProtLocBFactor",
     "CryoresProtLocBSharpen",
+    "CryoresProtLocOccupancy",
     "CryoresProtLocSpiral",
     "CryoresProtLocalLowpass",
     "CryoresProtMonoRes",

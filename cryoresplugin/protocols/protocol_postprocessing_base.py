@@ -4,6 +4,7 @@ from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_map_input import CryoresMapInput
 
 
 class CryoresPostprocessing(CryoresProtocol):
@@ -36,54 +37,14 @@ class CryoresPostprocessing(CryoresProtocol):
         return lines
 
 
-WITH_HALVES, TWO_HALVES, ONE_MAP = range(3)
-
-
-class CryoresMapProcessing(CryoresPostprocessing):
-    """Base of the new protocols: half maps or one map, a mask, a region to keep, and the engine's parameters."""
-
-    def _defineParams(self, form):
-        form.addSection(label="Input")
-        form.addParam(
-            "inputType", params.EnumParam, choices=["Volume with half-maps", "Individual half-maps", "One map"],
-            default=WITH_HALVES, label="Input type:", help="Half maps are better: the resolution is measured.",
-        )  # fmt: skip
-        form.addParam(
-            "inputVolume", params.PointerParam, pointerClass="Volume", condition=f"inputType!={TWO_HALVES}",
-            allowsNull=True, label="Input volume", help="Unsharpened and unmasked.",
-        )  # fmt: skip
-        for number in (1, 2):
-            form.addParam(
-                f"inputHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                condition=f"inputType=={TWO_HALVES}", label=f"Input half map {number}",
-            )  # fmt: skip
-        form.addParam(
-            "mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-            help="Tight around the molecule. Made from the maps when not given.",
-        )  # fmt: skip
-        self._addFurtherInputs(form)
-        self._addKeepParam(form)
-        self._addEngineParams(form)
-        self._addRunParams(form)
+class CryoresMapProcessing(CryoresMapInput, CryoresPostprocessing):
+    """Base of the new protocols that change a map: with a region to keep."""
 
     def _addFurtherInputs(self, form):
-        """Add what the method takes beside the maps and the mask."""
-
-    def _halvesFields(self):
-        return self.inputType.get() == WITH_HALVES, self.inputVolume, self.inputHalf1, self.inputHalf2
+        self._addKeepParam(form)
 
     def _sources(self):
-        single = self.inputType.get() == ONE_MAP
-        maps = {"map": self.inputVolume.get()} if single else self._attachedOrPaired(*self._halvesFields())
-        return {**maps, **self._given(mask=self.mask, keep=self.keep)}
-
-    def _referencePointer(self):
-        return self.inputHalf1 if self.inputType.get() == TWO_HALVES else self.inputVolume
-
-    def _missingInputs(self):
-        if self.inputType.get() == ONE_MAP:
-            return [] if self.inputVolume.get() is not None else ["Give the input volume."]
-        return self._missingHalves(*self._halvesFields())
+        return {**super()._sources(), **self._given(keep=self.keep)}
 
 
 class CryoresLocalFiltering(CryoresMapProcessing):
@@ -101,6 +62,7 @@ class CryoresLocalFiltering(CryoresMapProcessing):
             help="The number that stands for 'no value' in the local resolution, beside 0 and NaN: auto, none, or a "
             "number.",
         )  # fmt: skip
+        super()._addFurtherInputs(form)
 
     def _sources(self):
         return {**super()._sources(), **self._given(resolution_map=self.resolutionMap)}

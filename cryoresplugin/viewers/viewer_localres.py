@@ -45,15 +45,16 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         CryoresProtRelionLocres,
     ]
     _environments = [DESKTOP_TKINTER]
+    _shown = "resolution"
 
     def _defineParams(self, form):
         summary = self.protocol.readReport()["summary"]
         form.addSection(label="Visualization")
-        form.addParam("doShowVolumeSlices", params.LabelParam, label="Show resolution slices")
+        form.addParam("doShowVolumeSlices", params.LabelParam, label=f"Show {self._shown} slices")
         form.addParam("doShowOriginalVolumeSlices", params.LabelParam, label="Show original volume slices")
-        form.addParam("doShowResHistogram", params.LabelParam, label="Show resolution histogram")
+        form.addParam("doShowResHistogram", params.LabelParam, label=f"Show {self._shown} histogram")
         form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser")
-        group = form.addGroup("Colored resolution Slices and Volumes")
+        group = form.addGroup(f"Colored {self._shown} Slices and Volumes")
         group.addParam("sliceAxis", params.EnumParam, default=2, choices=["x", "y", "z"],
                        display=params.EnumParam.DISPLAY_HLIST, label="Slice axis")  # fmt: skip
         group.addParam("doShowVolumeColorSlices", params.LabelParam, label="Show colored slices")
@@ -62,7 +63,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         )
         group.addParam("sliceNumber", params.IntParam, default=-1, expertLevel=params.LEVEL_ADVANCED,
                        label="Show slice number", help="-1: the central one.")  # fmt: skip
-        group.addParam("doShowChimera", params.LabelParam, label="Show Resolution map in ChimeraX")
+        group.addParam("doShowChimera", params.LabelParam, label=f"Show {self._shown.capitalize()} map in ChimeraX")
         ColorScaleWizardBase.defineColorScaleParams(
             group,
             defaultLowest=round(summary.get("p5", 0.0), 1),
@@ -72,7 +73,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
 
     def _validate(self):
         determined = "median" in self.protocol.readReport()["summary"]
-        return [] if determined else ["No voxel could be given a resolution: see the summary and the report."]
+        return [] if determined else [f"No voxel could be given a {self._shown}: see the summary and the report."]
 
     def _getVisualizeDict(self):
         return {
@@ -86,21 +87,21 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         }
 
     def _showResolutionSlices(self, param=None):
-        return [self._slices("Local resolution (Å)", self._resolution(), "gray")]
+        return [self._slices(self._title(), self._resolution(), "gray")]
 
     def _showOriginalSlices(self, param=None):
         data, _, _, _ = self.getImgData(os.path.join(self.protocol._resultFolder(), "map.mrc"), minMaskValue=None)
         return [self._slices("Map", data, "gray")]
 
     def _showColorSlices(self, param=None):
-        return [self._slices("Local resolution (Å)", self._resolution(), self._getColorName(), *self._limits())]
+        return [self._slices(self._title(), self._resolution(), self._getColorName(), *self._limits())]
 
     def _showOneSlice(self, param=None):
         data = self._resolution()
         number = self.sliceNumber.get()
         axis = self.getEnumText("sliceAxis")
         number = data.shape["zyx".index(axis)] // 2 if number < 0 else number
-        plotter = EmPlotter(1, 1, mainTitle="Local resolution (Å)")
+        plotter = EmPlotter(1, 1, mainTitle=self._title())
         self._plotSlice(plotter, data, number, self._getColorName(), *self._limits())
         return [plotter]
 
@@ -127,6 +128,9 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         return [self.warnMessage(message, "ChimeraX was not found"), *self._showColorSlices()]
 
     # --------------------------- UTILS ----------------------------------------
+
+    def _title(self):
+        return "Local resolution (Å)"
 
     def _resolution(self):
         data, _, _, _ = self.getImgData(getattr(self.protocol, self.protocol._resolutionOutput).getFileName())

@@ -1,10 +1,10 @@
-"""LocSpiral and LocBSharpen against the stored output of the published programs, and the clean map."""
+"""LocSpiral, LocBSharpen and LocBFactor against the stored output of the published programs, and the clean map."""
 
 import numpy as np
 import pytest
 
 from cryores.mapio import read_half_maps, read_map
-from cryores.postprocessing import locbsharpen, locspiral
+from cryores.postprocessing import locbfactor, locbsharpen, locspiral
 
 METHODS = {"locspiral": (locspiral, 0.97, 0.929), "locbsharpen": (locbsharpen, 0.98, 0.932)}
 
@@ -21,3 +21,14 @@ def test_the_published_map_and_the_clean_one(shared_data, name):
     inside = mask > 0.5
     ours = method(halves, halves.half1.like(mask), **given).sharpened.data
     assert np.corrcoef(ours[inside], clean[inside])[0, 1] > clean_enough
+
+
+def test_the_published_b_factors(shared_data):
+    folder = shared_data / "simulated" / "haemoglobin"
+    halves = read_half_maps(folder / "half1.mrc", folder / "half2.mrc")
+    mask, stored = (read_map(folder / f).data for f in ("mask.mrc.gz", "peers/locbfactor.mrc.gz"))
+    inside = mask > 0.5
+    for compat, alike in (("locspiral", 0.85), (None, 0.91)):
+        found = locbfactor(halves, halves.half1.like(mask), compat=compat, min_resolution=3.0).bfactor.data
+        assert np.median(found[inside]) == pytest.approx(np.median(stored[inside]), rel=0.05)
+        assert np.corrcoef(found[inside], stored[inside])[0, 1] > alike

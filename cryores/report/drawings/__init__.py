@@ -17,7 +17,7 @@ Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 DRAWINGS = {
     "Comparison": "comparison",
     "FSCResult": "fsc",
-    "LocalResolution": "local_resolution",
+    "LocalMap": "local_map",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cryores.method import Outcome
 from cryores.report import figures, html
-from cryores.report.drawings import local_resolution
+from cryores.report.drawings import local_map
 from cryores.resolution.blocres_shells import ShellResolution
 
 LINE = "#d55e00"
@@ -18,7 +18,7 @@ LINE = "#d55e00"
 
 def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> List[html.Section]:
     """Write ``shells.png`` beside the pictures of every local-resolution map."""
-    sections = local_resolution.draw(outcome, folder, global_resolution)
+    sections = local_map.draw(outcome, folder, global_resolution)
     shells_figure(outcome.result).savefig(folder / "shells.png")
     return [shells_section(outcome.result), *sections]
 

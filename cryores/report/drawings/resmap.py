@@ -12,13 +12,13 @@ from cryores.fourier import Float64
 from cryores.method import Outcome
 from cryores.report import figures, html
 from cryores.report.colours import CURVE_COLOURS
-from cryores.report.drawings import local_resolution
+from cryores.report.drawings import local_map
 from cryores.whitening import Whitening
 
 
 def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> List[html.Section]:
     """Write ``whitening.png`` beside the pictures of every local-resolution map."""
-    sections = local_resolution.draw(outcome, folder, global_resolution)
+    sections = local_map.draw(outcome, folder, global_resolution)
     whitening = outcome.result.whitening
     if whitening is None:
         return sections
