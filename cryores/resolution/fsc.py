@@ -18,6 +18,7 @@ from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Complex, Float64, ShellSums, filtered, rfft, shell_sums
+from cryores.masks import independent_share, solvent_level
 from cryores.method import HALVES, MAP, Inputs, Method, Result, parameter
 from cryores.shell_correlation import (
     CRITERIA,
@@ -348,26 +349,6 @@ def _masked_curves(
                 spectra[i] = rfft(noise, threads)
             curves["randomised"] = fsc_curve(shell_sums(spectra[0], spectra[1], grid, weights))
     return curves
-
-
-def solvent_level(data: FloatArray, mask: FloatArray) -> float:
-    """Return the mean density outside a soft mask (weights 1 - mask), 0 where the mask leaves nothing outside."""
-    outside = 1.0 - float(mask.mean(dtype=np.float64))
-    if outside < 1e-6:
-        return 0.0
-    total = float(data.mean(dtype=np.float64)) - float(np.einsum("zyx,zyx->", data, mask, dtype=np.float64)) / data.size
-    return total / outside
-
-
-def independent_share(mask: FloatArray) -> float:
-    """Return by how much a mask reduces the independent coefficients of a shell, (sum m^2)^2 / (N sum m^4).
-
-    Multiplication by the mask correlates neighbouring coefficients: the FSC of noise then varies as if there were
-    fewer. 1 for a mask of ones, the filled share of the box for a binary mask.
-    """
-    squared = np.square(mask)
-    sum2, sum4 = (float(np.sum(a, dtype=np.float64)) for a in (squared, np.square(squared)))
-    return sum2 * sum2 / (mask.size * sum4)
 
 
 def _model_curves(

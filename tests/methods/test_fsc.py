@@ -13,9 +13,9 @@ from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered, frequency_axes, irfft, rfft, shell_width
 from cryores.mapio import read_half_maps, write_map
-from cryores.masks import soft_edge, sphere
+from cryores.masks import independent_share, soft_edge, solvent_level, sphere
 from cryores.method import Inputs
-from cryores.resolution.fsc import METHOD, correlation, fsc, independent_share, solvent_level
+from cryores.resolution.fsc import METHOD, correlation, fsc
 from cryores.shell_correlation import CRITERIA, bit_threshold
 from cryores.volume import Grid, HalfMaps, Volume
 
