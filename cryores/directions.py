@@ -1,63 +1,74 @@
-"""Directions through a point: evenly spread axes, where n and -n are one, and the angles by which they are told."""
+"""Axes spread evenly over the sphere: the directions along which a directional resolution is measured.
+
+An axis has no sign: n and -n are the same one, and the half with z >= 0 is listed. Vectors are (z, y, x), of length 1.
+"""
 
 from __future__ import annotations
 
-from typing import Tuple
+from itertools import combinations
 
 import numpy as np
 
 from cryores.fourier import Float64
-from cryores.volume import BoolArray
 
-DOUBLINGS = 3
-"""Subdivisions of the icosahedron: three give 321 axes, about 8 degrees apart, as in FSO and MonoDir."""
-
-SAME = 1e-9
+ARC = np.arctan(2.0)
+"""Angle between neighbouring corners of an icosahedron (63.43 degrees)."""
 
 
-def geodesic_axes(doublings: int = DOUBLINGS) -> Float64:
-    """Return evenly spread axes: the vertices of an icosahedron whose edges were halved so many times.
+def geodesic_axes(frequency: int) -> Float64:
+    """Return the 5 ``frequency``\\ :sup:`2` + 1 axes of an icosahedron whose edges are cut in so many equal arcs.
 
-    Parameters
-    ----------
-    doublings : int
-        0, 1, 2, 3, 4 give 6, 21, 81, 321, 1281 axes.
+    Frequency 4 gives 81 axes, 16 degrees apart; 3 gives 46, 21 degrees apart.
 
     Returns
     -------
     ndarray of float64, shape (axes, 3)
-        Unit vectors (z, y, x), one of each antipodal pair: that with z > 0, or on the equator y > 0, or x > 0.
+        Unit vectors (z, y, x), the polar one first, then by falling z.
     """
-    vertices = _icosahedron()
-    for _ in range(doublings):
-        cosines = vertices @ vertices.T
-        np.fill_diagonal(cosines, -1.0)
-        # The edges of a geodesic grid differ by less than a third; its diagonals are longer by two thirds.
-        longest_edge = 1.3 * np.arccos(cosines.max(axis=1)).max()
-        first, second = np.nonzero(np.triu(cosines > np.cos(longest_edge)))
-        middles = vertices[first] + vertices[second]
-        vertices = np.concatenate([vertices, middles / np.linalg.norm(middles, axis=1, keepdims=True)])
-    return vertices[_is_upper(vertices)]
+    corners = _icosahedron()
+    points = []
+    for face in _faces(corners):
+        for i in range(frequency + 1):
+            for j in range(frequency + 1 - i):
+                shares = np.array([i, j, frequency - i - j]) / frequency
+                # Sines in place of the shares themselves cut an edge into equal arcs.
+                points.append(np.sin(shares * ARC) @ corners[list(face)])
+    unit = np.array(points) / np.linalg.norm(points, axis=1, keepdims=True)
+    return _one_of_each(unit)
 
 
-def angles_of(axes: Float64) -> Tuple[Float64, Float64]:
-    """Return rot and tilt of axes (z, y, x) in degrees: the azimuth from x towards y, 0 to 360, and the angle to z."""
-    z, y, x = axes.T
-    rot = np.degrees(np.arctan2(y, x)) % 360.0
-    return rot, np.degrees(np.arccos(np.clip(z, -1.0, 1.0)))
+def angles_between(axes: Float64) -> Float64:
+    """Return the angle in radians, from 0 to pi/2, between every two axes, shape (axes, axes)."""
+    angles: Float64 = np.arccos(np.clip(np.abs(axes @ axes.T), 0.0, 1.0))
+    return angles
+
+
+def rotation_and_tilt(axes: Float64) -> Float64:
+    """Return the longitude (0 to 360, from x towards y) and the angle to z (0 to 90) of every axis in degrees."""
+    z, y, x = np.moveaxis(np.asarray(axes), -1, 0)
+    rotation = np.degrees(np.arctan2(y, x)) % 360.0
+    return np.stack([rotation, np.degrees(np.arccos(np.clip(z, -1.0, 1.0)))], axis=-1)
 
 
 def _icosahedron() -> Float64:
-    """Return the 12 vertices (z, y, x), two of them on the z axis and the first ring at an azimuth of 36 degrees."""
-    height, radius = 1.0 / np.sqrt(5.0), 2.0 / np.sqrt(5.0)
-    azimuth = np.radians(36.0 + 72.0 * np.arange(5))
-    ring = np.stack([np.full(5, height), radius * np.sin(azimuth), radius * np.cos(azimuth)], axis=1)
-    pole = np.array([[1.0, 0.0, 0.0]])
-    half = np.concatenate([pole, ring])
-    return np.concatenate([half, -half])
+    """Return the twelve corners, one of them along z, shape (12, 3)."""
+    longitude = np.radians(36.0 + 72.0 * np.arange(5))
+    z, ring = np.cos(ARC), np.sin(ARC)
+    upper = np.stack([np.full(5, z), ring * np.sin(longitude), ring * np.cos(longitude)], axis=1)
+    north = np.array([[1.0, 0.0, 0.0]])
+    return np.concatenate([north, upper, -upper, -north])
 
 
-def _is_upper(vectors: Float64) -> BoolArray:
-    z, y, x = np.where(np.abs(vectors) < SAME, 0.0, vectors).T
-    upper: BoolArray = (z > 0) | ((z == 0) & ((y > 0) | ((y == 0) & (x > 0))))
-    return upper
+def _faces(corners: Float64) -> list[tuple[int, int, int]]:
+    near = corners @ corners.T > np.cos(1.1 * ARC)
+    return [f for f in combinations(range(12), 3) if near[f[0], f[1]] and near[f[0], f[2]] and near[f[1], f[2]]]
+
+
+def _one_of_each(unit: Float64) -> Float64:
+    """Turn every vector to the half with z >= 0 (on the equator, y > 0, or y = 0 and x > 0), and list each once."""
+    rounded = np.round(unit, 9) + 0.0
+    first = np.array([next((c for c in v if c), 1.0) for v in rounded])
+    turned = rounded * np.sign(first)[:, None]
+    _, index = np.unique(turned, axis=0, return_index=True)
+    kept: Float64 = (unit * np.sign(first)[:, None])[index[::-1]]
+    return kept

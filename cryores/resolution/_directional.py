@@ -81,7 +81,8 @@ def sorted_coefficients(spectrum1: Complex, spectrum2: Complex, grid: Grid) -> C
     shell = (s / shell_width(grid) + HALF_SHELL).astype(np.int64)
     start = np.searchsorted(shell, np.arange(shells + 1))
     axis = np.empty((place.size, 3), dtype=np.float32)
-    for column, (index, frequencies) in enumerate(zip(_indices(place, grid), (sz, sy, sx))):
+    indices = np.unravel_index(place, spectrum_shape(grid.shape))
+    for column, (index, frequencies) in enumerate(zip(indices, (sz, sy, sx))):
         axis[:, column] = frequencies[index] / s
     return Coefficients(grid, place, axis, _products(spectrum1.ravel(), spectrum2.ravel(), place), start)
 
@@ -97,11 +98,6 @@ def _one_of_each_pair(grid: Grid) -> BoolArray:
     if nx % 2 == 0:
         kept[:, :, -1] = first
     return kept
-
-
-def _indices(place: npt.NDArray[np.int64], grid: Grid) -> Tuple[Any, Any, Any]:
-    z, y, x = np.unravel_index(place, spectrum_shape(grid.shape))
-    return z, y, x
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
@@ -371,35 +367,49 @@ def connected_to_origin(found: Coefficients, passing: BoolArray, forced: int) ->
     -----
     A coefficient is reached when its neighbour one step inwards (of 26) was. Source: Tan et al. (2017).
     """
-    reached = passing.copy()
-    reached[: found.start[forced + 1]] = True
-    nz, ny, _ = found.grid.shape
-    z, y, x = _indices(found.place, found.grid)
-    centred = np.stack([np.where(z > nz // 2, z - nz, z), np.where(y > ny // 2, y - ny, y), x], axis=1)
-    step = np.rint(centred / np.linalg.norm(centred, axis=1, keepdims=True))
-    inner_z, inner_y, inner_x = (centred - step).astype(np.int64).T
-    # The list holds one of each mirror pair: the other end of the axis is the same coefficient.
-    number = np.full(spectrum_shape(found.grid.shape), -1, dtype=np.int64)
-    number.ravel()[found.place] = np.arange(found.place.size)
-    inward = number[inner_z % nz, inner_y % ny, inner_x]
-    mirrored = number[-inner_z % nz, -inner_y % ny, inner_x]
-    _follow(reached, np.where(inward >= 0, inward, mirrored), found.start[forced + 1])
+    nz, ny, nx = found.grid.shape
+    reached: BoolArray = _reached(passing, found.place, found.start[forced + 1], nz, ny, nx)
     return reached
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _follow(reached, inward, first):  # type: ignore[no-untyped-def]
+def _reached(passing, place, first_tested, nz, ny, nx):  # type: ignore[no-untyped-def]
     # In the order of frequency, so that the neighbour inwards has been decided.
-    for i in range(first, reached.size):
-        reached[i] = reached[i] and (inward[i] < 0 or reached[inward[i]])
+    reached = np.ones(place.size, dtype=np.bool_)
+    inside = np.zeros((nz, ny, nx // 2 + 1), dtype=np.bool_)
+    for i in range(place.size):
+        z, y, x = _signed(place[i], nz, ny, nx)
+        if i >= first_tested:
+            length = np.sqrt(z * z + y * y + x * x)
+            inwards = z - round(z / length), y - round(y / length), x - round(x / length)
+            reached[i] = passing[i] and inside[inwards[0] % nz, inwards[1] % ny, inwards[2]]
+        inside[z % nz, y % ny, x] = reached[i]
+        if x == 0:
+            inside[-z % nz, -y % ny, x] = reached[i]
+    return reached
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _signed(place, nz, ny, nx):  # type: ignore[no-untyped-def]
+    """Return the signed indices (z, y, x) of a place in the flattened spectrum."""
+    half = nx // 2 + 1
+    z, y, x = place // (half * ny), place // half % ny, place % half
+    return z - nz if z > nz // 2 else z, y - ny if y > ny // 2 else y, x
 
 
 def centred_map(found: Coefficients, values: npt.NDArray[Any], at_origin: float) -> FloatArray:
     """Return the full spectrum of values with the zero frequency at voxel (nz // 2, ny // 2, nx // 2); 0 elsewhere."""
     nz, ny, nx = found.grid.shape
     full = np.zeros(found.grid.shape, dtype=np.float32)
-    z, y, x = _indices(found.place, found.grid)
-    for sign in (-1, 1):
-        full[(sign * z + nz // 2) % nz, (sign * y + ny // 2) % ny, (sign * x + nx // 2) % nx] = values
+    _spread(found.place, values, full)
     full[nz // 2, ny // 2, nx // 2] = at_origin
     return full
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _spread(place, values, full):  # type: ignore[no-untyped-def]
+    nz, ny, nx = full.shape
+    for i in range(place.size):
+        z, y, x = _signed(place[i], nz, ny, nx)
+        full[(nz // 2 + z) % nz, (ny // 2 + y) % ny, (nx // 2 + x) % nx] = values[i]
+        full[(nz // 2 - z) % nz, (ny // 2 - y) % ny, (nx // 2 - x) % nx] = values[i]

@@ -11,8 +11,8 @@ from cryores.fourier import Float64
 from cryores.resolution._directional import cone_weight
 from cryores.volume import BoolArray
 
-QUADRATURE = 4
-"""Doublings of the icosahedron whose axes stand for all directions in integrals over a cone."""
+QUADRATURE = 16
+"""Frequency of the geodesic axes (1281) that stand for all directions in integrals over a cone."""
 
 DEGREES_OF_FREEDOM = 5
 """Of Bingham's statistic in three dimensions: a symmetric matrix of trace 1."""

@@ -26,6 +26,7 @@ from cryores.shell_correlation import (
     asymmetric_units,
     corrected_curve,
     crossing_resolution,
+    fdr_threshold,
     fsc_curve,
     independent_coefficients,
     phase_residual,
@@ -78,6 +79,14 @@ class FSCParameters:
     seed: int = parameter(0, "Seed of the random phases", minimum=0, expert=True)
     symmetry: str = parameter(
         "C1", "Point group imposed on the map: it leaves fewer independent values in a shell (half-bit, 1-bit, 3-sigma)"
+    )
+    false_discovery_rate: Optional[float] = parameter(
+        None,
+        "Adds the criterion fdr: share of the shells above it that may be but noise (usual: 0.01); default, left out",
+        "",
+        1e-6,
+        0.5,
+        expert=True,
     )
     particle_fraction: Optional[float] = parameter(
         None,
@@ -300,7 +309,7 @@ def _half_map_curves(
             "phase_residual": phase_residual(spectra[0], spectra[1], grid),
         }
     details: Dict[str, Any] = {}
-    independent = curves["count"]
+    independent, noise = curves["count"], 1.0
     if parameters.particle_fraction is not None:
         curves["particle"] = solvent_corrected(unmasked, parameters.particle_fraction)
     if mask is not None:
@@ -308,14 +317,15 @@ def _half_map_curves(
         curves.update(_masked_curves(halves, mask, spectra, first, parameters, execution))
         curves["corrected"] = curves["masked"]
         if first is not None:
-            curves["corrected"] = corrected_curve(curves["masked"], curves["randomised"], first)
+            curves["corrected"], noise = corrected_curve(curves["masked"], curves["randomised"], first), 2.0
             details["randomised_from"] = float(1.0 / sums.frequency[first])
         independent = np.maximum(independent * independent_share(mask.data), 1.0)
         curves["masked_resolution"] = _resolutions(sums.frequency, curves["masked"], independent, parameters)
-    curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters)
+    curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters, noise)
     curves["unmasked_resolution"] = _resolutions(sums.frequency, unmasked, curves["count"], parameters)
     curves["reaches_nyquist"] = {
-        name: stays_above(curves["corrected"], threshold_curve(name, independent)) for name in _criteria(parameters)
+        name: stays_above(curves["corrected"], threshold)
+        for name, threshold in _thresholds(curves["corrected"], independent, parameters, noise).items()
     }
     details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
     details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
@@ -417,12 +427,22 @@ def _criteria(parameters: FSCParameters) -> List[str]:
     return [*CRITERIA, *([] if own in CRITERIA else [own])]
 
 
+def _thresholds(
+    curve: Float64, independent: Float64, parameters: FSCParameters, noise: float = 1.0
+) -> Dict[str, Float64]:
+    """Return criterion -> threshold of every shell, of a curve with ``noise`` times the variance of a plain FSC."""
+    found = {name: threshold_curve(name, independent) for name in _criteria(parameters)}
+    if parameters.false_discovery_rate is not None:
+        found["fdr"] = fdr_threshold(curve, independent / noise, parameters.false_discovery_rate)
+    return found
+
+
 def _resolutions(
-    frequency: Float64, curve: Float64, independent: Float64, parameters: FSCParameters
+    frequency: Float64, curve: Float64, independent: Float64, parameters: FSCParameters, noise: float = 1.0
 ) -> Dict[str, Optional[float]]:
     return {
-        name: crossing_resolution(frequency, curve, threshold_curve(name, independent), parameters.crossing)
-        for name in _criteria(parameters)
+        name: crossing_resolution(frequency, curve, threshold, parameters.crossing)
+        for name, threshold in _thresholds(curve, independent, parameters, noise).items()
     }
 
 
@@ -530,7 +550,7 @@ METHOD = Method(
         "fsc.xml": "the corrected curve (of a single map: map against model) in EMDB's format",
         "fsc.csv": "every curve, with the number of independent coefficients of each shell",
     },
-    citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013"),
+    citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013", "Beckers2020"),
     optional=("model",),
     mask="used",
     soft_mask=True,

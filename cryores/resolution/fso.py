@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from cryores.curves import Curve, csv_text, star_text, xml_text
-from cryores.directions import angles_of, geodesic_axes
+from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.execution import Execution
 from cryores.fourier import Complex, Float64, irfft, rfft, shell_sums, shell_width
 from cryores.masks import independent_share, solvent_level
@@ -28,8 +28,11 @@ from cryores.resolution._directional import (
     sorted_coefficients,
 )
 from cryores.resolution._isotropy import bingham_test, cone_overlap, main_axis, principal_axes
-from cryores.shell_correlation import crossing_resolution, fsc_curve
+from cryores.shell_correlation import crossing_frequency, crossing_resolution, fsc_curve
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
+
+DIRECTIONS = 8
+"""Frequency of the geodesic axes: 321 of them, 8 degrees apart."""
 
 LEVELS = (0.9, 0.5, 0.1)
 """Values of FSO whose resolutions are reported: where the first directions fail, half of them, and nearly all."""
@@ -142,7 +145,7 @@ class FSOResult(Result):
     def tables(self) -> Dict[str, str]:
         """Return the curves, ``directions.csv`` (resolution by direction) and ``directional_fsc.csv`` (all curves)."""
         angstrom = 1.0 / np.maximum(self.frequency, 1e-3)
-        rot, tilt = angles_of(self.axes)
+        rot, tilt = rotation_and_tilt(self.axes).T
         z, y, x = self.axes.T
         curves = {f"rot{r:.1f}_tilt{t:.1f}": curve for r, t, curve in zip(rot, tilt, self.directional)}
         shells = {
@@ -235,7 +238,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         del spectra
     share = 1.0 if inputs.mask is None else independent_share(inputs.mask.data)
     curve = fsc_curve(sums)
-    axes = geodesic_axes()
+    axes = geodesic_axes(DIRECTIONS)
     with execution.stage("FSC by direction"):
         cones, weights = cone_sums(found, axes, parameters.cone)
     directional = directional_curves(cones, weights, curve)
@@ -245,7 +248,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
     overlap = cone_overlap(axes, parameters.cone)
     tests = np.array([bingham_test(axes, shell, overlap) for shell in passing.T])
     limits = _limits(sums.frequency, directional, parameters.cutoff)
-    signal = relative_signal(cones, weights, curve, limits, sums.frequency)
+    signal = relative_signal(cones, weights, _with_signal(sums.frequency, curve, parameters.cutoff))
     details: Dict[str, Any] = {
         **_principal(axes, limits),
         **missing_region(axes, signal),
@@ -335,19 +338,23 @@ def _principal(axes: Float64, limits: Float64) -> Dict[str, Any]:
     }
 
 
-def relative_signal(cones: Float64, weights: Float64, curve: Float64, limits: Float64, frequency: Float64) -> Float64:
+def relative_signal(cones: Float64, weights: Float64, used: BoolArray) -> Float64:
     """Return the common power of the half maps in each cone, relative to the mean of its shell.
 
-    The shells up to the median directional limit count, each with the weight of its coefficients.
+    The mean over the shells ``used``, each with the weight of its coefficients.
     """
-    last = 1.0 / np.nanmedian(limits) if np.isfinite(limits).any() else frequency[-1]
-    used = (frequency <= last) & (curve > 0)
-    used[: FIRST_SHELLS + 1] = False
     total = weights[:, used, 0]
     shell_mean = cones[:, used, 0].sum(axis=0) / np.maximum(total.sum(axis=0), 1e-30)
     relative = np.divide(cones[:, used, 0], shell_mean, out=np.zeros_like(total), where=shell_mean > 0)
     signal: Float64 = relative.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-30)
     return signal
+
+
+def _with_signal(frequency: Float64, curve: Float64, cutoff: float) -> BoolArray:
+    """Return the shells up to the resolution of the global FSC, without the first, of few coefficients."""
+    used: BoolArray = (frequency <= (crossing_frequency(frequency, curve, cutoff) or frequency[-1])) & (curve > 0)
+    used[: FIRST_SHELLS + 1] = False
+    return used
 
 
 def missing_region(axes: Float64, signal: Float64) -> Dict[str, Any]:
@@ -365,8 +372,8 @@ def missing_region(axes: Float64, signal: Float64) -> Dict[str, Any]:
 
 
 def _rot_tilt(axis: Float64) -> List[float]:
-    rot, tilt = angles_of(axis[None])
-    return [float(rot[0]), float(tilt[0])]
+    rot, tilt = rotation_and_tilt(axis)
+    return [float(rot), float(tilt)]
 
 
 # --- the third dimension ------------------------------------------------------------------------------------------
@@ -474,8 +481,8 @@ def _doubts(result: FSOResult, parameters: FSOParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: FSOParameters, threads: int) -> float:
-    # In volumes of 4 bytes a voxel: spectra, frequencies and the sorted list; with the 3DFSC the way inwards instead.
-    return 4.0 * inputs.grid.size * 8.0
+    # In volumes of 4 bytes a voxel: spectra, frequencies and the sorted list; then the list, the 3DFSC and the filter.
+    return 4.0 * inputs.grid.size * (9.5 if parameters.estimate_3dfsc else 7.5)
 
 
 METHOD = Method(
