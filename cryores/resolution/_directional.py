@@ -166,7 +166,7 @@ def _cone_sums(unit, products, start, axes, rim, steepness):  # type: ignore[no-
             for i in range(start[shell], start[shell + 1]):
                 cosine = abs(unit[i, 0] * az + unit[i, 1] * ay + unit[i, 2] * ax)
                 if cosine >= rim:
-                    share = 1.0 - min(np.float64(cosine), 1.0)
+                    share = max(1.0 - np.float64(cosine), 0.0)
                     w = np.exp(-steepness * share * share)
                     cross += w * products[i, 0]
                     power1 += w * products[i, 1]

@@ -103,6 +103,8 @@ class FSOResult(Result):
         Resolution of each direction in Å: the first crossing of the cutoff; NaN where it is below from shell 1 on.
     signal : ndarray of float64, shape (axes,)
         Common power of the half maps in each cone up to the resolution, relative to the mean over directions.
+    cutoff : float
+        Correlation from which on a direction counts as resolved.
     criterion : str
         Threshold and cone in words.
     grid : Grid
@@ -129,6 +131,7 @@ class FSOResult(Result):
     directional: Float64
     limits: Float64
     signal: Float64
+    cutoff: float
     criterion: str
     grid: Grid = field(repr=False)
     resolution: Dict[str, Optional[float]] = field(default_factory=dict)
@@ -219,10 +222,10 @@ def fso(
 
     Notes
     -----
-    In a cone about n the coefficients of shell i weigh exp(-4 ((1 - |cos g|) / (1 - cos cone))^2), g the angle to n, and
-    FSC_n(i) is the correlation of the weighted coefficients. FSO(i) is the share of 321 directions with FSC_n(i) at
-    least the cutoff. The 3DFSC gives all coefficients of a cone the same weight. Sources: Vilas & Tagare (2023), FSO;
-    Tan et al. (2017), 3DFSC and sphericity; Bingham (1974), the test.
+    In a cone about n the coefficients of shell i weigh exp(-4 ((1 - |cos g|) / (1 - cos cone))^2), g the angle to n,
+    and FSC_n(i) is the correlation of the weighted coefficients. FSO(i) is the share of 321 directions with FSC_n(i)
+    at least the cutoff. The 3DFSC gives all coefficients of a cone the same weight. Sources: Vilas & Tagare (2023),
+    FSO; Tan et al. (2017), 3DFSC and sphericity; Bingham (1974), the test.
     """
     result: FSOResult = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result
@@ -269,6 +272,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         directional=directional,
         limits=limits,
         signal=signal,
+        cutoff=parameters.cutoff,
         criterion=_criterion(inputs, parameters),
         grid=grid,
         resolution={

@@ -6,6 +6,7 @@ from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresSh
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
+from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
@@ -19,6 +20,7 @@ __all__ = [
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
     "CryoresProtFSC",
+    "CryoresProtFSO",
     "CryoresProtLocBSharpen",
     "CryoresProtLocSpiral",
     "CryoresProtLocalLowpass",

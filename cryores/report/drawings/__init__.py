@@ -17,6 +17,7 @@ Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 DRAWINGS = {
     "Comparison": "comparison",
     "FSCResult": "fsc",
+    "FSOResult": "fso",
     "LocalResolution": "local_resolution",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
