@@ -38,9 +38,13 @@ LEVELS = (0.9, 0.5, 0.1)
 """Values of FSO whose resolutions are reported: where the first directions fail, half of them, and nearly all."""
 
 COARSE = 200.0
-"""Å; coarser shells, and the first two, belong to the passing region whatever their correlation."""
+"""Å; coarser shells, and the first ones, belong to the passing region whatever their correlation."""
 
-FIRST_SHELLS = 2
+FIRST_SHELLS = 5
+"""Shells whose cones hold a handful of coefficients."""
+
+FEWEST = 5.0
+"""Independent coefficients below which a cone has no FSC of its own: at 17 degrees, in the first five shells."""
 
 FILTER_EDGE = 2.0
 """Standard deviation, in shells, of the Gaussian that softens the edge of the anisotropic filter."""
@@ -251,10 +255,11 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
     overlap = cone_overlap(axes, parameters.cone)
     tests = np.array([bingham_test(axes, shell, overlap) for shell in passing.T])
     limits = _limits(sums.frequency, directional, parameters.cutoff)
-    signal = relative_signal(cones, weights, _with_signal(sums.frequency, curve, parameters.cutoff))
+    used = _with_signal(sums.frequency, curve, parameters.cutoff)
+    signal, error = relative_signal(cones, weights, curve, used)
     details: Dict[str, Any] = {
         **_principal(axes, limits),
-        **missing_region(axes, signal),
+        **missing_region(axes, signal, error),
         "anisotropy_p": _overall_p(occupied, tests[:, 1]),
     }
     volumes: Dict[str, Volume] = {}
@@ -296,8 +301,9 @@ def _spectrum(half: Volume, mask: Optional[Volume], threads: int) -> Complex:
 
 
 def directional_curves(cones: Float64, weights: Float64, curve: Float64) -> Float64:
-    """Return the FSC of every direction; in the first shells, whose coefficients a cone can miss, that of the shell."""
-    return np.where(weights[..., 0] > 0, correlation_of(cones), curve)
+    """Return the FSC of every direction; where a cone holds too few coefficients, that of the shell."""
+    total, squares = weights[..., 0], weights[..., 1]
+    return np.where((total > 0) & (total**2 >= FEWEST * squares), correlation_of(cones), curve)
 
 
 def _limits(frequency: Float64, directional: Float64, cutoff: float) -> Float64:
@@ -342,35 +348,40 @@ def _principal(axes: Float64, limits: Float64) -> Dict[str, Any]:
     }
 
 
-def relative_signal(cones: Float64, weights: Float64, used: BoolArray) -> Float64:
-    """Return the common power of the half maps in each cone, relative to the mean of its shell.
+def relative_signal(cones: Float64, weights: Float64, curve: Float64, used: BoolArray) -> Tuple[Float64, float]:
+    """Return the common power of the half maps in each cone, relative to the mean of its shell, and its standard error.
 
-    The mean over the shells ``used``, each with the weight of its coefficients.
+    The mean over the shells ``used``, each with the weight FSC^2 of its coefficients: the common power of one of them,
+    relative to its mean, has the variance (1 + 1 / FSC^2) / 2.
     """
-    total = weights[:, used, 0]
+    total, squares, share = weights[:, used, 0], weights[:, used, 1], curve[used] ** 2
     shell_mean = cones[:, used, 0].sum(axis=0) / np.maximum(total.sum(axis=0), 1e-30)
     relative = np.divide(cones[:, used, 0], shell_mean, out=np.zeros_like(total), where=shell_mean > 0)
-    signal: Float64 = relative.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-30)
-    return signal
+    weight = np.maximum(total @ share, 1e-30)
+    variance = squares @ (share * (share + 1.0) / 2.0) / weight**2
+    return relative @ share / weight, float(np.sqrt(variance.mean()))
 
 
 def _with_signal(frequency: Float64, curve: Float64, cutoff: float) -> BoolArray:
     """Return the shells up to the resolution of the global FSC, without the first, of few coefficients."""
-    used: BoolArray = (frequency <= (crossing_frequency(frequency, curve, cutoff) or frequency[-1])) & (curve > 0)
+    used: BoolArray = (frequency <= (crossing_frequency(frequency, curve, cutoff) or 0.0)) & (curve > 0)
     used[: FIRST_SHELLS + 1] = False
     return used
 
 
-def missing_region(axes: Float64, signal: Float64) -> Dict[str, Any]:
+def missing_region(axes: Float64, signal: Float64, error: float) -> Dict[str, Any]:
     """Return the share of directions without signal and the axis about which they lie.
 
     A direction is missing when its signal is below half of the usual one, the median of the directions above the mean.
-    At the straight edge of a missing wedge a cone holds just half, whatever its opening.
+    At the straight edge of a missing wedge a cone holds just half, whatever its opening. Nothing is said to be missing
+    unless the share is twice what a standard error of ``error`` would bring below half.
     """
+    from scipy.special import ndtr
+
     usual = float(np.median(signal[signal >= signal.mean()]))
     missing = signal < MISSING * usual
     share = float(missing.mean())
-    if share < LEAST_MISSING:
+    if share < LEAST_MISSING + 2.0 * ndtr((MISSING - 1.0) / max(error, 1e-9)):
         return {"missing_fraction": 0.0, "missing_rot_tilt": None}
     return {"missing_fraction": share, "missing_rot_tilt": _rot_tilt(main_axis(axes[missing]))}
 
