@@ -190,7 +190,7 @@ def every_cone(found: Coefficients, angle: float, exact_shells: int = EXACT_SHEL
     Up to ``exact_shells`` all pairs of coefficients of a shell are looked at, in a time that grows as the fourth power
     of its radius. Beyond, the sums are taken as functions on the sphere, expanded in spherical harmonics up to
     `HARMONIC_DEGREE`, and the edge of the cone is a few degrees soft: the correlation then differs from the exact one
-    by 0.36 of the standard deviation that noise gives it, which at 20 degrees is 0.008 root mean square beyond shell 48.
+    by 0.36 of the standard deviation that noise gives it (root mean square; at 20 degrees 0.008 beyond shell 48).
 
     Parameters
     ----------
@@ -347,53 +347,7 @@ def _harmonic_correlations(unit, moments, chunks, factors, values):  # type: ign
             values[i] = _ratio(cross, power1, power2, least)
 
 
-# --- regions of Fourier space -------------------------------------------------------------------------------------
-
-
-def connected_to_origin(found: Coefficients, passing: BoolArray, forced: int) -> BoolArray:
-    """Return which passing coefficients are reached from the origin through passing ones only.
-
-    Parameters
-    ----------
-    found : Coefficients
-        Where they lie.
-    passing : ndarray of bool, shape (n,)
-        Candidates.
-    forced : int
-        Shells up to this one count as reached.
-
-    Notes
-    -----
-    A coefficient is reached when its neighbour one step inwards (of 26) was. Source: Tan et al. (2017).
-    """
-    nz, ny, nx = found.grid.shape
-    reached: BoolArray = _reached(passing, found.place, found.start[forced + 1], nz, ny, nx)
-    return reached
-
-
-@numba.njit(cache=True)  # type: ignore[misc]
-def _reached(passing, place, first_tested, nz, ny, nx):  # type: ignore[no-untyped-def]
-    # In the order of frequency, so that the neighbour inwards has been decided.
-    reached = np.ones(place.size, dtype=np.bool_)
-    inside = np.zeros((nz, ny, nx // 2 + 1), dtype=np.bool_)
-    for i in range(place.size):
-        z, y, x = _signed(place[i], nz, ny, nx)
-        if i >= first_tested:
-            length = np.sqrt(z * z + y * y + x * x)
-            inwards = z - round(z / length), y - round(y / length), x - round(x / length)
-            reached[i] = passing[i] and inside[inwards[0] % nz, inwards[1] % ny, inwards[2]]
-        inside[z % nz, y % ny, x] = reached[i]
-        if x == 0:
-            inside[-z % nz, -y % ny, x] = reached[i]
-    return reached
-
-
-@numba.njit(cache=True)  # type: ignore[misc]
-def _signed(place, nz, ny, nx):  # type: ignore[no-untyped-def]
-    """Return the signed indices (z, y, x) of a place in the flattened spectrum."""
-    half = nx // 2 + 1
-    z, y, x = place // (half * ny), place // half % ny, place % half
-    return z - nz if z > nz // 2 else z, y - ny if y > ny // 2 else y, x
+# --- the full spectrum -------------------------------------------------------------------------------------
 
 
 def centred_map(found: Coefficients, values: npt.NDArray[Any], at_origin: float) -> FloatArray:
@@ -412,3 +366,11 @@ def _spread(place, values, full):  # type: ignore[no-untyped-def]
         z, y, x = _signed(place[i], nz, ny, nx)
         full[(nz // 2 + z) % nz, (ny // 2 + y) % ny, (nx // 2 + x) % nx] = values[i]
         full[(nz // 2 - z) % nz, (ny // 2 - y) % ny, (nx // 2 - x) % nx] = values[i]
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _signed(place, nz, ny, nx):  # type: ignore[no-untyped-def]
+    """Return the signed indices (z, y, x) of a place in the flattened spectrum."""
+    half = nx // 2 + 1
+    z, y, x = place // (half * ny), place // half % ny, place % half
+    return z - nz if z > nz // 2 else z, y - ny if y > ny // 2 else y, x

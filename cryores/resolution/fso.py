@@ -15,21 +15,21 @@ import numpy as np
 from cryores.curves import Curve, csv_text, star_text, xml_text
 from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, irfft, rfft, shell_sums, shell_width
+from cryores.fourier import Complex, Float64, rfft, shell_sums
 from cryores.masks import independent_share, solvent_level
 from cryores.method import HALVES, Inputs, Method, Result, parameter
 from cryores.resolution._directional import (
     Coefficients,
     centred_map,
     cone_sums,
-    connected_to_origin,
     correlation_of,
     every_cone,
     sorted_coefficients,
 )
+from cryores.resolution._fourier_region import connected_region, filter_by_direction, sphericity
 from cryores.resolution._isotropy import bingham_test, cone_overlap, main_axis, principal_axes
 from cryores.shell_correlation import crossing_frequency, crossing_resolution, fsc_curve
-from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
+from cryores.volume import BoolArray, Grid, HalfMaps, Volume
 
 DIRECTIONS = 8
 """Frequency of the geodesic axes: 321 of them, 8 degrees apart."""
@@ -37,26 +37,17 @@ DIRECTIONS = 8
 LEVELS = (0.9, 0.5, 0.1)
 """Values of FSO whose resolutions are reported: where the first directions fail, half of them, and nearly all."""
 
-COARSE = 200.0
-"""Å; coarser shells, and the first ones, belong to the passing region whatever their correlation."""
-
 FIRST_SHELLS = 5
 """Shells whose cones hold a handful of coefficients."""
 
 FEWEST = 5.0
 """Independent coefficients below which a cone has no FSC of its own: at 17 degrees, in the first five shells."""
 
-FILTER_EDGE = 2.0
-"""Standard deviation, in shells, of the Gaussian that softens the edge of the anisotropic filter."""
-
-MESH_EDGE = 1.0
-"""The same for the surface whose sphericity is measured: a surface of steps has an area that no step size mends."""
-
 MISSING = 0.5
 """A direction with less than this share of the usual signal is missing: half, as at the very edge of a wedge."""
 
-LEAST_MISSING = 0.02
-"""Share of directions below which nothing is said to be missing."""
+LEAST_MISSING = 0.05
+"""Share of directions below which nothing is said to be missing: a cone of 18 degrees, no wider than that of FSO."""
 
 SIGNIFICANT = 0.01
 """p-value of Bingham's test, corrected for the shells tested, below which a map is called anisotropic."""
@@ -243,7 +234,8 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         sums = shell_sums(spectra[0], spectra[1], grid)
         found = sorted_coefficients(spectra[0], spectra[1], grid)
         del spectra
-    share = 1.0 if inputs.mask is None else independent_share(inputs.mask.data)
+    # A shell is one coefficient thick: of those that a mask correlates it holds the neighbours in two directions.
+    share = 1.0 if inputs.mask is None else independent_share(inputs.mask.data) ** (2.0 / 3.0)
     curve = fsc_curve(sums)
     axes = geodesic_axes(DIRECTIONS)
     with execution.stage("FSC by direction"):
@@ -256,7 +248,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
     tests = np.array([bingham_test(axes, shell, overlap) for shell in passing.T])
     limits = _limits(sums.frequency, directional, parameters.cutoff)
     used = _with_signal(sums.frequency, curve, parameters.cutoff)
-    signal, error = relative_signal(cones, weights, curve, used)
+    signal, error = relative_signal(cones, weights, curve, used, share)
     details: Dict[str, Any] = {
         **_principal(axes, limits),
         **missing_region(axes, signal, error),
@@ -348,13 +340,15 @@ def _principal(axes: Float64, limits: Float64) -> Dict[str, Any]:
     }
 
 
-def relative_signal(cones: Float64, weights: Float64, curve: Float64, used: BoolArray) -> Tuple[Float64, float]:
+def relative_signal(
+    cones: Float64, weights: Float64, curve: Float64, used: BoolArray, independent: float
+) -> Tuple[Float64, float]:
     """Return the common power of the half maps in each cone, relative to the mean of its shell, and its standard error.
 
     The mean over the shells ``used``, each with the weight FSC^2 of its coefficients: the common power of one of them,
-    relative to its mean, has the variance (1 + 1 / FSC^2) / 2.
+    relative to its mean, has the variance (1 + 1 / FSC^2) / 2, and a share of them is ``independent``.
     """
-    total, squares, share = weights[:, used, 0], weights[:, used, 1], curve[used] ** 2
+    total, squares, share = weights[:, used, 0], weights[:, used, 1] / independent, curve[used] ** 2
     shell_mean = cones[:, used, 0].sum(axis=0) / np.maximum(total.sum(axis=0), 1e-30)
     relative = np.divide(cones[:, used, 0], shell_mean, out=np.zeros_like(total), where=shell_mean > 0)
     weight = np.maximum(total @ share, 1e-30)
@@ -398,65 +392,15 @@ def _three_dimensional(
     halves: HalfMaps, found: Coefficients, parameters: FSOParameters, execution: Execution
 ) -> Tuple[Dict[str, Volume], Dict[str, Any]]:
     grid = halves.grid
-    forced = max(FIRST_SHELLS, int(1.0 / (COARSE * shell_width(grid))))
-    forced = min(forced, found.start.size - 2)
     with execution.stage("3DFSC"):
         values = every_cone(found, parameters.cone_3dfsc)
     with execution.stage("sphericity and filter"):
-        sphere_like = _region(found, values >= parameters.sphericity_cutoff, forced)
-        details = {"sphericity": sphericity(sphere_like, grid), "sphericity_cutoff": parameters.sphericity_cutoff}
-        passed = _region(found, values >= parameters.cutoff, forced)
+        ball = connected_region(found, values >= parameters.sphericity_cutoff, FIRST_SHELLS)
+        details = {"sphericity": sphericity(ball, grid), "sphericity_cutoff": parameters.sphericity_cutoff}
+        passed = connected_region(found, values >= parameters.cutoff, FIRST_SHELLS)
         filtered = filter_by_direction(halves.mean().data, passed, grid, execution.threads)
     volumes = {"three_d": centred_map(found, values, at_origin=1.0), "filtered": filtered}
     return {name: halves.half1.like(data) for name, data in volumes.items()}, details
-
-
-def _region(found: Coefficients, passing: BoolArray, forced: int) -> FloatArray:
-    return centred_map(found, connected_to_origin(found, passing, forced), at_origin=1.0)
-
-
-def sphericity(region: FloatArray, grid: Grid) -> float:
-    """Return pi^(1/3) (6 V)^(2/3) / A of a region of Fourier space: 1 for a ball, less for anything else.
-
-    Parameters
-    ----------
-    region : ndarray of float32
-        1 inside, 0 outside, the zero frequency in the middle; smoothed before its surface is traced.
-    grid : Grid
-        Grid of the maps, which gives the spacing of the coefficients.
-
-    Returns
-    -------
-    float
-        The sphericity; 0 for an empty region.
-    """
-    from scipy.ndimage import gaussian_filter
-    from skimage.measure import marching_cubes, mesh_surface_area
-
-    smooth = gaussian_filter(np.pad(region, 3), _in_voxels(MESH_EDGE, grid), mode="constant")
-    if smooth.max() <= 0.5:
-        return 0.0
-    corners, triangles, _, _ = marching_cubes(smooth, 0.5, spacing=tuple(1.0 / edge for edge in grid.extent))
-    a, b, c = (corners[triangles[:, i]].astype(np.float64) for i in range(3))
-    volume = abs(float(np.einsum("ij,ij->", a, np.cross(b, c)))) / 6.0
-    area = float(mesh_surface_area(corners, triangles))
-    return float(np.pi ** (1.0 / 3.0) * (6.0 * volume) ** (2.0 / 3.0) / area)
-
-
-def filter_by_direction(data: FloatArray, region: FloatArray, grid: Grid, threads: int) -> FloatArray:
-    """Return ``data`` without the coefficients outside a centred region, whose edge is made soft."""
-    from scipy.ndimage import gaussian_filter
-
-    smooth = gaussian_filter(region, _in_voxels(FILTER_EDGE, grid), mode="constant")
-    spectrum = rfft(data, threads)
-    spectrum *= np.fft.ifftshift(smooth)[:, :, : spectrum.shape[2]]
-    spectrum[0, 0, 0] = data.sum(dtype=np.float64)
-    return irfft(spectrum, grid.shape, threads)
-
-
-def _in_voxels(shells: float, grid: Grid) -> Tuple[float, ...]:
-    """Return a width in shells as voxels of the spectrum along each axis."""
-    return tuple(shells * shell_width(grid) * edge for edge in grid.extent)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
