@@ -89,7 +89,10 @@ def between_directions(axes: Float64, values: Float64, wanted: Float64) -> Float
 
 
 def directions_figure(result: FSOResult) -> Figure:
-    """Draw resolution and signal over the hemisphere, seen along z, every direction with its true share of the area."""
+    """Draw resolution and signal over the hemisphere, seen along z, every direction with its true share of the area.
+
+    What is missing is outlined.
+    """
     figure = figures.new_figure(9, 4.4)
     both: Any = figure.subplots(1, 2)
     left, right = both
@@ -106,16 +109,14 @@ def directions_figure(result: FSOResult) -> Figure:
 
 
 def _hemisphere(axes: Any, result: FSOResult, values: Float64, colours: ScalarMappable) -> None:
-    edge = np.linspace(-1.0, 1.0, DISC)
-    right, up = np.meshgrid(edge, edge)
-    radius = np.hypot(right, up)
-    # Lambert's projection: the radius is sqrt(2) sin(tilt / 2).
-    tilt = 2.0 * np.arcsin(np.minimum(radius, 1.0) / np.sqrt(2.0))
-    share = np.sin(tilt) / np.maximum(radius, 1e-9)
-    drawn = between_directions(result.axes, values, np.stack([np.cos(tilt), share * up, share * right], axis=-1))
+    right, up, unit = _disc()
     placed = {"origin": "lower", "extent": (-1, 1, -1, 1), "interpolation": "nearest"}
-    image = axes.imshow(drawn, cmap=colours.cmap, norm=colours.norm, **placed)
-    image.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
+    drawn = [axes.imshow(between_directions(result.axes, values, unit), cmap=colours.cmap, norm=colours.norm, **placed)]
+    if result.details["missing_below"] is not None:
+        signal, level = between_directions(result.axes, result.signal, unit), [result.details["missing_below"]]
+        drawn.append(axes.contour(right, up, signal, levels=level, colors=CURVE_COLOURS[1], linewidths=1.5))
+    for artist in drawn:
+        artist.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
     around = np.linspace(0.0, 2.0 * np.pi, 200)
     for degrees in TILTS:
         ring = np.sqrt(2.0) * np.sin(np.radians(degrees) / 2.0)
@@ -126,6 +127,15 @@ def _hemisphere(axes: Any, result: FSOResult, values: Float64, colours: ScalarMa
         axes.text(*position, name, ha="center", va="center", color=figures.TEXT)
     axes.set(xlim=(-1.18, 1.18), ylim=(-1.15, 1.15), aspect="equal")
     axes.set_axis_off()
+
+
+def _disc() -> Tuple[Float64, Float64, Float64]:
+    """Return the positions across and up in the disc, and the unit vectors (z, y, x): Lambert's projection."""
+    right, up = np.meshgrid(*[np.linspace(-1.0, 1.0, DISC)] * 2)
+    radius = np.hypot(right, up)
+    tilt = 2.0 * np.arcsin(np.minimum(radius, 1.0) / np.sqrt(2.0))
+    share = np.sin(tilt) / np.maximum(radius, 1e-9)
+    return right, up, np.stack([np.cos(tilt), share * up, share * right], axis=-1)
 
 
 _LABEL = {"facecolor": "#333333", "edgecolor": "none", "pad": 1.0, "alpha": 0.6}

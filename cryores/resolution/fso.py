@@ -376,8 +376,9 @@ def missing_region(axes: Float64, signal: Float64, error: float) -> Dict[str, An
     missing = signal < MISSING * usual
     share = float(missing.mean())
     if share < LEAST_MISSING + 2.0 * ndtr((MISSING - 1.0) / max(error, 1e-9)):
-        return {"missing_fraction": 0.0, "missing_rot_tilt": None}
-    return {"missing_fraction": share, "missing_rot_tilt": _rot_tilt(main_axis(axes[missing]))}
+        return {"missing_fraction": 0.0, "missing_below": None, "missing_rot_tilt": None}
+    axis = _rot_tilt(main_axis(axes[missing]))
+    return {"missing_fraction": share, "missing_below": MISSING * usual, "missing_rot_tilt": axis}
 
 
 def _rot_tilt(axis: Float64) -> List[float]:
