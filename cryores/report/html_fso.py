@@ -75,7 +75,7 @@ def three_d_section(result: FSOResult) -> html.Section:
     from plotly.subplots import make_subplots
 
     assert result.three_d is not None
-    figure = make_subplots(1, 3, horizontal_spacing=0.08)
+    figure = make_subplots(1, 3, horizontal_spacing=0.13)
     step = max(1, -(-max(result.grid.shape) // PLANE_SIZE))
     for column, (plane, rows, columns) in enumerate(planes_of(result.three_d.data, result.grid), 1):
         shown = np.round(plane.of(result.three_d.data)[::step, ::step].astype(np.float64), 2).astype(np.float32)

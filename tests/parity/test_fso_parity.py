@@ -34,8 +34,8 @@ def test_the_global_fsc_is_that_of_xmipp(case):
     np.testing.assert_allclose(result.fsc[1:], theirs.values, atol=0.005)
 
 
-def test_the_published_test_cannot_tell_an_even_set_from_an_uneven_one(case):
-    # Xmipp's value near 1 wherever a direction fails comes of P(5, S) in place of P(5/2, S/2), and of counting directions
+def test_the_published_test_tells_no_even_set_from_an_uneven_one(case):
+    # Xmipp's value near 1 where directions fail comes of P(5, S) in place of P(5/2, S/2), and of counting directions
     # whose cones overlap as independent, each of them twice.
     folder, result = case
     theirs = read_curve(folder / "xmipp_fso.xmd", "resolutionAnisotropy").values
