@@ -16,7 +16,7 @@ ARC = np.arctan(2.0)
 
 
 def geodesic_axes(frequency: int) -> Float64:
-    """Return the 5 ``frequency``\\ :sup:`2` + 1 axes of an icosahedron whose edges are cut in so many equal arcs.
+    """Return the 5 * ``frequency``^2 + 1 axes of an icosahedron whose edges are cut in so many equal arcs.
 
     Frequency 4 gives 81 axes, 16 degrees apart; 3 gives 46, 21 degrees apart.
 

@@ -311,13 +311,9 @@ def _expected_occupancy(curve: Float64, weights: Float64, share: float, cutoff: 
     from scipy.special import ndtr
 
     total, squares = weights[..., 0].sum(axis=0), weights[..., 1].sum(axis=0)
-    in_cone = np.maximum(
-        share * np.divide(total**2, squares * len(weights), out=np.ones_like(total), where=squares > 0), 1
-    )
-    error = np.maximum((1.0 - curve**2) / np.sqrt(2.0 * in_cone), 1e-9)
-    expected: Float64 = ndtr((curve - cutoff) / error)
-    expected[0] = 1.0
-    return expected
+    in_cone = np.divide(total**2, squares * len(weights), out=np.zeros_like(total), where=squares > 0)
+    error = np.maximum((1.0 - curve**2) / np.sqrt(2.0 * np.maximum(share * in_cone, 1.0)), 1e-9)
+    return np.where(in_cone >= FEWEST, ndtr((curve - cutoff) / error), curve >= cutoff)
 
 
 def _overall_p(occupied: Float64, p_value: Float64) -> float:

@@ -18,7 +18,8 @@ class TestFSO(CryoresTest):
         protocol = self.make(CryoresProtFSO, {"inputHalves": (self.full, "outputVolume")}, halfVolumesFile=True)
         self.launchProtocol(protocol)
         expected = fso(self.halves)
-        curves = {curve.getObjLabel(): curve.getData() for curve in protocol.outputFSCs.iterItems()}
+        # The set hands out one and the same object, filled again for each curve.
+        curves = {curve.getObjLabel(): [*map(list, curve.getData())] for curve in protocol.outputFSCs.iterItems()}
         for name, values in (("fsc", expected.fsc), ("fso", expected.fso)):
             self.assertTrue(np.allclose(protocol.readCurves()[name][1], values[1:], atol=1e-5), name)
             # Scipion stores few decimals.
