@@ -33,7 +33,8 @@ class TestFSO(CryoresTest):
         self.checkViewer(protocol, expected)
 
     def checkViewer(self, protocol, expected):
-        viewer = CryoresFSOViewer(project=self.proj, protocol=protocol)
+        viewer = CryoresFSOViewer(project=self.proj)
+        viewer.setProtocol(protocol)
         lines = viewer._showOccupancy()[0].getFigure().axes[0].lines
         plotted = next(line for line in lines if line.get_label() == "fso")
         self.assertTrue(np.allclose(plotted.get_ydata(), expected.fso[1:], atol=1e-5))

@@ -390,7 +390,7 @@ def test_tables_hold_every_curve_and_direction(found):
     tables = found.tables()
     head, *rows = tables["directions.csv"].splitlines()
     assert head == "x,y,z,rot,tilt,resolution,signal" and len(rows) == 321
-    x, y, z, rot, tilt, resolution, signal = np.array([[float(w) for w in row.split(",")] for row in rows]).T
+    x, y, z, rot, tilt, resolution, _ = np.array([[float(w) for w in row.split(",")] for row in rows]).T
     np.testing.assert_allclose(np.stack([z, y, x], axis=1), found.axes, atol=1e-6)
     np.testing.assert_allclose(np.sin(np.radians(tilt)) * np.cos(np.radians(rot)), x, atol=1e-5)
     np.testing.assert_allclose(resolution, found.limits, atol=1e-5)
