@@ -111,12 +111,12 @@ def directions_figure(result: FSOResult) -> Figure:
 def _hemisphere(axes: Any, result: FSOResult, values: Float64, colours: ScalarMappable) -> None:
     right, up, unit = _disc()
     placed = {"origin": "lower", "extent": (-1, 1, -1, 1), "interpolation": "nearest"}
-    drawn = [axes.imshow(between_directions(result.axes, values, unit), cmap=colours.cmap, norm=colours.norm, **placed)]
+    image = axes.imshow(between_directions(result.axes, values, unit), cmap=colours.cmap, norm=colours.norm, **placed)
+    image.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
     if result.details["missing_below"] is not None:
-        signal, level = between_directions(result.axes, result.signal, unit), [result.details["missing_below"]]
-        drawn.append(axes.contour(right, up, signal, levels=level, colors=CURVE_COLOURS[1], linewidths=1.5))
-    for artist in drawn:
-        artist.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
+        signal = np.where(np.hypot(right, up) <= 1.0, between_directions(result.axes, result.signal, unit), np.nan)
+        level = [result.details["missing_below"]]
+        axes.contour(right, up, signal, levels=level, colors=CURVE_COLOURS[1], linewidths=1.5)
     around = np.linspace(0.0, 2.0 * np.pi, 200)
     for degrees in TILTS:
         ring = np.sqrt(2.0) * np.sin(np.radians(degrees) / 2.0)
