@@ -280,7 +280,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         details=details,
         **volumes,
     )
-    details["warnings"] = _doubts(result, parameters)
+    details["warnings"] = _doubts(result, inputs, parameters)
     for warning in details["warnings"]:
         execution.say(f"warning: {warning}")
     return result
@@ -411,7 +411,7 @@ def _criterion(inputs: Inputs, parameters: FSOParameters) -> str:
     )
 
 
-def _doubts(result: FSOResult, parameters: FSOParameters) -> List[str]:
+def _doubts(result: FSOResult, inputs: Inputs, parameters: FSOParameters) -> List[str]:
     """Say in words what was found, and what makes it doubtful."""
     found, details = [], result.details
     if result.resolution[f"{parameters.cutoff:g}"] is None:
@@ -421,6 +421,11 @@ def _doubts(result: FSOResult, parameters: FSOParameters) -> List[str]:
         found.append(
             f"{100 * details['missing_fraction']:.0f} % of the directions have hardly any signal, about the axis rot "
             f"{rot:.0f}, tilt {tilt:.0f} degrees: a missing wedge or cone, or views that are missing"
+            + (
+                "; the mask fills it from its borders, compare with a run without mask"
+                if inputs.mask is not None
+                else ""
+            )
         )
     if details["anisotropy_p"] < SIGNIFICANT and None not in details["principal_resolutions"]:
         coarse, _, fine = details["principal_resolutions"]

@@ -195,7 +195,8 @@ def test_what_is_missing_is_found(region, degrees, axis, share, noise_too):
     rot, tilt = np.radians(details["missing_rot_tilt"])
     told = np.array([np.cos(tilt), np.sin(tilt) * np.sin(rot), np.sin(tilt) * np.cos(rot)])
     assert abs(told @ axis) / np.linalg.norm(axis) > np.cos(np.radians(10.0))
-    assert any("hardly any signal" in warning for warning in details["warnings"])
+    warning = next(warning for warning in details["warnings"] if "hardly any signal" in warning)
+    assert "mask" not in warning
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +244,23 @@ def test_noise_alone_has_no_resolution():
     assert np.abs(result.fso - result.expected)[4:].mean() < 0.06 and result.details["missing_rot_tilt"] is None
     for draw in (occupancy_figure, directions_figure, three_d_figure):
         assert draw(result).axes
+
+
+def test_the_mask_that_hides_what_is_missing_is_named():
+    grid, rng = Grid.regular((48, 48, 48), 1.0), np.random.default_rng(4)
+    missing = wedge(grid, (1, 0, 0), 35.0)
+    halves = with_noise(np.where(missing, 0, decaying(grid, rng)), grid, rng, noise=0.1)
+    masked = fso(halves, soft_edge(sphere(grid, 12.0), 4.0), estimate_3dfsc=False)
+    assert masked.details["missing_fraction"] == pytest.approx(35.0 / 90.0, rel=0.25)
+    warning = next(warning for warning in masked.details["warnings"] if "hardly any signal" in warning)
+    assert "compare with a run without mask" in warning
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 10), (16, 12, 20)])
+def test_tiny_boxes_are_no_reason_to_stop(shape):
+    rng, grid = np.random.default_rng(0), Grid.regular(shape, 1.0)
+    result = fso(with_noise(decaying(grid, rng), grid, rng, noise=0.05))
+    assert np.isfinite(result.fso).all() and result.three_d.data.shape == shape
 
 
 # --- Bingham's test -----------------------------------------------------------------------------------------------
