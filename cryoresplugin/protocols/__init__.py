@@ -5,8 +5,8 @@ from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
-from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
 from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
+from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
