@@ -67,6 +67,30 @@ BIBTEX: Dict[str, str] = {
   journal = {Current Opinion in Structural Biology}, volume = {64}, pages = {74--78}, year = {2020},
   doi = {10.1016/j.sbi.2020.06.005}
 }""",
+    "Bingham1974": """@article{Bingham1974,
+  title = {An antipodally symmetric distribution on the sphere},
+  author = {Bingham, Christopher},
+  journal = {Annals of Statistics}, volume = {2}, pages = {1201--1225}, year = {1974},
+  doi = {10.1214/aos/1176342874}
+}""",
+    "Tan2017": """@article{Tan2017,
+  title = {Addressing preferred specimen orientation in single-particle cryo-EM through tilting},
+  author = {Tan, Yong Zi and Baldwin, Philip R. and Davis, Joseph H. and Williamson, James R. and Potter, Clinton S. and Carragher, Bridget and Lyumkis, Dmitry},
+  journal = {Nature Methods}, volume = {14}, pages = {793--796}, year = {2017},
+  doi = {10.1038/nmeth.4347}
+}""",
+    "Vilas2023": """@article{Vilas2023,
+  title = {New measures of anisotropy of cryo-EM maps},
+  author = {Vilas, Jose Luis and Tagare, Hemant D.},
+  journal = {Nature Methods}, volume = {20}, pages = {1021--1024}, year = {2023},
+  doi = {10.1038/s41592-023-01874-3}
+}""",
+    "Beckers2020": """@article{Beckers2020,
+  title = {Permutation testing of Fourier shell correlation for resolution estimation of cryo-EM maps},
+  author = {Beckers, Maximilian and Sachse, Carsten},
+  journal = {Journal of Structural Biology}, volume = {212}, pages = {107579}, year = {2020},
+  doi = {10.1016/j.jsb.2020.107579}
+}""",
     "delaRosaTrevin2016": """@article{delaRosaTrevin2016,
   title = {Scipion: a software framework toward integration, reproducibility, and validation in 3D electron microscopy},
   author = {de la Rosa-Trevin, Jose Miguel and Quintana, Adrian and del Cano, Laura and Zaldivar-Peraza, Airen and Foche, Ignacio and Gutierrez, Jose and Gomez-Blanco, Josue and Burguet-Castells, Javier and Cuenca-Alba, Jesus and Abrishami, Vahid and Vargas, Javier and Oton, Joaquin and Sharov, Grigory and Vilas, Jose Luis and Navas, Jordi and Conesa, Pablo and Kazemi, Mohsen and Marabini, Roberto and Sorzano, Carlos Oscar S. and Carazo, Jose Maria},

@@ -226,3 +226,26 @@ def _without_holes(inside: BoolArray) -> BoolArray:
     open_parts[0] = False
     filled: BoolArray = ~open_parts[labels]
     return filled
+
+
+# --- masks that multiply a map ------------------------------------------------------------------------------------
+
+
+def solvent_level(data: FloatArray, mask: FloatArray) -> float:
+    """Return the mean density outside a soft mask (weights 1 - mask), 0 where the mask leaves nothing outside."""
+    outside = 1.0 - float(mask.mean(dtype=np.float64))
+    if outside < 1e-6:
+        return 0.0
+    total = float(data.mean(dtype=np.float64)) - float(np.einsum("zyx,zyx->", data, mask, dtype=np.float64)) / data.size
+    return total / outside
+
+
+def independent_share(mask: FloatArray) -> float:
+    """Return by how much a mask reduces the independent coefficients of a shell, (sum m^2)^2 / (N sum m^4).
+
+    Multiplication by the mask correlates neighbouring coefficients: the FSC of noise then varies as if there were
+    fewer. 1 for a mask of ones, the filled share of the box for a binary mask.
+    """
+    squared = np.square(mask)
+    sum2, sum4 = (float(np.sum(a, dtype=np.float64)) for a in (squared, np.square(squared)))
+    return sum2 * sum2 / (mask.size * sum4)

@@ -187,6 +187,37 @@ def threshold_curve(criterion: str, independent: Float64) -> Float64:
         ) from error
 
 
+def fdr_threshold(curve: Float64, independent: Float64, rate: float) -> Float64:
+    """Return the FSC that a shell has to reach so that, of the shells that do, a share of ``rate`` are but noise.
+
+    Parameters
+    ----------
+    curve : ndarray of float64, shape (shells,)
+        FSC, shell 0 first; shell 0 is not tested.
+    independent : ndarray of float64, shape (shells,)
+        Independent coefficients of each shell; taken as `FEWEST_COEFFICIENTS` where there are fewer.
+    rate : float
+        False discovery rate, whatever the dependence of the shells.
+
+    Notes
+    -----
+    The FSC r of two independent noises over n coefficients, 2 n real numbers, makes r sqrt((2 n - 1) / (1 - r^2)) a
+    Student variable of 2 n - 1 degrees of freedom: its tail is the limit of infinitely many permutations. Sources:
+    Beckers & Sachse, J. Struct. Biol. 212, 107579 (2020); Benjamini & Yekutieli, Ann. Stat. 29, 1165 (2001).
+    """
+    from scipy.special import stdtr, stdtrit
+
+    freedom = 2.0 * np.maximum(independent, FEWEST_COEFFICIENTS) - 1.0
+    student = curve * np.sqrt(freedom / np.maximum(1.0 - curve**2, 1e-12))
+    p_values = np.sort(stdtr(freedom, -student)[1:])
+    ranks = np.arange(1, p_values.size + 1)
+    allowed = rate * ranks / (ranks.size * np.sum(1.0 / ranks))
+    passing = np.flatnonzero(p_values <= allowed)
+    least = -stdtrit(freedom, allowed[passing[-1] if passing.size else 0])
+    threshold: Float64 = least / np.sqrt(freedom + least**2)
+    return threshold
+
+
 def crossing_frequency(frequency: Float64, curve: Float64, threshold: Any, crossing: str = "first") -> Optional[float]:
     """Return the frequency (1/Å) up to which a curve stays above its threshold.
 

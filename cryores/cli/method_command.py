@@ -150,10 +150,12 @@ def _read_resolution_on_grid(path: str, grid: Grid, background: str) -> Resoluti
 def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float]:
     """Return the resolution (Å) at FSC 0.143 that ``cryores fsc`` gives, without computing it twice."""
     from cryores.resolution.fsc import METHOD as FSC
+    from cryores.resolution.fsc import FSCResult
 
-    own = outcome.result.summary().get("resolution")
-    if isinstance(own, dict):
-        return own.get("0.143")
+    # Post-processing keeps the curves that it weights by.
+    own = outcome.result if isinstance(outcome.result, FSCResult) else getattr(outcome.result, "fsc", None)
+    if isinstance(own, FSCResult):
+        return own.resolution.get("0.143")
     maps, mask = outcome.inputs.maps, outcome.inputs.mask
     if not isinstance(maps, HalfMaps):
         return None

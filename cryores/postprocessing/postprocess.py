@@ -18,10 +18,11 @@ from cryores.execution import Execution
 from cryores.filters import Response, bfactor, low_pass
 from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_frequencies, shell_width
 from cryores.guinier import GuinierFit, fit_guinier, mean_amplitudes
+from cryores.masks import independent_share
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.processed import ProcessedMap, finish
 from cryores.resolution.fsc import METHOD as FSC
-from cryores.resolution.fsc import FSCParameters, FSCResult, independent_share
+from cryores.resolution.fsc import FSCParameters, FSCResult
 from cryores.shell_correlation import reference_correlation, threshold_curve
 from cryores.volume import Grid, HalfMaps, Maps, Volume, full_map
 

@@ -107,6 +107,11 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
             found += [
                 (f"{title} at {n}", f"{v:.2f} Å") for n, v in values.items() if v is not None and n in ("0.143", "0.5")
             ]
+    occupancy = summary.get("occupancy", {})
+    if occupancy.get("0.9") and occupancy.get("0.1"):
+        found.append(("FSO from 0.9 to 0.1", f"{occupancy['0.9']:.2f}–{occupancy['0.1']:.2f} Å"))
+    if isinstance(summary.get("sphericity"), float):
+        found.append(("Sphericity", f"{summary['sphericity']:.3f}"))
     if isinstance(summary.get("bfactor"), float):
         found.append(("B-factor", f"{summary['bfactor']:.1f} Å²"))
     if summary.get("global_resolution") is not None:

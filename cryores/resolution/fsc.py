@@ -18,6 +18,7 @@ from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Complex, Float64, ShellSums, filtered, rfft, shell_sums
+from cryores.masks import independent_share, solvent_level
 from cryores.method import HALVES, MAP, Inputs, Method, Result, parameter
 from cryores.shell_correlation import (
     CRITERIA,
@@ -25,6 +26,7 @@ from cryores.shell_correlation import (
     asymmetric_units,
     corrected_curve,
     crossing_resolution,
+    fdr_threshold,
     fsc_curve,
     independent_coefficients,
     phase_residual,
@@ -77,6 +79,14 @@ class FSCParameters:
     seed: int = parameter(0, "Seed of the random phases", minimum=0, expert=True)
     symmetry: str = parameter(
         "C1", "Point group imposed on the map: it leaves fewer independent values in a shell (half-bit, 1-bit, 3-sigma)"
+    )
+    false_discovery_rate: Optional[float] = parameter(
+        None,
+        "Adds the criterion fdr: share of the shells above it that may be but noise (usual: 0.01); default, left out",
+        "",
+        1e-6,
+        0.5,
+        expert=True,
     )
     particle_fraction: Optional[float] = parameter(
         None,
@@ -299,7 +309,7 @@ def _half_map_curves(
             "phase_residual": phase_residual(spectra[0], spectra[1], grid),
         }
     details: Dict[str, Any] = {}
-    independent = curves["count"]
+    independent, noise = curves["count"], 1.0
     if parameters.particle_fraction is not None:
         curves["particle"] = solvent_corrected(unmasked, parameters.particle_fraction)
     if mask is not None:
@@ -307,14 +317,15 @@ def _half_map_curves(
         curves.update(_masked_curves(halves, mask, spectra, first, parameters, execution))
         curves["corrected"] = curves["masked"]
         if first is not None:
-            curves["corrected"] = corrected_curve(curves["masked"], curves["randomised"], first)
+            curves["corrected"], noise = corrected_curve(curves["masked"], curves["randomised"], first), 2.0
             details["randomised_from"] = float(1.0 / sums.frequency[first])
         independent = np.maximum(independent * independent_share(mask.data), 1.0)
         curves["masked_resolution"] = _resolutions(sums.frequency, curves["masked"], independent, parameters)
-    curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters)
+    curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters, noise)
     curves["unmasked_resolution"] = _resolutions(sums.frequency, unmasked, curves["count"], parameters)
     curves["reaches_nyquist"] = {
-        name: stays_above(curves["corrected"], threshold_curve(name, independent)) for name in _criteria(parameters)
+        name: stays_above(curves["corrected"], threshold)
+        for name, threshold in _thresholds(curves["corrected"], independent, parameters, noise).items()
     }
     details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
     details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
@@ -348,26 +359,6 @@ def _masked_curves(
                 spectra[i] = rfft(noise, threads)
             curves["randomised"] = fsc_curve(shell_sums(spectra[0], spectra[1], grid, weights))
     return curves
-
-
-def solvent_level(data: FloatArray, mask: FloatArray) -> float:
-    """Return the mean density outside a soft mask (weights 1 - mask), 0 where the mask leaves nothing outside."""
-    outside = 1.0 - float(mask.mean(dtype=np.float64))
-    if outside < 1e-6:
-        return 0.0
-    total = float(data.mean(dtype=np.float64)) - float(np.einsum("zyx,zyx->", data, mask, dtype=np.float64)) / data.size
-    return total / outside
-
-
-def independent_share(mask: FloatArray) -> float:
-    """Return by how much a mask reduces the independent coefficients of a shell, (sum m^2)^2 / (N sum m^4).
-
-    Multiplication by the mask correlates neighbouring coefficients: the FSC of noise then varies as if there were
-    fewer. 1 for a mask of ones, the filled share of the box for a binary mask.
-    """
-    squared = np.square(mask)
-    sum2, sum4 = (float(np.sum(a, dtype=np.float64)) for a in (squared, np.square(squared)))
-    return sum2 * sum2 / (mask.size * sum4)
 
 
 def _model_curves(
@@ -436,12 +427,22 @@ def _criteria(parameters: FSCParameters) -> List[str]:
     return [*CRITERIA, *([] if own in CRITERIA else [own])]
 
 
+def _thresholds(
+    curve: Float64, independent: Float64, parameters: FSCParameters, noise: float = 1.0
+) -> Dict[str, Float64]:
+    """Return criterion -> threshold of every shell, of a curve with ``noise`` times the variance of a plain FSC."""
+    found = {name: threshold_curve(name, independent) for name in _criteria(parameters)}
+    if parameters.false_discovery_rate is not None:
+        found["fdr"] = fdr_threshold(curve, independent / noise, parameters.false_discovery_rate)
+    return found
+
+
 def _resolutions(
-    frequency: Float64, curve: Float64, independent: Float64, parameters: FSCParameters
+    frequency: Float64, curve: Float64, independent: Float64, parameters: FSCParameters, noise: float = 1.0
 ) -> Dict[str, Optional[float]]:
     return {
-        name: crossing_resolution(frequency, curve, threshold_curve(name, independent), parameters.crossing)
-        for name in _criteria(parameters)
+        name: crossing_resolution(frequency, curve, threshold, parameters.crossing)
+        for name, threshold in _thresholds(curve, independent, parameters, noise).items()
     }
 
 
@@ -549,7 +550,7 @@ METHOD = Method(
         "fsc.xml": "the corrected curve (of a single map: map against model) in EMDB's format",
         "fsc.csv": "every curve, with the number of independent coefficients of each shell",
     },
-    citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013"),
+    citations=("Harauz1986", "Rosenthal2003", "vanHeel2005", "Chen2013", "Beckers2020"),
     optional=("model",),
     mask="used",
     soft_mask=True,

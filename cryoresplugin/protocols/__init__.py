@@ -5,6 +5,7 @@ from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
+from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
 from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
 from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
@@ -21,6 +22,7 @@ __all__ = [
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
     "CryoresProtFSC",
+    "CryoresProtFSO",
     "CryoresProtLocBFactor",
     "CryoresProtLocBSharpen",
     "CryoresProtLocOccupancy",

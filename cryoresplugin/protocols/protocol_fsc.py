@@ -1,17 +1,16 @@
 """Fourier shell correlation of two half maps, and of a map with its model."""
 
-import os
-
-from pwem.objects import FSC, SetOfFSCs
+from pwem.objects import SetOfFSCs
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.curves import CurvesOutput
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 CURVES = ("corrected", "masked", "randomised", "unmasked", "particle", "model")
 """Columns of the engine's table that are correlations."""
 
 
-class CryoresProtFSC(CryoresProtocol):
+class CryoresProtFSC(CurvesOutput, CryoresProtocol):
     """Global resolution: FSC plain, under a mask, with randomised phases, and corrected for the mask.
 
     With an atomic model also the correlation of map and model.
@@ -33,26 +32,11 @@ class CryoresProtFSC(CryoresProtocol):
 
     def createOutputStep(self, words):
         """Register the curves."""
-        curves = self._createSetOfFSCs()
-        for name, (frequency, values) in self.readCurves().items():
-            curve = FSC()
-            curve.setObjLabel(name)
-            curve.setData(list(frequency), list(values))
-            curves.append(curve)
-        self._defineOutputs(outputFSCs=curves)
-        self._defineSourceRelation(self._referencePointer(), curves)
+        self._defineCurves(self.readCurves())
 
     def readCurves(self):
         """Return name -> (frequencies in 1/Å, values) of the curves that the engine wrote."""
-        with open(os.path.join(self._resultFolder(), "fsc.csv"), encoding="utf-8") as file:
-            names = file.readline().strip().split(",")
-            rows = [
-                [float(word) if word else float("nan") for word in line.split(",")] for line in file if line.strip()
-            ]
-        columns = dict(zip(names, zip(*rows)))
-        frequency = columns[names[0]]
-        # Shell 0 holds the mean density, and has no resolution.
-        return {n: (frequency[1:], c[1:]) for n, c in columns.items() if n in CURVES}
+        return self._readCurves("fsc.csv", CURVES)
 
     def _summaryOf(self, report):
         lines = [report["criterion"]]

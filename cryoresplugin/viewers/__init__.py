@@ -2,6 +2,7 @@
 
 from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
+from cryoresplugin.viewers.viewer_fso import CryoresFSOViewer
 from cryoresplugin.viewers.viewer_localmap import CryoresLocalMapViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
@@ -9,6 +10,7 @@ from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingVie
 __all__ = [
     "CryoresCompareViewer",
     "CryoresFSCViewer",
+    "CryoresFSOViewer",
     "CryoresLocalMapViewer",
     "CryoresLocalResolutionViewer",
     "CryoresPostprocessingViewer",

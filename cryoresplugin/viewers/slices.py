@@ -1,7 +1,24 @@
 """What viewers of slices share: which slices are shown, and the colour bar beside them."""
 
+from pwem.viewers import EmPlotter
+
 SHOWN = (3, 4, 5, 6)
 """Slices that are shown, in ninths of the volume."""
+
+
+def plotSlices(data, axis, title):
+    """Return a plotter with four slices across ``axis`` in one grey scale."""
+    plotter = EmPlotter(2, 2, mainTitle=title)
+    length = data.shape["zyx".index(axis)]
+    for ninth in SHOWN:
+        number = ninth * length // 9
+        axes = plotter.createSubPlot(f"{axis} = {number}", "", "")
+        plane = data.take(number, axis="zyx".index(axis))
+        image = plotter.plotMatrix(
+            axes, plane, float(data.min()), float(data.max()), cmap="gray", interpolation="nearest", origin="lower"
+        )
+    addColourBar(plotter, image)
+    return plotter
 
 
 def addColourBar(plotter, image):

@@ -2,14 +2,14 @@
 
 import os
 
-from pwem.viewers import ChimeraView, EmPlotter, EmProtocolViewer
+from pwem.viewers import ChimeraView, EmProtocolViewer
 from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
 
 from cryores.mapio import read_map
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
-from cryoresplugin.viewers.slices import SHOWN, addColourBar
+from cryoresplugin.viewers.slices import plotSlices
 from cryoresplugin.viewers.viewer_localres import ReportView
 
 MAPS = {
@@ -43,18 +43,7 @@ class CryoresPostprocessingViewer(EmProtocolViewer):
     def _showSlices(self, param):
         name, title = MAPS[param]
         data = read_map(os.path.join(self.protocol._resultFolder(), name)).data
-        plotter = EmPlotter(2, 2, mainTitle=title)
-        axis = self.getEnumText("sliceAxis")
-        length = data.shape["zyx".index(axis)]
-        for ninth in SHOWN:
-            number = ninth * length // 9
-            axes = plotter.createSubPlot(f"{axis} = {number}", "", "")
-            plane = data.take(number, axis="zyx".index(axis))
-            image = plotter.plotMatrix(
-                axes, plane, float(data.min()), float(data.max()), cmap="gray", interpolation="nearest", origin="lower"
-            )
-        addColourBar(plotter, image)
-        return [plotter]
+        return [plotSlices(data, self.getEnumText("sliceAxis"), title)]
 
     def _showChimera(self, param=None):
         if chimeraInstalled():

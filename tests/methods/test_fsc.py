@@ -13,9 +13,9 @@ from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered, frequency_axes, irfft, rfft, shell_width
 from cryores.mapio import read_half_maps, write_map
-from cryores.masks import soft_edge, sphere
+from cryores.masks import independent_share, soft_edge, solvent_level, sphere
 from cryores.method import Inputs
-from cryores.resolution.fsc import METHOD, correlation, fsc, independent_share, solvent_level
+from cryores.resolution.fsc import METHOD, correlation, fsc
 from cryores.shell_correlation import CRITERIA, bit_threshold
 from cryores.volume import Grid, HalfMaps, Volume
 
@@ -386,3 +386,29 @@ def test_a_model_beside_the_map_does_not_correlate(model_and_map):
     result = fsc(away, model=path)
     assert result.details["model_cc_box"] < 0.1
     assert result.model_resolution["0.5"] is None or result.model_resolution["0.5"] > 20.0
+
+
+def test_noise_has_no_resolution_at_a_false_discovery_rate():
+    grid, rng = Grid.regular((24, 24, 24), 1.0), np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        pair = HalfMaps(*(Volume(rng.standard_normal(grid.shape, dtype=np.float32), grid) for _ in "12"))
+        found.append(fsc(pair, false_discovery_rate=0.01).resolution["fdr"])
+    assert np.mean([value is not None for value in found]) <= 0.01
+
+
+def test_the_false_discovery_rate_finds_the_planted_limit(halves, mask, masked_result):
+    tested = fsc(halves, mask, false_discovery_rate=0.01)
+    assert in_shells(tested.unmasked_resolution["fdr"], LIMIT, halves.grid) < 2
+    assert in_shells(tested.resolution["fdr"], LIMIT, halves.grid) < 2
+    assert {name: value for name, value in tested.resolution.items() if name != "fdr"} == masked_result.resolution
+    assert "fdr" not in masked_result.resolution
+    symmetric = fsc(halves, mask, false_discovery_rate=0.01, symmetry="O")
+    assert symmetric.resolution["fdr"] >= tested.resolution["fdr"]
+    stricter = fsc(halves, mask, false_discovery_rate=1e-5)
+    assert stricter.resolution["fdr"] >= tested.resolution["fdr"]
+    filtered_halves = HalfMaps(
+        *(half.like(filtered(half.data, bfactor(-80.0), half.grid, 1)) for half in (halves.half1, halves.half2))
+    )
+    sharpened = fsc(filtered_halves, false_discovery_rate=0.01)
+    assert sharpened.resolution["fdr"] == pytest.approx(tested.unmasked_resolution["fdr"], rel=1e-3)

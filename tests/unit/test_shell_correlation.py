@@ -16,6 +16,7 @@ from cryores.shell_correlation import (
     corrected_curve,
     crossing_frequency,
     crossing_resolution,
+    fdr_threshold,
     fsc_curve,
     global_resolution,
     independent_coefficients,
@@ -322,3 +323,30 @@ def test_global_resolution_of_nothing_in_common_is_none():
     halves = band_limited_halves(6.0)
     opposite = HalfMaps(halves.half1, halves.half2.like(-halves.half2.data))
     assert global_resolution(opposite) is None
+
+
+def test_the_fdr_threshold_of_one_shell_is_that_of_permutations():
+    # One shell is tested, so that the rate is the p-value itself.
+    rng, n, rate = np.random.default_rng(0), 40, 0.05
+    threshold = fdr_threshold(np.array([1.0, 0.999]), np.full(2, float(n)), rate)[1]
+    found = []
+    for _ in range(400):
+        one, other = (rng.standard_normal(n) + 1j * rng.standard_normal(n) for _ in "12")
+        scale = np.sqrt(np.vdot(one, one).real * np.vdot(other, other).real)
+        found += [np.vdot(one, rng.permutation(other)).real / scale for _ in range(50)]
+    assert np.quantile(found, 1 - rate) == pytest.approx(threshold, abs=0.01)
+
+
+def test_the_fdr_threshold_steps_up_as_published():
+    from scipy.special import stdtr
+
+    curve, n, rate = np.array([1.0, 0.9, 0.7, 0.5, 0.35, 0.3, 0.1, -0.2]), np.full(8, 30.0), 0.01
+    threshold = fdr_threshold(curve, n, rate)
+    freedom = 2 * 30.0 - 1
+    p = stdtr(freedom, -curve[1:] * np.sqrt(freedom / (1 - curve[1:] ** 2)))
+    harmonic = sum(1 / k for k in range(1, 8))
+    adjusted = [min(p[j] * 7 * harmonic / (j + 1) for j in range(k, 7)) for k in range(7)]  # p rises along the curve
+    assert ((curve >= threshold)[1:] == (np.array(adjusted) <= rate)).all()
+    assert np.all(np.diff(fdr_threshold(curve, np.arange(10.0, 90.0, 10.0), rate)) < 0)
+    assert fdr_threshold(np.zeros(8), n, rate).min() > 0.3
+    np.testing.assert_array_equal(fdr_threshold(curve, np.ones(8), rate), fdr_threshold(curve, np.full(8, 10.0), rate))

@@ -18,6 +18,7 @@ DRAWINGS = {
     "Comparison": "comparison",
     "FSCResult": "fsc",
     "LocalMap": "local_map",
+    "FSOResult": "fso",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",

@@ -1,0 +1,73 @@
+"""Directional resolution, with the fields of XmippProtFSO."""
+
+from pwem.objects import SetOfFSCs, Volume
+from pyworkflow.protocol import params
+from pyworkflow.protocol.constants import LEVEL_ADVANCED
+
+from cryoresplugin.protocols.curves import CurvesOutput
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
+
+CURVES = ("fsc", "fso", "fso_if_isotropic")
+"""Columns of the engine's table that are curves."""
+
+
+class CryoresProtFSO(CurvesOutput, CryoresProtocol):
+    """Directional resolution: Fourier shell occupancy, 3DFSC, sphericity, what is missing, and a map filtered by it."""
+
+    _label = "FSO"
+    _method = "fso"
+    _fields = {"cutoff": "threshold", "cone": "coneAngle", "estimate_3dfsc": "estimate3DFSC"}
+    _possibleOutputs = {"outputFSCs": SetOfFSCs, "outputVolume": Volume}
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam("halfVolumesFile", params.BooleanParam, default=False,
+                      label="Are the half volumes stored with the input volume?",
+                      help="Yes: give the volume, its half maps are found. No: give the two half maps.")  # fmt: skip
+        form.addParam("inputHalves", params.PointerParam, pointerClass="Volume", condition="halfVolumesFile",
+                      allowsNull=True, label="Input Half Maps",
+                      help="Volume whose half maps are compared.")  # fmt: skip
+        for number in (1, 2):
+            form.addParam(f"half{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                          condition="not halfVolumesFile", label=f"Half Map {number}")  # fmt: skip
+        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
+                      help="Multiplies the maps; a soft edge is better.")  # fmt: skip
+        form.addParam("coneAngle", params.FloatParam, default=17.0, expertLevel=LEVEL_ADVANCED, label="Cone Angle",
+                      help=self._helpOn("cone"))  # fmt: skip
+        form.addParam("estimate3DFSC", params.BooleanParam, default=True, label="Estimate 3DFSC",
+                      help=self._helpOn("estimate_3dfsc"))  # fmt: skip
+        form.addParam("threshold", params.FloatParam, default=0.143, expertLevel=LEVEL_ADVANCED,
+                      label="FSC Threshold", help=self._helpOn("cutoff"))  # fmt: skip
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    def createOutputStep(self, words):
+        """Register FSC and FSO and, where the 3DFSC was made, the map filtered by direction."""
+        self._defineCurves(self.readCurves())
+        if self.estimate3DFSC:
+            self._defineVolume("outputVolume", "filtered.mrc", Volume())
+
+    def readCurves(self):
+        """Return name -> (frequencies in 1/Å, values) of FSC, FSO and the FSO of an isotropic map."""
+        return self._readCurves("fso.csv", CURVES)
+
+    def _summaryOf(self, report):
+        summary = report["summary"]
+        lines = [report["criterion"]]
+        lines += [f"FSC {name}: {value:.2f} Å" for name, value in summary["resolution"].items() if value is not None]
+        lines += [f"FSO {name}: {value:.2f} Å" for name, value in summary["occupancy"].items() if value is not None]
+        if "sphericity" in summary:
+            lines.append(f"Sphericity of the 3DFSC at {summary['sphericity_cutoff']:g}: {summary['sphericity']:.3f}")
+        return lines
+
+    def _halvesFields(self):
+        return self.halfVolumesFile.get(), self.inputHalves, self.half1, self.half2
+
+    def _sources(self):
+        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
+
+    def _referencePointer(self):
+        return self.inputHalves if self.halfVolumesFile else self.half1
+
+    def _missingInputs(self):
+        return self._missingHalves(*self._halvesFields())
