@@ -154,6 +154,11 @@ class Monogenic:
         """A real volume to fill and give to `transform`."""
         return self._part
 
+    @property
+    def scratch(self) -> FloatArray:
+        """A real volume to fill and give to `smoothed`."""
+        return self._total
+
     def transform(self, data: FloatArray) -> Complex:
         """Return the spectrum of ``data`` (destroyed) in a new array."""
         return self._fft.forward(data, self._fft.empty_spectrum())
