@@ -291,6 +291,9 @@ class Method:
         Voxels that the method wants free between the mask and every face of the box.
     check : callable
         ``check(inputs, parameters) -> list of str``: the method's own warnings; raises for what cannot work.
+    memory_within : callable, optional
+        ``memory_within(inputs, parameters, threads, budget) -> float``: for a method that has ways of less memory, the
+        bytes of the one it will take with a budget of so many bytes.
     """
 
     name: str
@@ -309,6 +312,7 @@ class Method:
     needs_noise: bool = True
     margin: int = 1
     check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
+    memory_within: Optional[Callable[[Inputs, Any, int, float], float]] = None
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
         """Build and check this method's parameters."""
@@ -330,7 +334,7 @@ class Method:
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
-        execution.require_memory(self.memory(inputs, parameters, execution.threads))
+        execution.require_memory(self._planned_memory(inputs, parameters, execution))
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
@@ -339,6 +343,11 @@ class Method:
                 inputs = dataclasses.replace(inputs, mask=soft_edge(mask, edge) if self.soft_mask else mask)
         result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
+
+    def _planned_memory(self, inputs: Inputs, parameters: Any, execution: Execution) -> float:
+        if self.memory_within is None:
+            return self.memory(inputs, parameters, execution.threads)
+        return self.memory_within(inputs, parameters, execution.threads, execution.budget)
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""

@@ -7,3 +7,4 @@ from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.monores import monores  # noqa: F401
 from cryores.resolution.relion_locres import relion_locres  # noqa: F401
 from cryores.resolution.resmap import resmap  # noqa: F401
+from cryores.resolution.monotomo import monotomo  # noqa: F401
