@@ -75,7 +75,8 @@ class NoiseSurface:
         logarithm = np.log(np.maximum(found / largest, LEAST_SHARE))
         coefficients = np.linalg.pinv(self._y.at_tiles) @ logarithm @ np.linalg.pinv(self._x.at_tiles).T
         surface = np.exp(self._y.at_voxels @ coefficients @ self._x.at_voxels.T)
-        return (largest * surface).astype(np.float32)
+        threshold: FloatArray = (largest * surface).astype(np.float32)
+        return threshold
 
 
 def _axis(length: int, border: int, tile: float) -> _Axis:
