@@ -1,6 +1,6 @@
 """Local resolution of tomograms by MonoTomo: where the monogenic amplitude stands out of a noise that varies in space.
 
-Vilas et al. (2020), BIOINFO
+Vilas et al. (2020), Journal of Structural Biology: X 4, 100016.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ DEFAULT_COARSEST = 30.0
 """Å at which the sweep starts where the user states nothing, or `DEFAULT_COARSEST_VOXELS` if that is coarser."""
 
 DEFAULT_COARSEST_VOXELS = 10.0
+
+TRANSITIONS = {"bandpass": 0.02, "highpass": 0.01}
+"""Width of the filters' edges (cycles per voxel) where the user states nothing."""
 
 BORDER = 10
 """Voxels at each end of an axis over which the tomogram fades out and where nothing is measured, or a tenth of it."""
@@ -67,15 +70,22 @@ class MonotomoParameters:
     )
     significance: float = parameter(0.95, "Share of the noise that a voxel must exceed.", "", 0.5, 0.9999)
     filter: str = parameter(
-        "highpass",
-        "highpass keeps all above the tested frequency, as published; bandpass does not feel sharpening.",
+        "bandpass",
+        "bandpass compares at the tested frequency only; highpass keeps all above it, as published.",
         choices=("highpass", "bandpass"),
     )
     noise_tile: float = parameter(
         50.0, "Edge of the tiles in which the noise is measured; a tile as large as the box takes one noise for all.",
         "voxels", 10, 100000, expert=True,
     )  # fmt: skip
-    transition: float = parameter(0.01, "Width of the filters' edges.", "1/voxel", 0.002, 0.1, expert=True)
+    transition: Optional[float] = parameter(
+        None,
+        "Width of the filters' edges; default 0.02, or 0.01 with highpass, as published.",
+        "1/voxel",
+        0.002,
+        0.1,
+        expert=True,
+    )
     smooth: bool = parameter(True, "Smooth the values by a Gaussian of 2.1 voxels, never upwards.", expert=True)
 
 
@@ -121,13 +131,13 @@ def monotomo(
 
     Notes
     -----
-    Differs from the published program: its Riesz transform along y repeats that of x, ours is the transform along y;
-    frequencies are bins of the longest edge, not of the thin one; the surface of the noise is fitted to logarithms, and
-    to any number of tiles; the border is undetermined, and a tenth of a thin axis at most.
+    Differs from the published program: its y component is not a Riesz transform, ours is; the band-pass is the
+    default; frequencies are bins of the longest edge, not of the thin one; the surface of the noise is fitted to
+    logarithms, and to any number of tiles; the border is undetermined, and a tenth of a thin axis at most.
 
     References
     ----------
-    Vilas et al. (2020), BIOINFO
+    Vilas et al. (2020), Journal of Structural Biology: X 4, 100016.
     """
     result: LocalResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result
@@ -162,6 +172,10 @@ def _resolutions(grid: Grid, parameters: MonotomoParameters) -> Float64:
     usual = max(DEFAULT_COARSEST, DEFAULT_COARSEST_VOXELS * grid.spacing)
     finest, coarsest = parameters.min_resolution, parameters.max_resolution
     return tested_resolutions(grid, finest, coarsest, parameters.resolution_step, usual)
+
+
+def _transition(parameters: MonotomoParameters) -> float:
+    return TRANSITIONS[parameters.filter] if parameters.transition is None else parameters.transition
 
 
 def _centre(maps: HalfMaps) -> HalfMaps:
@@ -224,9 +238,9 @@ class Amplitudes:
 
     def _bands(self, resolution: float) -> Tuple[Edges, Edges]:
         chosen = self._parameters
-        frequency = self._maps.grid.spacing / resolution
+        frequency, width = self._maps.grid.spacing / resolution, _transition(chosen)
         make = band_pass if chosen.filter == "bandpass" else high_pass
-        return make(frequency, chosen.transition), low_pass(frequency, chosen.transition)
+        return make(frequency, width), low_pass(frequency, width)
 
     def _noise(self) -> Complex:
         return self._kept[0] if self._kept else self._transformed(np.subtract)
@@ -306,6 +320,9 @@ def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution
         "noise_tiles_yx": list(tiles),
         "border_zyx": list(_border(grid.shape)),
         "slabs": slabs,
+        "transition": _transition(parameters),
+        "max_resolution": float(resolutions[0]),
+        "min_resolution": float(resolutions[-1]),
     }
     mask = tested.astype(np.float32) if inputs.mask is None else (inputs.mask.data > 0.5).astype(np.float32)
     return LocalResolution(Volume(values, grid), Volume(mask, grid), _criterion(parameters), details)
@@ -317,7 +334,7 @@ def _criterion(parameters: MonotomoParameters) -> str:
     return (
         f"the finest resolution at which the monogenic amplitude of the {kind} filtered tomogram exceeds the "
         f"{100 * parameters.significance:g} % quantile of that of half the difference of the half tomograms around "
-        f"there, in tiles of about {parameters.noise_tile:g} voxels; filter edges of {parameters.transition:g}/voxel, "
+        f"there, in tiles of about {parameters.noise_tile:g} voxels; filter edges of {_transition(parameters):g}/voxel, "
         f"{smoothed}"
     )
 
@@ -359,10 +376,8 @@ METHOD = Method(
     compute=compute,
     memory=memory,
     memory_within=memory_within,
-    outputs={
-        "resolution.mrc": "local resolution in Å; 0 outside the mask, at the border and where no test was decided"
-    },
-    citations=("Vilas2020",),
+    outputs={"resolution.mrc": "local resolution in Å; 0 outside the mask, at the border, where no test was decided"},
+    citations=("Vilas2020Tomo",),
     mask="used",
     needs_noise=False,
     check=check,
