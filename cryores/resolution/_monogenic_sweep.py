@@ -185,11 +185,12 @@ def resolution_map(
 def smooth_downwards(raw: FloatArray, typical: float, engine: Monogenic) -> None:
     """Blur a resolution map in place, its gaps filled with ``typical``, where that makes the value finer.
 
-    A blurred value beyond Nyquist gives way to the raw one.
+    The map lies on the engine's grid, or on the first corner of it. A blurred value beyond Nyquist gives way to the raw one.
     """
     scratch = engine.scratch
-    np.copyto(scratch, raw)
-    np.copyto(scratch, np.float32(typical), where=np.isnan(raw))
-    blurred = engine.smoothed(scratch, Blur(SMOOTHING_SIGMA))
+    scratch[:] = typical
+    part = tuple(slice(0, n) for n in raw.shape)
+    np.copyto(scratch[part], raw, where=~np.isnan(raw))
+    blurred = engine.smoothed(scratch, Blur(SMOOTHING_SIGMA))[part]
     finer = (blurred < raw) & (blurred >= engine.grid.nyquist)
     np.copyto(raw, blurred, where=finer)

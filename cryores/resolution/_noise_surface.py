@@ -27,7 +27,7 @@ STRIDE = 2
 
 
 class _Axis(NamedTuple):
-    """Edges of the tiles along one axis, in shares of its length, and the B-splines at tiles and at voxels."""
+    """Edges of the tiles along one axis, in shares of the box, and the B-splines at tiles and at voxels."""
 
     edges: Float64
     at_tiles: Float64
@@ -45,12 +45,14 @@ class NoiseSurface:
         Voxels at each end of z, y and x that are left out.
     tile : float
         Edge of the tiles in voxels, about.
+    padded : tuple of int
+        Voxels along (z, y, x) of the box that amplitudes fill, whose first corner the volume is.
     """
 
-    def __init__(self, shape: IntTriple, border: IntTriple, tile: float) -> None:
-        self._shape = shape
-        self._z = border[0] / shape[0], 1.0 - border[0] / shape[0]
-        self._y, self._x = (_axis(n, b, tile) for n, b in zip(shape[1:], border[1:]))
+    def __init__(self, shape: IntTriple, border: IntTriple, tile: float, padded: IntTriple) -> None:
+        self._shape, self._padded = shape, padded
+        self._z = np.array([border[0], shape[0] - border[0]]) / padded[0]
+        self._y, self._x = (_axis(n, b, tile, box) for n, b, box in zip(shape[1:], border[1:], padded[1:]))
 
     @property
     def tiles(self) -> Tuple[int, int]:
@@ -58,10 +60,10 @@ class NoiseSurface:
         return len(self._y.edges) - 1, len(self._x.edges) - 1
 
     def quantiles(self, amplitude: FloatArray, fraction: float) -> Float64:
-        """Return the value of rank ``int(n * fraction)`` in each tile, for an amplitude on this or a coarser grid."""
-        stride = STRIDE if amplitude.shape == self._shape else 1
+        """Return the value of rank ``int(n * fraction)`` in each tile, for an amplitude on a grid over the box."""
+        stride = STRIDE if amplitude.shape == self._padded else 1
         nz, ny, nx = amplitude.shape
-        z = np.round(np.multiply(self._z, nz)).astype(np.int64)
+        z = np.round(self._z * nz).astype(np.int64)
         y, x = (np.round(axis.edges * n).astype(np.int64) for axis, n in ((self._y, ny), (self._x, nx)))
         found: Float64 = _tile_quantiles(amplitude, z, y, x, stride, fraction)
         return found
@@ -79,7 +81,7 @@ class NoiseSurface:
         return threshold
 
 
-def _axis(length: int, border: int, tile: float) -> _Axis:
+def _axis(length: int, border: int, tile: float, box: int) -> _Axis:
     inner = length - 2 * border
     tiles = max(1, int(inner / tile + 0.5))
     edges = (border + inner * np.arange(tiles + 1) / tiles) / length
@@ -89,7 +91,7 @@ def _axis(length: int, border: int, tile: float) -> _Axis:
     knots = np.concatenate([np.zeros(degree), np.linspace(0, 1, coefficients - degree + 1), np.ones(degree)])
     places = (0.5 * (edges[1:] + edges[:-1]), (np.arange(length) + 0.5) / length)
     at_tiles, at_voxels = (BSpline.design_matrix(place, knots, degree).toarray() for place in places)
-    return _Axis(edges, at_tiles, at_voxels)
+    return _Axis(edges * length / box, at_tiles, at_voxels)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, List, Optional, Tuple
 
 import numpy as np
+import scipy.fft
 
 from cryores.diagnosis import diagnose
 from cryores.errors import InputError
@@ -192,6 +193,17 @@ def _border(shape: IntTriple) -> IntTriple:
     return z, y, x
 
 
+def _padded(grid: Grid) -> Grid:
+    """Return the grid of the box in which the tomogram is transformed: edges with small prime factors, even."""
+    z, y, x = (2 * scipy.fft.next_fast_len((n + 1) // 2, real=True) for n in grid.shape)
+    return Grid.regular((z, y, x), grid.voxel_size)
+
+
+def _first(volume: FloatArray, shape: IntTriple) -> FloatArray:
+    """Return the beginning of the memory of a contiguous volume, as one of ``shape``."""
+    return volume.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
+
+
 def _inner(shape: IntTriple) -> Tuple[slice, slice, slice]:
     z, y, x = (slice(b, n - b) for b, n in zip(_border(shape), shape))
     return z, y, x
@@ -211,16 +223,17 @@ def _tested(inputs: Inputs) -> BoolArray:
 class Amplitudes:
     """The amplitudes of signal and noise at each frequency, of the tomogram faded out at its border.
 
-    In slabs, there is room for one spectrum only, which is computed anew each time.
+    Because it fades out, it may be continued with zeros: to a box whose transforms are fast. In slabs, there is room for one spectrum only, which is computed anew each time.
     """
 
     def __init__(self, maps: HalfMaps, parameters: MonotomoParameters, threads: int, slabs: int) -> None:
-        grid = maps.grid
+        grid = _padded(maps.grid)
         self._maps = maps
+        self._part = tuple(slice(0, n) for n in maps.grid.shape)
         self._parameters = parameters
         self.engine = SlabMonogenic(grid, threads, slabs) if slabs else Monogenic(grid, threads)
         self._engines = Engines(self.engine, threads)
-        self.noise_surface = NoiseSurface(grid.shape, _border(grid.shape), parameters.noise_tile)
+        self.noise_surface = NoiseSurface(maps.grid.shape, _border(maps.grid.shape), parameters.noise_tile, grid.shape)
         self._kept = [self._transformed(o) for o in (np.subtract, np.add)] if not slabs else None
 
     def threshold(self, resolution: float) -> FloatArray:
@@ -234,7 +247,7 @@ class Amplitudes:
         """Return the amplitude of the tomogram at ``resolution`` (Å), valid until the next call."""
         band, smooth = self._bands(resolution)
         engine = self._engines.holding(max(band.reach, smooth.reach))
-        return self._engines.everywhere(engine, engine.amplitude(self._full(), band), smooth)
+        return self._engines.everywhere(engine, engine.amplitude(self._full(), band), smooth)[self._part]
 
     def _bands(self, resolution: float) -> Tuple[Edges, Edges]:
         chosen = self._parameters
@@ -250,7 +263,8 @@ class Amplitudes:
 
     def _transformed(self, operation: np.ufunc) -> Complex:
         """Return the spectrum of half the sum or difference of the halves, without its mean, faded out."""
-        buffer = self.engine.buffer
+        self.engine.buffer[:] = 0
+        buffer = self.engine.buffer[self._part]
         operation(self._maps.half1.data, self._maps.half2.data, out=buffer)
         buffer *= np.float32(0.5)
         buffer -= np.float32(buffer.mean(dtype=np.float64))
@@ -262,7 +276,7 @@ class Amplitudes:
                 fade = np.moveaxis(fade, axis, 0)
                 first *= fade
                 last *= fade[::-1]
-        return self.engine.transform(buffer)
+        return self.engine.transform(self.engine.buffer)
 
 
 # --- the sweep ----------------------------------------------------------------------------------------------------
@@ -308,7 +322,7 @@ def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution
     with execution.stage("smoothing"):
         engine, tiles, never = source.engine, source.noise_surface.tiles, sweep.never_passed
         del source
-        values, typical = resolution_map(sweep.level, resolutions, out=engine.spare())
+        values, typical = resolution_map(sweep.level, resolutions, out=_first(engine.spare(), grid.shape))
         del sweep
         if parameters.smooth:
             smooth_downwards(values, typical, engine)
@@ -334,8 +348,8 @@ def _criterion(parameters: MonotomoParameters) -> str:
     return (
         f"the finest resolution at which the monogenic amplitude of the {kind} filtered tomogram exceeds the "
         f"{100 * parameters.significance:g} % quantile of that of half the difference of the half tomograms around "
-        f"there, in tiles of about {parameters.noise_tile:g} voxels; filter edges of {_transition(parameters):g}/voxel, "
-        f"{smoothed}"
+        f"there, in tiles of about {parameters.noise_tile:g} voxels; "
+        f"filter edges of {_transition(parameters):g}/voxel, {smoothed}"
     )
 
 
@@ -363,7 +377,7 @@ def _bytes(grid: Grid, parameters: MonotomoParameters, slabs: int) -> float:
     # The state of the sweep takes three quarters of a volume; a narrow band three on the largest of the coarse grids.
     volumes = 0.75 + (3 * (COARSE_GRIDS[-1] * 1.05) ** 3 if parameters.filter == "bandpass" else 0.0)
     volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 6.25
-    nz, ny, nx = grid.shape
+    nz, ny, nx = _padded(grid).shape
     return volumes * 4.0 * nz * ny * (nx + 2) + 24e6
 
 
