@@ -185,7 +185,8 @@ def resolution_map(
 def smooth_downwards(raw: FloatArray, typical: float, engine: Monogenic) -> None:
     """Blur a resolution map in place, its gaps filled with ``typical``, where that makes the value finer.
 
-    The map lies on the engine's grid, or on the first corner of it. A blurred value beyond Nyquist gives way to the raw one.
+    The map lies on the engine's grid, or on the first corner of it. A blurred value beyond Nyquist gives way to the
+    raw one.
     """
     scratch = engine.scratch
     scratch[:] = typical

@@ -223,7 +223,8 @@ def _tested(inputs: Inputs) -> BoolArray:
 class Amplitudes:
     """The amplitudes of signal and noise at each frequency, of the tomogram faded out at its border.
 
-    Because it fades out, it may be continued with zeros: to a box whose transforms are fast. In slabs, there is room for one spectrum only, which is computed anew each time.
+    Because it fades out, it may be continued with zeros: to a box whose transforms are fast. In slabs, there is room
+    for one spectrum only, which is computed anew each time.
     """
 
     def __init__(self, maps: HalfMaps, parameters: MonotomoParameters, threads: int, slabs: int) -> None:

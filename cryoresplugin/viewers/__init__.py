@@ -1,8 +1,15 @@
 """Viewers that need neither xmipp3, Java nor ChimeraX."""
 
+from importlib.util import find_spec
+
 from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
 
 __all__ = ["CryoresCompareViewer", "CryoresFSCViewer", "CryoresLocalResolutionViewer", "CryoresPostprocessingViewer"]
+
+if find_spec("tomo") is not None:
+    from cryoresplugin.viewers.viewer_tomograms import CryoresTomogramsViewer
+
+    __all__ += ["CryoresTomogramsViewer"]
