@@ -47,7 +47,7 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
         form.addParam("useMask", params.BooleanParam, default=False, label="Use mask?",
                       help="It says where the resolution is measured; the noise is measured everywhere.")  # fmt: skip
         form.addParam("Mask", params.PointerParam, pointerClass="VolumeMask", condition="useMask", allowsNull=True,
-                      label="Binary Mask", help="1 where the resolution is measured; as large as a tomogram.")  # fmt: skip
+                      label="Binary Mask", help="1 where the resolution is measured.")  # fmt: skip
         group = form.addGroup("Extra parameters")
         low = self._helpOn("max_resolution")
         line = group.addLine("Resolution Range (Å)", help=f"High 0: Nyquist. Low: {low}")
