@@ -31,6 +31,9 @@ from cryores.volume import FloatArray, Grid
 COLUMN_SHARE = 32
 """The columns along z are transformed in so many blocks, which need little memory."""
 
+LEAST_BLOCK = 2**20
+"""Coefficients of such a block, at least: starting the threads has to pay."""
+
 HELD_VOLUMES = 2.0
 """Padded volumes that a `SlabMonogenic` holds, beside one slab and one block of columns."""
 
@@ -61,7 +64,8 @@ class SlabMonogenic(Monogenic):
         self._held, self._result = self._whole.first, self._whole.empty()
         self._planes = InPlaceRealFFT((-(-nz // slabs), ny, nx), threads, axes=(1, 2), effort=effort)
         self._slab = self._planes.first
-        block = (nz, -(-ny // COLUMN_SHARE), spectrum_shape(grid.shape)[2])
+        nk = spectrum_shape(grid.shape)[2]
+        block = (nz, min(ny, max(-(-ny // COLUMN_SHARE), LEAST_BLOCK // (nz * nk))), nk)
         self._block: Complex = pyfftw.empty_aligned(block, dtype="complex64")
         self._columns = pyfftw.FFTW(
             self._block, self._block, axes=(0,), direction="FFTW_BACKWARD", threads=threads, flags=("FFTW_ESTIMATE",)
