@@ -21,7 +21,7 @@ from cryores.resolution._monogenic_sweep import (
     COARSE_GRIDS,
     Engines,
     Progress,
-    doubts_about_range,
+    doubts_about_sweep,
     resolution_map,
     smooth_downwards,
     tested_resolutions,
@@ -164,7 +164,7 @@ def check(inputs: Inputs, parameters: MonotomoParameters) -> List[str]:
             f"the whole mask lies in the border of {_border(grid.shape)} voxels (z, y, x) where nothing is measured",
             "give a mask that reaches further in",
         )
-    said = doubts_about_range(grid, resolutions, parameters.min_resolution, parameters.max_resolution)
+    said = doubts_about_sweep(grid, resolutions)
     # The sign of a tomogram's contrast does not matter here.
     return said + [str(finding) for finding in diagnose(_centre(inputs.maps)) if finding.code != "W_INVERTED"]
 

@@ -29,7 +29,6 @@ __all__ = [
     "CryoresProtRelionLocres",
     "CryoresProtResMap",
 ]
-__all__ = ["CryoresProtBlocres", "CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtPostprocess"]
 
 if find_spec("tomo") is not None:  # scipion-em-tomo knows tomograms; all the rest works without it
     from cryoresplugin.protocols.protocol_monotomo import CryoresProtMonoTomo

@@ -116,8 +116,8 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     def _warnings(self):
         if self._validate():
             return []
-        inputs, method = self._readFirst(), load_method(self._method)
-        return [] if inputs is None else suspicions(inputs, method) + method.check(inputs, self._engineParameters())
+        inputs, method, parameters = self._readFirst(), load_method(self._method), self._engineParameters()
+        return [] if inputs is None else suspicions(inputs, method, parameters) + method.check(inputs, parameters)
 
     def _summary(self):
         lines = []

@@ -142,9 +142,11 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     def _report(self):
         return self.protocol.readReport()
 
+    def _resolutionFile(self):
+        return getattr(self.protocol, self.protocol._resolutionOutput).getFileName()
+
     def _resolution(self):
-        data, _, _, _ = self.getImgData(getattr(self.protocol, self.protocol._resolutionOutput).getFileName())
-        data, _, _, _ = self.getImgData(os.path.join(self._folder(), "resolution.mrc"))
+        data, _, _, _ = self.getImgData(self._resolutionFile())
         return data
 
     def _limits(self):
