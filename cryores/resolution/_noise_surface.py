@@ -85,8 +85,9 @@ def _axis(length: int, border: int, tile: float, box: int) -> _Axis:
     inner = length - 2 * border
     tiles = max(1, int(inner / tile + 0.5))
     edges = (border + inner * np.arange(tiles + 1) / tiles) / length
-    # Fewer coefficients than tiles average the chance in the quantiles; one tile gives a constant, two a line.
-    coefficients = min(MOST_COEFFICIENTS, tiles - tiles // 3)
+    # A narrow band varies slowly, so that a tile holds few independent amplitudes and its quantile much chance: as many
+    # coefficients as tiles would follow it, and run away beyond the outermost tiles.
+    coefficients = min(MOST_COEFFICIENTS, max(min(tiles, 2), (tiles + 1) // 2))
     degree = min(3, coefficients - 1)
     knots = np.concatenate([np.zeros(degree), np.linspace(0, 1, coefficients - degree + 1), np.ones(degree)])
     places = (0.5 * (edges[1:] + edges[:-1]), (np.arange(length) + 0.5) / length)

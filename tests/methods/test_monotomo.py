@@ -29,8 +29,9 @@ def tomogram(shape=SHAPE, voxel_size=2.0, noise=0.4, gradient=1.0, signal=1.0, s
     bodies = []
     for place, finest in ((0.28, 5.0), (0.72, 14.0)):
         body = (z - shape[0] / 2) ** 2 + (y - shape[1] / 2) ** 2 + (x - place * shape[2]) ** 2 < (0.3 * shape[0]) ** 2
-        bodies.append((body, filtered(texture, low_pass(finest, 0.01), grid, 1)))
-    clean = signal * sum(body * wave / wave.std() for body, wave in bodies)
+        # Filtered after it was cut: the edge of a body would be as fine as a voxel.
+        bodies.append((body, filtered(texture * body, low_pass(finest, 0.01), grid, 1)))
+    clean = signal * sum(wave / wave[body].std() for body, wave in bodies)
     growing = np.linspace(1.0, gradient, shape[axis], dtype=np.float32)
     level = noise * growing.reshape([-1 if i == axis else 1 for i in range(3)])
     one, two = (Volume((clean + level * rng.standard_normal(shape)).astype(np.float32), grid) for _ in "12")
@@ -96,7 +97,7 @@ def test_the_number_of_threads_changes_nothing(halves, kind):
 
 @pytest.mark.parametrize("kind", FILTERS)
 def test_a_small_budget_is_kept_in_slabs_of_the_same_values(halves, kind):
-    parameters = METHOD.make_parameters({"max_resolution": 24.0, "filter": kind})
+    parameters = METHOD.make_parameters({"max_resolution": 24.0, "filter": kind, "smooth": False})
     found, planned = {}, []
     for slabs in (0, 1, 4, 16):
         needed = _bytes(halves.grid, parameters, slabs)
@@ -128,11 +129,11 @@ def test_a_large_tomogram_fits_into_ten_gigabytes_with_its_halves(halves):
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-def test_noise_alone_passes_as_often_as_stated_wherever_it_is(kind):
-    # The mean of the halves is noise like their difference, so 1 - significance passes at the first test.
+def test_noise_alone_passes_as_often_wherever_it_is(kind):
+    # One noise for all would let the far quarter pass eighty times as often as the near one.
     shares = []
     for seed in range(3):
-        maps, _ = tomogram(shape=(40, 160, 160), signal=0.0, gradient=4.0, seed=seed)
+        maps, _ = tomogram(shape=(40, 160, 160), signal=0.0, gradient=2.0, seed=seed)
         found = resolution(maps, filter=kind, transition=0.05, max_resolution=7.2, resolution_step=2.0)
         finer = found[4:-4, 10:-10, 10:-10] < np.nanmax(found)
         shares.append(
