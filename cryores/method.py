@@ -226,8 +226,7 @@ class LocalResolution(Result):
 
     def values(self) -> Any:
         """Return the determined values inside the mask as a 1D float32 array (Å)."""
-        inside = self.resolution.data[self.mask.data > 0.5]
-        return inside[np.isfinite(inside)]
+        return self.resolution.data[(self.mask.data > 0.5) & np.isfinite(self.resolution.data)]
 
     def summary(self) -> Dict[str, Any]:
         """Return n, quantiles and extremes inside the mask, the undetermined share, and the details."""
@@ -242,7 +241,8 @@ def statistics(values: Any, asked: int) -> Dict[str, Any]:
     }
     if values.size:
         names = ("min", "p5", "p25", "median", "p75", "p95", "max")
-        percentiles = np.percentile(values.astype(np.float64), (0, 5, 25, 50, 75, 95, 100))
+        # Not in float64: the values of a tomogram are gigabytes, and these are copied once more.
+        percentiles = np.percentile(values, (0, 5, 25, 50, 75, 95, 100))
         numbers.update(zip(names, map(float, percentiles)))
     return numbers
 

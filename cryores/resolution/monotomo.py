@@ -90,12 +90,16 @@ class MonotomoParameters:
     smooth: bool = parameter(True, "Smooth the values by a Gaussian of 2.1 voxels, never upwards.", expert=True)
 
 
+class TomogramResolution(LocalResolution):
+    """The local resolution of a tomogram, which may be too large to be drawn as it is."""
+
+
 def monotomo(
     maps: HalfMaps,
     mask: Optional[Volume] = None,
     execution: Optional[Execution] = None,
     **parameters: Any,
-) -> LocalResolution:
+) -> TomogramResolution:
     """Measure the local resolution of a tomogram with MonoTomo.
 
     At each tested frequency, from coarse to fine, the tomogram is filtered and its monogenic amplitude compared, voxel
@@ -117,7 +121,7 @@ def monotomo(
 
     Returns
     -------
-    LocalResolution
+    TomogramResolution
         Resolution in Å; NaN outside the mask, at the border and where no test was decided. ``details`` tells the
         tiles of the noise and each frequency's median threshold and share of voxels that passed.
 
@@ -140,7 +144,7 @@ def monotomo(
     ----------
     Vilas et al. (2020), Journal of Structural Biology: X 4, 100016.
     """
-    result: LocalResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
+    result: TomogramResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result
 
 
@@ -307,7 +311,7 @@ def _sweep(
     return progress
 
 
-def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution) -> LocalResolution:
+def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution) -> TomogramResolution:
     """Run the sweep on checked inputs, in the way that was planned."""
     assert isinstance(inputs.maps, HalfMaps)
     grid, threads = inputs.grid, execution.threads
@@ -340,7 +344,7 @@ def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution
         "min_resolution": float(resolutions[-1]),
     }
     mask = tested.astype(np.float32) if inputs.mask is None else (inputs.mask.data > 0.5).astype(np.float32)
-    return LocalResolution(Volume(values, grid), Volume(mask, grid), _criterion(parameters), details)
+    return TomogramResolution(Volume(values, grid), Volume(mask, grid), _criterion(parameters), details)
 
 
 def _criterion(parameters: MonotomoParameters) -> str:

@@ -8,9 +8,11 @@ from cryores.errors import InputError, MemoryBudgetError, UsageError
 from cryores.execution import GIGABYTE, Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
-from cryores.mapio import write_map
+from cryores.mapio import read_map, write_map
 from cryores.method import Inputs
 from cryores.monogenic import sweep_resolutions
+from cryores.report import write_report
+from cryores.report.drawings import tomogram as drawing
 from cryores.resolution import monotomo
 from cryores.resolution._noise_surface import NoiseSurface
 from cryores.resolution.monotomo import METHOD, _bytes, check, compute, memory, memory_within
@@ -268,3 +270,21 @@ def test_dark_tomograms_are_no_reason_to_warn_and_dependent_halves_are(halves):
     assert not any("negative" in line for line in check(Inputs(dark), parameters))
     shared = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
     assert any("agree at Nyquist" in line for line in check(Inputs(changed(halves, lambda d: d + shared)), parameters))
+
+
+def test_large_tomograms_are_drawn_on_larger_voxels_in_the_same_place(halves, tmp_path, monkeypatch):
+    placed = Grid((36, 72, 80), (72.0, 144.0, 160.0), (36, 72, 80), origin=(5.0, -7.0, 9.0))
+    maps = HalfMaps(*(Volume(half.data, placed) for half in (halves.half1, halves.half2)))
+    outcome = METHOD.run(Inputs(maps), METHOD.make_parameters({"max_resolution": 24.0, "resolution_step": 4.0}))
+    monkeypatch.setattr(drawing, "MOST_VOXELS", placed.size // 20)
+    write_report(outcome, tmp_path, {})
+    whole, shown = read_map(tmp_path / "resolution.mrc"), read_map(tmp_path / "map.mrc")
+    assert whole.grid == placed
+    assert shown.grid.shape == (12, 24, 26)
+    np.testing.assert_allclose(shown.grid.voxel_size, 6.0)
+    np.testing.assert_allclose(shown.grid.first_voxel, (7.0, -5.0, 11.0))
+    np.testing.assert_allclose(shown.data[5, 7, 9], maps.mean().data[15:18, 21:24, 27:30].mean(), rtol=1e-4)
+    filled = read_map(tmp_path / "resolution_filled.mrc")
+    assert filled.grid == shown.grid
+    assert filled.data[5, 7, 9] == whole.data[16, 22, 28] > 0
+    assert "voxels 3 times as large" in (tmp_path / "report.html").read_text(encoding="utf-8")
