@@ -73,17 +73,11 @@ def tested_resolutions(
     return sweep_resolutions(grid, min(coarsest, box), max(finest, grid.nyquist), step)
 
 
-def doubts_about_sweep(grid: Grid, resolutions: Float64) -> List[str]:
-    """Say in words what is suspicious in the frequencies of a sweep, and in the box that it transforms."""
-    said = []
+def doubts_about_sweep(resolutions: Float64) -> List[str]:
+    """Say in words what is suspicious in the frequencies of a sweep."""
     if len(resolutions) < 3:
-        said.append(f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller")
-    slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n) != n]
-    if slow:
-        said.append(
-            f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"
-        )
-    return said
+        return [f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller"]
+    return []
 
 
 # --- the grids of narrow bands ------------------------------------------------------------------------------------

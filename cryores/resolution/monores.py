@@ -11,6 +11,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import numba
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 import scipy.special
 
 from cryores.errors import InputError
@@ -143,7 +144,13 @@ def monores(
 
 def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
     """Say in words what is suspicious; raise for a range that cannot be tested."""
-    return doubts_about_sweep(inputs.grid, _resolutions(inputs.grid, parameters))
+    said = doubts_about_sweep(_resolutions(inputs.grid, parameters))
+    slow = [n for n in sorted(set(inputs.grid.shape)) if scipy.fft.next_fast_len(n) != n]
+    if slow:
+        said.append(
+            f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"
+        )
+    return said
 
 
 def _resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:

@@ -11,7 +11,7 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 import scipy.fft
 
-from cryores.diagnosis import diagnose
+from cryores.diagnosis import diagnose, range_on_grid
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.fourier import Complex, Float64
@@ -168,9 +168,10 @@ def check(inputs: Inputs, parameters: MonotomoParameters) -> List[str]:
             f"the whole mask lies in the border of {_border(grid.shape)} voxels (z, y, x) where nothing is measured",
             "give a mask that reaches further in",
         )
-    said = doubts_about_sweep(grid, resolutions)
     # The sign of a tomogram's contrast does not matter here.
-    return said + [str(finding) for finding in diagnose(_centre(inputs.maps)) if finding.code != "W_INVERTED"]
+    found = [finding for finding in diagnose(_centre(inputs.maps)) if finding.code != "W_INVERTED"]
+    found += range_on_grid(grid, parameters.min_resolution, parameters.max_resolution)
+    return doubts_about_sweep(resolutions) + [str(finding) for finding in found]
 
 
 def _resolutions(grid: Grid, parameters: MonotomoParameters) -> Float64:

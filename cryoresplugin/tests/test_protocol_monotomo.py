@@ -4,20 +4,19 @@ import unittest
 from importlib.util import find_spec
 
 import numpy as np
+from pwem.protocols import ProtImportMask
 
 from cryores.mapio import read_map, write_map
 from cryores.resolution import monotomo
 from cryores.volume import Grid, HalfMaps, Volume
 from cryoresplugin.tests.project import CryoresTest, written
 
-if find_spec("tomo") is None:
-    raise unittest.SkipTest("scipion-em-tomo is not installed here")
+TOMO = find_spec("tomo") is not None
+if TOMO:
+    from tomo.protocols import ProtImportTomograms
 
-from pwem.protocols import ProtImportMask
-from tomo.protocols import ProtImportTomograms
-
-from cryoresplugin.protocols import CryoresProtMonoTomo
-from cryoresplugin.viewers import CryoresTomogramsViewer
+    from cryoresplugin.protocols import CryoresProtMonoTomo
+    from cryoresplugin.viewers import CryoresTomogramsViewer
 
 SAMPLING = 4.0
 SHAPE = (32, 60, 64)
@@ -28,6 +27,7 @@ MONOTOMO_FIELDS = {
 CHOSEN = {"maxRes": 30.0, "stepSize": 2.0}
 
 
+@unittest.skipUnless(TOMO, "scipion-em-tomo is not installed here")
 class TestMonoTomo(CryoresTest):
     @classmethod
     def setUpClass(cls):

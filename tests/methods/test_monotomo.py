@@ -243,6 +243,8 @@ def test_bad_input_is_refused_before_any_work(halves):
     rim = halves.half1.like(np.zeros(SHAPE))
     rim.data[:, :, :8] = 1
     refused(InputError, "E_MASK_BORDER", mask=rim)
+    said = check(Inputs(halves), METHOD.make_parameters({"min_resolution": 1.0, "max_resolution": 100.0}))
+    assert [any(words in line for line in said) for words in ("Nyquist", "few waves", "prime factor")] == [1, 1, 0]
     with pytest.raises(UsageError, match="half maps"):
         monotomo(halves.mean())
 
