@@ -105,7 +105,7 @@ assert "CryoresProtMonoRes" in found and "CryoresProtMonoTomo" not in found, fou
 from cryoresplugin.viewers import CryoresLocalResolutionViewer
 suite = unittest.defaultTestLoader.loadTestsFromName("cryoresplugin.tests.test_protocol_monotomo")
 result = unittest.TextTestRunner(stream=sys.stderr).run(suite)
-print(result.wasSuccessful(), *[reason for _, reason in result.skipped])
+print(result.wasSuccessful(), *{reason for _, reason in result.skipped})
 """
 
 
