@@ -91,6 +91,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Journal of Structural Biology}, volume = {212}, pages = {107579}, year = {2020},
   doi = {10.1016/j.jsb.2020.107579}
 }""",
+    "Vilas2020Tomo": """@article{Vilas2020Tomo,
+  title = {Measurement of local resolution in electron tomography},
+  author = {Vilas, Jose Luis and Oton, Joaquin and Messaoudi, Cedric and Melero, Roberto and Conesa, Pablo and Ramirez-Aportela, Erney and Mota, Javier and Martinez, Marta and Jimenez, Amaya and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},
+  journal = {Journal of Structural Biology: X}, volume = {4}, pages = {100016}, year = {2020},
+  doi = {10.1016/j.yjsbx.2019.100016}
+}""",
     "delaRosaTrevin2016": """@article{delaRosaTrevin2016,
   title = {Scipion: a software framework toward integration, reproducibility, and validation in 3D electron microscopy},
   author = {de la Rosa-Trevin, Jose Miguel and Quintana, Adrian and del Cano, Laura and Zaldivar-Peraza, Airen and Foche, Ignacio and Gutierrez, Jose and Gomez-Blanco, Josue and Burguet-Castells, Javier and Cuenca-Alba, Jesus and Abrishami, Vahid and Vargas, Javier and Oton, Joaquin and Sharov, Grigory and Vilas, Jose Luis and Navas, Jordi and Conesa, Pablo and Kazemi, Mohsen and Marabini, Roberto and Sorzano, Carlos Oscar S. and Carazo, Jose Maria},

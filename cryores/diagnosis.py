@@ -371,7 +371,20 @@ def _free(used: BoolArray) -> int:
 def range_findings(maps: Maps, parameters: Any, threads: int = 1) -> Iterator[Finding]:
     """Yield what is wrong with ``min_resolution`` and ``max_resolution`` (Å) of ``parameters``, where it has them."""
     finest, coarsest = (getattr(parameters, name, None) for name in ("min_resolution", "max_resolution"))
-    grid = maps.grid
+    yield from range_on_grid(maps.grid, finest, coarsest)
+    if not isinstance(maps, HalfMaps) or (finest is None and coarsest is None):
+        return
+    overall = _resolution(maps, threads)
+    if overall is not None and not (finest or 0.0) <= overall <= (coarsest or np.inf):
+        yield Finding(
+            "W_RANGE",
+            f"the global resolution of {overall:.2f} Å (FSC {GLOBAL_CUTOFF}) lies outside the range that is tested",
+            "widen the range: most of the map has values beyond it, and they pile up at its end",
+        )
+
+
+def range_on_grid(grid: Grid, finest: Optional[float], coarsest: Optional[float]) -> Iterator[Finding]:
+    """Yield what is wrong with a range (Å, None where it is left open) on this grid, whatever lies on it."""
     if finest is not None and 0 < finest < grid.nyquist * (1 - VOXEL_SIZE_TOLERANCE):
         yield Finding(
             "W_RANGE",
@@ -383,15 +396,6 @@ def range_findings(maps: Maps, parameters: Any, threads: int = 1) -> Iterator[Fi
             "W_RANGE",
             f"the range starts at {coarsest:.1f} Å in a box of {max(grid.extent):.1f} Å: few waves fit in",
             "start at half the box, or less",
-        )
-    if not isinstance(maps, HalfMaps) or (finest is None and coarsest is None):
-        return
-    overall = _resolution(maps, threads)
-    if overall is not None and not (finest or 0.0) <= overall <= (coarsest or np.inf):
-        yield Finding(
-            "W_RANGE",
-            f"the global resolution of {overall:.2f} Å (FSC {GLOBAL_CUTOFF}) lies outside the range that is tested",
-            "widen the range: most of the map has values beyond it, and they pile up at its end",
         )
 
 

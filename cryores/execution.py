@@ -80,6 +80,11 @@ class Execution:
             stage.close()
             self.timings[title] = self.timings.get(title, 0.0) + time.perf_counter() - start
 
+    @property
+    def budget(self) -> float:
+        """Bytes that the computation may hold: the budget, or what is free."""
+        return self.memory * GIGABYTE if self.memory is not None else available_memory()
+
     def require_memory(self, needed: float) -> None:
         """Print the plan, and refuse it when it does not fit.
 
@@ -94,7 +99,7 @@ class Execution:
             If that is more than the budget, or more than the free memory when no budget was given.
         """
         self.planned_bytes = needed
-        budget = self.memory * GIGABYTE if self.memory is not None else available_memory()
+        budget = self.budget
         self.say(f"memory: needs {needed / GIGABYTE:.2f} GB, {budget / GIGABYTE:.2f} GB allowed")
         if needed > budget:
             raise MemoryBudgetError(

@@ -215,8 +215,7 @@ class LocalMap(Result):
 
     def values(self) -> Any:
         """Return the determined values inside the mask as a 1D float32 array."""
-        inside = self.local.data[self.mask.data > 0.5]
-        return inside[np.isfinite(inside)]
+        return self.local.data[(self.mask.data > 0.5) & np.isfinite(self.local.data)]
 
     def summary(self) -> Dict[str, Any]:
         """Return n, quantiles and extremes inside the mask, their unit, the undetermined share, and the details."""
@@ -266,7 +265,8 @@ def statistics(values: Any, asked: int) -> Dict[str, Any]:
     }
     if values.size:
         names = ("min", "p5", "p25", "median", "p75", "p95", "max")
-        percentiles = np.percentile(values.astype(np.float64), (0, 5, 25, 50, 75, 95, 100))
+        # Not in float64: the values of a tomogram are gigabytes, and these are copied once more.
+        percentiles = np.percentile(values, (0, 5, 25, 50, 75, 95, 100))
         numbers.update(zip(names, map(float, percentiles)))
     return numbers
 
@@ -315,6 +315,9 @@ class Method:
         Voxels that the method wants free between the mask and every face of the box.
     check : callable
         ``check(inputs, parameters) -> list of str``: the method's own warnings; raises for what cannot work.
+    memory_within : callable, optional
+        ``memory_within(inputs, parameters, threads, budget) -> float``: for a method that has ways of less memory, the
+        bytes of the one it will take with a budget of so many bytes.
     """
 
     name: str
@@ -333,6 +336,7 @@ class Method:
     needs_noise: bool = True
     margin: int = 1
     check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
+    memory_within: Optional[Callable[[Inputs, Any, int, float], float]] = None
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
         """Build and check this method's parameters."""
@@ -354,7 +358,7 @@ class Method:
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
-        execution.require_memory(self.memory(inputs, parameters, execution.threads))
+        execution.require_memory(self._planned_memory(inputs, parameters, execution))
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
@@ -363,6 +367,11 @@ class Method:
                 inputs = dataclasses.replace(inputs, mask=soft_edge(mask, edge) if self.soft_mask else mask)
         result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
+
+    def _planned_memory(self, inputs: Inputs, parameters: Any, execution: Execution) -> float:
+        if self.memory_within is None:
+            return self.memory(inputs, parameters, execution.threads)
+        return self.memory_within(inputs, parameters, execution.threads, execution.budget)
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""

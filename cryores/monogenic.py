@@ -145,13 +145,25 @@ class Monogenic:
         self._fft = RealFFT(grid.shape, threads, effort)
         self._total, self._part = self._fft.empty_real(), self._fft.empty_real()
         self._spectrum = self._fft.empty_spectrum()
-        axes = [axis * self.source.spacing for axis in frequency_axes(grid.shape, grid.voxel_size)]
+        self._set_frequencies()
+
+    def _set_frequencies(self) -> None:
+        axes = [axis * self.source.spacing for axis in frequency_axes(self.grid.shape, self.grid.voxel_size)]
         self._axes = [axis.astype(np.float32) for axis in axes]
         self._corner = float(sum(np.abs(axis).max() ** 2 for axis in axes))
 
     @property
     def buffer(self) -> FloatArray:
         """A real volume to fill and give to `transform`."""
+        return self._part
+
+    @property
+    def scratch(self) -> FloatArray:
+        """A real volume to fill and give to `smoothed`."""
+        return self._total
+
+    def spare(self) -> FloatArray:
+        """Give away a contiguous real volume; after that only `smoothed` of `scratch` may be called."""
         return self._part
 
     def transform(self, data: FloatArray) -> Complex:

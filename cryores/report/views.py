@@ -175,14 +175,15 @@ def _traced(density: FloatArray, factor: int, level: float) -> Optional[Tuple[Fl
     """Return vertices in voxels of ``density`` and triangles, traced on blocks of ``factor`` voxels."""
     from skimage.measure import marching_cubes
 
-    blocks = _block_means(density, factor)
+    blocks = block_means(density, factor)
     if min(blocks.shape) < 2 or not blocks.min() < level < blocks.max():
         return None
     vertices, triangles, _, _ = marching_cubes(blocks, level)
     return vertices.astype(np.float64) * factor + 0.5 * (factor - 1), triangles
 
 
-def _block_means(density: FloatArray, factor: int) -> FloatArray:
+def block_means(density: FloatArray, factor: int) -> FloatArray:
+    """Return the means of blocks of ``factor`` voxels along each axis; what fills no block is left out."""
     if factor == 1:
         return density
     whole = tuple(n // factor for n in density.shape)

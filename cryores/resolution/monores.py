@@ -6,7 +6,7 @@ Vilas et al. (2018), Structure 26, 337-344.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numba
 import numpy as np
@@ -14,10 +14,9 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.special
 
-from cryores.errors import InputError, UsageError
+from cryores.errors import InputError
 from cryores.execution import Execution
-from cryores.filters import gaussian
-from cryores.fourier import Complex, Float64, filtered
+from cryores.fourier import Complex, Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import (
     Blur,
@@ -30,7 +29,14 @@ from cryores.monogenic import (
     low_pass,
     moments,
     order_statistic,
-    sweep_resolutions,
+)
+from cryores.resolution._monogenic_sweep import (
+    Engines,
+    Progress,
+    doubts_about_sweep,
+    resolution_map,
+    smooth_downwards,
+    tested_resolutions,
 )
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
 
@@ -47,14 +53,7 @@ SMALLEST_SIGNAL_SHARE = 0.001
 """The high-pass sweep ends when the mean signal falls below this share of the largest so far."""
 
 REFINING_SIGMA = 4.0 / np.sqrt(2.0)
-SMOOTHING_SIGMA = 3.0 / np.sqrt(2.0)
-"""Standard deviations, in voxels, of the published Gaussians exp(-(pi u sigma)^2) of sigma 4 and 3."""
-
-COARSE_GRIDS = (0.25, 0.375, 0.5, 0.6)
-"""Shares of the box's voxels along each edge on which a narrow band may be processed: few, for each is planned once."""
-
-OVERSAMPLING = 1.5
-"""Room above the band on those grids: the squares in an amplitude double its band, and fold back outside of it."""
+"""Standard deviation, in voxels, of the published Gaussian exp(-(pi u sigma)^2) of sigma 4."""
 
 
 @dataclass(frozen=True)
@@ -143,52 +142,20 @@ def monores(
 # --- what is tested -----------------------------------------------------------------------------------------------
 
 
-def tested_resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:
-    """Return the resolutions (Å) of the sweep, coarse to fine, all of them Fourier bins.
-
-    Raises
-    ------
-    UsageError
-        ``E_RANGE`` if the range is upside down, or finer than Nyquist or coarser than the box throughout.
-    """
-    box = max(grid.extent)
-    finest = parameters.min_resolution if parameters.min_resolution is not None else grid.nyquist
-    coarsest = parameters.max_resolution
-    if coarsest is None:
-        coarsest = max(min(DEFAULT_COARSEST, box / 4), 2 * grid.nyquist, finest)
-    if coarsest < grid.nyquist * (1 - 1e-6):
-        raise UsageError(
-            "E_RANGE",
-            f"the maps hold nothing finer than {grid.nyquist:.2f} Å (Nyquist), and the range ends at {coarsest:g} Å",
-            f"give --max-resolution above {grid.nyquist:.2f} Å, or check the voxel size",
-        )
-    if finest > coarsest:
-        raise UsageError(
-            "E_RANGE",
-            f"the resolution range is upside down: {finest:g} Å is coarser than {coarsest:g} Å",
-            "min_resolution is the finest, the smallest number of Å",
-        )
-    if finest > box:
-        raise UsageError(
-            "E_RANGE",
-            f"the whole range lies beyond the box of {box:.1f} Å: it starts at {finest:g} Å",
-            "give a smaller --min-resolution, or check the voxel size",
-        )
-    return sweep_resolutions(grid, min(coarsest, box), max(finest, grid.nyquist), parameters.resolution_step)
-
-
 def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
     """Say in words what is suspicious; raise for a range that cannot be tested."""
-    grid, said = inputs.grid, []
-    resolutions = tested_resolutions(grid, parameters)
-    if len(resolutions) < 3:
-        said.append(f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller")
-    slow = [n for n in sorted(set(grid.shape)) if scipy.fft.next_fast_len(n) != n]
+    said = doubts_about_sweep(_resolutions(inputs.grid, parameters))
+    slow = [n for n in sorted(set(inputs.grid.shape)) if scipy.fft.next_fast_len(n) != n]
     if slow:
         said.append(
             f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"
         )
     return said
+
+
+def _resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:
+    finest, coarsest = parameters.min_resolution, parameters.max_resolution
+    return tested_resolutions(grid, finest, coarsest, parameters.resolution_step, DEFAULT_COARSEST)
 
 
 # --- where it is tested -------------------------------------------------------------------------------------------
@@ -278,18 +245,13 @@ class Noise(NamedTuple):
 
 
 class Amplitudes:
-    """The monogenic amplitudes of a sweep, each computed on the coarsest grid that holds its band.
-
-    A high-pass holds every frequency, and needs the whole grid. A band-pass does not: its noise is measured on a
-    coarser grid, and only its signal is interpolated to all voxels.
-    """
+    """The monogenic amplitudes of a sweep, each computed on the coarsest grid that holds its band."""
 
     def __init__(self, inputs: Inputs, parameters: MonoresParameters, threads: int) -> None:
         self._parameters = parameters
-        self._threads = threads
         self._grid = inputs.grid
-        self._whole = Monogenic(inputs.grid, threads)
-        self._coarse: Dict[IntTriple, Monogenic] = {inputs.grid.shape: self._whole}
+        self.whole = Monogenic(inputs.grid, threads)
+        self._engines = Engines(self.whole, threads)
         self._noise: Optional[Complex] = None
         maps = inputs.maps
         if isinstance(maps, HalfMaps):
@@ -299,13 +261,13 @@ class Amplitudes:
             self._full = self._spectrum(maps.data, np.multiply, np.float32(1), 1.0)
 
     def _spectrum(self, one: FloatArray, operation: np.ufunc, other: Any, scale: float) -> Complex:
-        buffer = operation(one, other, out=self._whole.buffer)
+        buffer = operation(one, other, out=self.whole.buffer)
         buffer *= np.float32(scale)
-        return self._whole.transform(buffer)
+        return self.whole.transform(buffer)
 
     def refine(self, active: BoolArray, background: BoolArray) -> BoolArray:
         """Return the active voxels whose unfiltered, blurred amplitude stands out of 95 % of the background's."""
-        blurred = self._whole.smoothed(self._whole.amplitude(self._full, Edges()), Blur(REFINING_SIGMA))
+        blurred = self.whole.smoothed(self.whole.amplitude(self._full, Edges()), Blur(REFINING_SIGMA))
         threshold = order_statistic(blurred, background.view(np.uint8), 0.95)
         refined: BoolArray = active & (blurred >= threshold)
         return refined
@@ -316,20 +278,15 @@ class Amplitudes:
         frequency = self._grid.spacing / resolution
         make = band_pass if chosen.filter == "bandpass" else high_pass
         band, smooth = make(frequency, chosen.transition), low_pass(frequency, chosen.transition)
-        engine = self._engine(max(band.fall[1], smooth.fall[1]))
+        engine = self._engines.holding(max(band.fall[1], smooth.fall[1]))
         region = _sampled(noise_region, engine.grid.shape)
         if self._noise is not None:
             noise = self._measure(engine.smoothed(engine.amplitude(self._noise, band), smooth), region)
-            signal = self._everywhere(engine, engine.amplitude(self._full, band), smooth)
+            signal = self._engines.everywhere(engine, engine.amplitude(self._full, band), smooth)
             return signal, noise
         signal = engine.smoothed(engine.amplitude(self._full, band), smooth)
         noise = self._measure(signal, region)
-        return (signal if engine is self._whole else self._everywhere(engine, signal, smooth)), noise
-
-    def _everywhere(self, engine: Monogenic, amplitude: FloatArray, smooth: Edges) -> FloatArray:
-        if engine is self._whole:
-            return engine.smoothed(amplitude, smooth)
-        return self._whole.synthesis(engine.smoothed_spectrum(amplitude, smooth), engine.grid)
+        return (signal if engine is self.whole else self._engines.everywhere(engine, signal, smooth)), noise
 
     def _measure(self, amplitude: FloatArray, region: npt.NDArray[np.uint8]) -> Noise:
         found = moments(amplitude, region)
@@ -339,25 +296,6 @@ class Amplitudes:
         else:
             threshold = order_statistic(amplitude, region, significance)
         return Noise(found, threshold)
-
-    def _engine(self, limit: float) -> Monogenic:
-        shape = _shape_for(limit, self._grid)
-        if shape not in self._coarse:
-            voxel_size = tuple(e / n for e, n in zip(self._grid.extent, shape))
-            grid = Grid.regular(shape, voxel_size)  # type: ignore[arg-type]
-            self._coarse = {self._grid.shape: self._whole}
-            self._coarse[shape] = Monogenic(grid, self._threads, source=self._grid)
-        return self._coarse[shape]
-
-
-def _shape_for(limit: float, grid: Grid) -> IntTriple:
-    """Return the smallest of the coarse shapes that holds digital frequencies up to ``limit``, or the whole one."""
-    needed = [OVERSAMPLING * (2 * limit / grid.spacing * edge + 1) for edge in grid.extent]
-    for share in COARSE_GRIDS:
-        z, y, x = (2 * scipy.fft.next_fast_len(int(np.ceil(n * share / 2)), real=True) for n in grid.shape)
-        if all(m >= least and m < n for m, least, n in zip((z, y, x), needed, grid.shape)):
-            return (z, y, x)
-    return grid.shape
 
 
 def _sampled(region: npt.NDArray[np.uint8], shape: IntTriple) -> npt.NDArray[np.uint8]:
@@ -369,27 +307,6 @@ def _sampled(region: npt.NDArray[np.uint8], shape: IntTriple) -> npt.NDArray[np.
 
 
 # --- the sweep ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Progress:
-    """What a sweep did at each frequency, and why it ended."""
-
-    resolutions: List[float] = field(default_factory=list)
-    thresholds: List[float] = field(default_factory=list)
-    passed: List[float] = field(default_factory=list)
-    tested: List[float] = field(default_factory=list)
-    ended: str = "the finest resolution of the range was tested"
-
-    def details(self) -> Dict[str, Any]:
-        """Return it as plain values for the report."""
-        return {
-            "tested_resolutions": [round(r, 4) for r in self.resolutions],
-            "thresholds": self.thresholds,
-            "tested_share": [round(s, 6) for s in self.tested],
-            "passed_share": [round(s, 6) for s in self.passed],
-            "ended_because": self.ended,
-        }
 
 
 def _sweep(
@@ -416,10 +333,7 @@ def _sweep(
             progress.ended = f"the mean signal fell below {100 * SMALLEST_SIGNAL_SHARE:g} % of its largest"
             break
         passed = sweep.test(index, amplitude, noise.threshold)
-        progress.resolutions.append(float(resolution))
-        progress.thresholds.append(noise.threshold)
-        progress.tested.append(active / asked)
-        progress.passed.append(passed / asked)
+        progress.add(float(resolution), noise.threshold, active / asked, passed / asked)
         steps.advance()
         if signal.mean - noise.moments.mean < critical * _standard_error(signal, noise.moments):
             progress.ended = "the mean signal no longer stood out of the mean noise"
@@ -431,27 +345,6 @@ def _standard_error(one: Moments, other: Moments) -> float:
     return float(np.sqrt(one.variance / max(one.number, 1) + other.variance / max(other.number, 1)))
 
 
-def _resolution_map(level: npt.NDArray[np.int16], resolutions: Float64) -> FloatArray:
-    """Turn the last frequency passed into Å: NaN where no test was decided."""
-    values = np.append(resolutions, np.nan).astype(np.float32)
-    return values[level]
-
-
-def _smoothed(raw: FloatArray, grid: Grid, threads: int) -> FloatArray:
-    """Blur a resolution map, its gaps filled with the median, and keep the finer of blurred and raw value.
-
-    A blurred value beyond Nyquist gives way to the raw one.
-    """
-    known = np.isfinite(raw)
-    count = int(np.count_nonzero(known))
-    if count == 0:
-        return raw
-    fill = np.partition(raw[known], count // 2)[count // 2]
-    blurred = filtered(np.where(known, raw, fill), gaussian(SMOOTHING_SIGMA * grid.spacing), grid, threads)
-    finer = known & (blurred < raw) & (blurred >= grid.nyquist)
-    return np.where(finer, blurred, raw)
-
-
 # --- the method ---------------------------------------------------------------------------------------------------
 
 
@@ -459,7 +352,7 @@ def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution)
     """Run the sweep on checked inputs."""
     assert inputs.mask is not None
     grid, threads = inputs.grid, execution.threads
-    resolutions = tested_resolutions(grid, parameters)
+    resolutions = _resolutions(grid, parameters)
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
         if not regions.noise.any():
@@ -474,10 +367,10 @@ def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution)
         sweep = Sweep(regions.active)
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
         progress = _sweep(sweep, regions.noise, resolutions, source, parameters, steps)
-    del source
     with execution.stage("smoothing"):
-        raw = _resolution_map(sweep.level, resolutions)
-        values = _smoothed(raw, grid, threads) if parameters.smooth else raw
+        values, typical = resolution_map(sweep.level, resolutions)
+        if parameters.smooth:
+            smooth_downwards(values, typical, source.whole)
     asked = inputs.mask.data > parameters.mask_threshold
     count = max(int(np.count_nonzero(asked)), 1)
     details = {

@@ -1,5 +1,7 @@
 """One small file a method."""
 
+from importlib.util import find_spec
+
 from cryoresplugin.protocols.protocol_blocfilt import CryoresProtBlocfilt
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
@@ -33,3 +35,8 @@ __all__ = [
     "CryoresProtRelionLocres",
     "CryoresProtResMap",
 ]
+
+if find_spec("tomo") is not None:  # scipion-em-tomo knows tomograms; all the rest works without it
+    from cryoresplugin.protocols.protocol_monotomo import CryoresProtMonoTomo
+
+    __all__ += ["CryoresProtMonoTomo"]

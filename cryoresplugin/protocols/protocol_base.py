@@ -118,7 +118,11 @@ class CryoresProtocol(ProtAnalysis3D):
         """Run the engine, and return the files that it wrote: without them a continued run repeats the step."""
         for name, source in self._conversions().items():
             ImageHandler().convert(source, name)
-        run = ["--threads", str(self.numberOfThreads.get()), "--out", self._resultFolder(), "--overwrite"]
+        return self._runEngine(words, self._resultFolder())
+
+    def _runEngine(self, words, folder):
+        """Run the engine into ``folder``; return the files that it wrote, or fail with its own words."""
+        run = ["--threads", str(self.numberOfThreads.get()), "--out", folder, "--overwrite"]
         if self.useGpu.get():
             run += ["--device", f"cuda:{self.gpuList.get().replace(' ', ',')}"]
         heard = len(self._readStderr())
@@ -127,7 +131,8 @@ class CryoresProtocol(ProtAnalysis3D):
         except Exception as error:
             said = [line for line in self._readStderr()[heard:].splitlines() if line.startswith("error E_")]
             raise RuntimeError(said[-1] if said else str(error)) from error
-        return [self._reportFile(), *(os.path.join(self._resultFolder(), name) for name in self.readReport()["files"])]
+        report = os.path.join(folder, "report.json")
+        return [report, *(os.path.join(folder, name) for name in self._readJson(report)["files"])]
 
     def createOutputStep(self, words):
         """Register the resolution map, and the mask where the engine made one."""
@@ -325,15 +330,22 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _engineWords(self):
         """Return the inputs and the parameters as words of the command line."""
-        words = []
-        for role, name in self._engineFiles().items():
-            words += [f"--{role.replace('_', '-')}", name]
+        words = self._fileWords(self._engineFiles())
         several = self._namedFiles()
         if several:
             words += ["--maps", *several.values(), "--names", *several]
         if several or "resolution_map" in self._sources():
             words += ["--background", *self._backgrounds()]
-        words += ["--voxel-size", f"{self._samplingRate():.6g}"]
+        return words + self._parameterWords()
+
+    @staticmethod
+    def _fileWords(files):
+        """Return role -> file as words of the command line."""
+        return [word for role, name in files.items() for word in (f"--{role.replace('_', '-')}", name)]
+
+    def _parameterWords(self):
+        """Return the sampling and the parameters of the form as words of the command line."""
+        words = ["--voxel-size", f"{self._samplingRate():.6g}"]
         values = self._values()
         for parameter in self._declared():
             value = values.get(parameter.name)
@@ -353,7 +365,11 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def readReport(self):
         """Return the engine's report as a dict."""
-        with open(self._reportFile(), encoding="utf-8") as file:
+        return self._readJson(self._reportFile())
+
+    @staticmethod
+    def _readJson(path):
+        with open(path, encoding="utf-8") as file:
             return json.load(file)
 
     def _readStderr(self):

@@ -1,5 +1,7 @@
 """Viewers that need neither xmipp3, Java nor ChimeraX."""
 
+from importlib.util import find_spec
+
 from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_fso import CryoresFSOViewer
@@ -15,3 +17,8 @@ __all__ = [
     "CryoresLocalResolutionViewer",
     "CryoresPostprocessingViewer",
 ]
+
+if find_spec("tomo") is not None:
+    from cryoresplugin.viewers.viewer_tomograms import CryoresTomogramsViewer
+
+    __all__ += ["CryoresTomogramsViewer"]

@@ -21,10 +21,13 @@ from cryoresplugin.viewers.slices import SHOWN, addColourBar
 
 
 class ReportView(View):
-    """Opens the report of a protocol in the browser; where there is none, says where the report is."""
+    """Opens the report of a protocol in the browser; where there is none, says where the report is.
 
-    def __init__(self, protocol, tkParent=None):
-        self.path = os.path.abspath(os.path.join(protocol._resultFolder(), "report.html"))
+    ``folder`` names the result, where a protocol has several.
+    """
+
+    def __init__(self, protocol, tkParent=None, folder=None):
+        self.path = os.path.abspath(os.path.join(folder or protocol._resultFolder(), "report.html"))
         self._tkParent = tkParent
 
     def show(self):
@@ -48,8 +51,9 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     _shown = "resolution"
 
     def _defineParams(self, form):
-        summary = self.protocol.readReport()["summary"]
+        summary = self._report()["summary"]
         form.addSection(label="Visualization")
+        self._defineChoice(form)
         form.addParam("doShowVolumeSlices", params.LabelParam, label=f"Show {self._shown} slices")
         form.addParam("doShowOriginalVolumeSlices", params.LabelParam, label="Show original volume slices")
         form.addParam("doShowResHistogram", params.LabelParam, label=f"Show {self._shown} histogram")
@@ -71,8 +75,11 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
             defaultColorMap="viridis",
         )
 
+    def _defineChoice(self, form):
+        """Add the field that chooses one of several results, where there are several."""
+
     def _validate(self):
-        determined = "median" in self.protocol.readReport()["summary"]
+        determined = "median" in self._report()["summary"]
         return [] if determined else [f"No voxel could be given a {self._shown}: see the summary and the report."]
 
     def _getVisualizeDict(self):
@@ -90,7 +97,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         return [self._slices(self._title(), self._resolution(), "gray")]
 
     def _showOriginalSlices(self, param=None):
-        data, _, _, _ = self.getImgData(os.path.join(self.protocol._resultFolder(), "map.mrc"), minMaskValue=None)
+        data, _, _, _ = self.getImgData(os.path.join(self._folder(), "map.mrc"), minMaskValue=None)
         return [self._slices("Map", data, "gray")]
 
     def _showColorSlices(self, param=None):
@@ -112,18 +119,18 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         axes.hist(values, bins=60, color="#31688e")
         median = float(np.median(values))
         axes.axvline(median, color="#d95f02", label=f"median {median:.2f} Å")
-        overall = self.protocol.readReport()["summary"].get("global_resolution")
+        overall = self._report()["summary"].get("global_resolution")
         if overall:
             axes.axvline(overall, color="black", linestyle="--", label=f"global {overall:.2f} Å")
         axes.legend()
         return [plotter]
 
     def _showReport(self, param=None):
-        return [ReportView(self.protocol, self._tkRoot)]
+        return [ReportView(self.protocol, self._tkRoot, self._folder())]
 
     def _showChimera(self, param=None):
         if chimeraInstalled():
-            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
+            return [ChimeraView(os.path.abspath(os.path.join(self._folder(), "view.cxc")))]
         message = f"{getChimeraError()}\n\nThe coloured slices are shown instead."
         return [self.warnMessage(message, "ChimeraX was not found"), *self._showColorSlices()]
 
@@ -132,8 +139,18 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
     def _title(self):
         return "Local resolution (Å)"
 
+    def _folder(self):
+        """Return the engine's folder of the result that is shown."""
+        return self.protocol._resultFolder()
+
+    def _report(self):
+        return self.protocol.readReport()
+
+    def _resolutionFile(self):
+        return getattr(self.protocol, self.protocol._resolutionOutput).getFileName()
+
     def _resolution(self):
-        data, _, _, _ = self.getImgData(getattr(self.protocol, self.protocol._resolutionOutput).getFileName())
+        data, _, _, _ = self.getImgData(self._resolutionFile())
         return data
 
     def _limits(self):

@@ -23,6 +23,7 @@ DRAWINGS = {
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",
     "ShellResolution": "blocres_shells",
+    "TomogramResolution": "tomogram",
 }
 """Name of the result's class, or of one of its bases -> module of this folder."""
 

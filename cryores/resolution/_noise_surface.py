@@ -1,0 +1,114 @@
+"""The noise of a tomogram as a smooth surface over its plane: how strong an amplitude of noise is where.
+
+A tomogram is thin along z and wide along y and x, and its noise changes over the plane. So the quantile of the noise is
+taken in tiles that are as thick as the tomogram, and a bicubic B-spline of few coefficients is fitted to the logarithm
+of these quantiles: noise is positive, and its changes are ratios.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+import numba
+import numpy as np
+from scipy.interpolate import BSpline
+
+from cryores.fourier import Float64
+from cryores.volume import FloatArray, IntTriple
+
+MOST_COEFFICIENTS = 8
+"""Coefficients of the surface along an axis, at most."""
+
+LEAST_SHARE = 1e-3
+"""Quantiles are at least this share of the largest: where halves were masked there is no noise, and no logarithm."""
+
+STRIDE = 2
+"""Every so many voxels along each axis are sampled where the amplitude lies on the whole grid: it varies slowly."""
+
+
+class _Axis(NamedTuple):
+    """Edges of the tiles along one axis, in shares of the box, and the B-splines at tiles and at voxels."""
+
+    edges: Float64
+    at_tiles: Float64
+    at_voxels: Float64
+
+
+class NoiseSurface:
+    """Quantiles of an amplitude of noise over the (y, x) plane of a volume.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Voxels of the volume along (z, y, x).
+    border : tuple of int
+        Voxels at each end of z, y and x that are left out.
+    tile : float
+        Edge of the tiles in voxels, about.
+    padded : tuple of int
+        Voxels along (z, y, x) of the box that amplitudes fill, whose first corner the volume is.
+    """
+
+    def __init__(self, shape: IntTriple, border: IntTriple, tile: float, padded: IntTriple) -> None:
+        self._shape, self._padded = shape, padded
+        self._z = np.array([border[0], shape[0] - border[0]]) / padded[0]
+        self._y, self._x = (_axis(n, b, tile, box) for n, b, box in zip(shape[1:], border[1:], padded[1:]))
+
+    @property
+    def tiles(self) -> Tuple[int, int]:
+        """The number of tiles along y and x."""
+        return len(self._y.edges) - 1, len(self._x.edges) - 1
+
+    def quantiles(self, amplitude: FloatArray, fraction: float) -> Float64:
+        """Return the value of rank ``int(n * fraction)`` in each tile, for an amplitude on a grid over the box."""
+        stride = STRIDE if amplitude.shape == self._padded else 1
+        nz, ny, nx = amplitude.shape
+        z = np.round(self._z * nz).astype(np.int64)
+        y, x = (np.round(axis.edges * n).astype(np.int64) for axis, n in ((self._y, ny), (self._x, nx)))
+        found: Float64 = _tile_quantiles(amplitude, z, y, x, stride, fraction)
+        return found
+
+    def threshold(self, amplitude: FloatArray, fraction: float) -> FloatArray:
+        """Return the surface through `quantiles` at every (y, x) of the volume, shape (ny, nx)."""
+        found = self.quantiles(amplitude, fraction)
+        largest = float(found.max())
+        if largest <= 0:
+            return np.zeros(self._shape[1:], dtype=np.float32)
+        logarithm = np.log(np.maximum(found / largest, LEAST_SHARE))
+        coefficients = np.linalg.pinv(self._y.at_tiles) @ logarithm @ np.linalg.pinv(self._x.at_tiles).T
+        surface = np.exp(self._y.at_voxels @ coefficients @ self._x.at_voxels.T)
+        threshold: FloatArray = (largest * surface).astype(np.float32)
+        return threshold
+
+
+def _axis(length: int, border: int, tile: float, box: int) -> _Axis:
+    inner = length - 2 * border
+    tiles = max(1, int(inner / tile + 0.5))
+    edges = (border + inner * np.arange(tiles + 1) / tiles) / length
+    # A narrow band varies slowly, so that a tile holds few independent amplitudes and its quantile much chance: as many
+    # coefficients as tiles would follow it, and run away beyond the outermost tiles.
+    coefficients = min(MOST_COEFFICIENTS, max(min(tiles, 2), (tiles + 1) // 2))
+    degree = min(3, coefficients - 1)
+    knots = np.concatenate([np.zeros(degree), np.linspace(0, 1, coefficients - degree + 1), np.ones(degree)])
+    places = (0.5 * (edges[1:] + edges[:-1]), (np.arange(length) + 0.5) / length)
+    at_tiles, at_voxels = (BSpline.design_matrix(place, knots, degree).toarray() for place in places)
+    return _Axis(edges * length / box, at_tiles, at_voxels)
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _tile_quantiles(values, z, y, x, stride, fraction):  # type: ignore[no-untyped-def]
+    rows, columns = len(y) - 1, len(x) - 1
+    found = np.zeros((rows, columns))
+    for tile in numba.prange(rows * columns):
+        row, column = tile // columns, tile % columns
+        samples = np.empty((z[1] - z[0]) * (y[row + 1] - y[row]) * (x[column + 1] - x[column]), dtype=np.float32)
+        count = 0
+        for i in range(z[0], z[1], stride):
+            for j in range(y[row], y[row + 1], stride):
+                for k in range(x[column], x[column + 1], stride):
+                    samples[count] = values[i, j, k]
+                    count += 1
+        if count > 0:
+            rank = min(int(count * fraction), count - 1)
+            found[row, column] = np.partition(samples[:count], rank)[rank]
+    return found

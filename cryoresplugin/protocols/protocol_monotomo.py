@@ -1,0 +1,229 @@
+"""MonoTomo, with the fields and the output of XmippProtMonoTomo. It needs the plugin scipion-em-tomo."""
+
+import os
+from collections import namedtuple
+
+from pwem.emlib.image import ImageHandler
+from pyworkflow.object import Float
+from pyworkflow.protocol import params
+from pyworkflow.protocol.constants import LEVEL_ADVANCED
+from tomo.objects import SetOfTomograms, Tomogram
+from tomo.protocols import ProtTomoBase
+
+from cryores.cli.method_command import read_inputs
+from cryores.diagnosis import check_inputs, suspicions
+from cryores.errors import CryoresError
+from cryores.execution import Execution
+from cryores.method import load_method
+from cryoresplugin.protocols.protocol_base import LARGEST_DIAGNOSED, READABLE, CryoresProtocol
+
+Pair = namedtuple("Pair", "name id shape half1 half2")
+"""One tomogram: its name (the tilt series, where it has one), its id in the set, (x, y, z), and its two halves."""
+
+
+class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
+    """Local resolution of tomograms, where their monogenic signal rises above the noise around.
+
+    Every tomogram needs two halves, reconstructed in the same way from odd and even frames (or images).
+    """
+
+    _label = "local Resolution MonoTomo"
+    _method = "monotomo"
+    _fields = {"min_resolution": "minRes", "max_resolution": "maxRes", "resolution_step": "stepSize"}
+    _possibleOutputs = {"outputLocalResolutionSetOfTomograms": SetOfTomograms}
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam("useAssociatedOddEven", params.BooleanParam, default=True,
+                      label="Are odd-even associated to the Tomograms?",
+                      help="Yes: give the tomograms. No: give the two sets of halves.")  # fmt: skip
+        form.addParam("tomo", params.PointerParam, pointerClass="SetOfTomograms", allowsNull=True,
+                      condition="useAssociatedOddEven", label="Tomograms", important=True,
+                      help="Tomograms that were imported or reconstructed with their halves.")  # fmt: skip
+        for name, label in (("odd", "Odd tomogram"), ("even", "Even Tomogram")):
+            form.addParam(f"{name}Tomograms", params.PointerParam, pointerClass="SetOfTomograms", allowsNull=True,
+                          condition="not useAssociatedOddEven", label=label, important=True,
+                          help=f"Tomograms of the {name} frames. Halves are paired by tilt series.")  # fmt: skip
+        form.addParam("useMask", params.BooleanParam, default=False, label="Use mask?",
+                      help="It says where the resolution is measured; the noise is measured everywhere.")  # fmt: skip
+        form.addParam("Mask", params.PointerParam, pointerClass="VolumeMask", condition="useMask", allowsNull=True,
+                      label="Binary Mask", help="1 where the resolution is measured.")  # fmt: skip
+        group = form.addGroup("Extra parameters")
+        low = self._helpOn("max_resolution")
+        line = group.addLine("Resolution Range (Å)", help=f"High 0: Nyquist. Low: {low}")
+        line.addParam("minRes", params.FloatParam, default=0, label="High", help=self._helpOn("min_resolution"))
+        line.addParam("maxRes", params.FloatParam, allowsNull=True, label="Low", help=low)
+        line.addParam("stepSize", params.FloatParam, default=0.5, allowsNull=True, expertLevel=LEVEL_ADVANCED,
+                      label="Step", help=self._helpOn("resolution_step"))  # fmt: skip
+        group.addParam("significance", params.FloatParam, default=0.95, expertLevel=LEVEL_ADVANCED,
+                       label="Significance", help=self._helpOn("significance"))  # fmt: skip
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    # --------------------------- STEPS ----------------------------------------
+
+    def _insertAllSteps(self):
+        pairs = self._pairs()
+        for pair in pairs:
+            self._insertFunctionStep(self.tomogramStep, pair.name, self._wordsOf(pair), needsGPU=False)
+        words = [self._wordsOf(pair) for pair in pairs]
+        self._insertFunctionStep(self.createOutputStep, words, needsGPU=False)
+
+    def tomogramStep(self, name, words):
+        """Run the engine on one tomogram, and return the files that it wrote."""
+        pair = next(pair for pair in self._pairs() if pair.name == name)
+        for source, readable in self._readable(pair):
+            if source != readable:
+                ImageHandler().convert(source, readable)
+        return self._runEngine(words, self.resultFolderOf(name))
+
+    def createOutputStep(self, words):
+        """Register the set of resolution maps, with names, sampling and origins of the tomograms."""
+        source = self._referencePointer().get()
+        found = self._createSetOfTomograms(suffix="LocalResolution")
+        found.copyInfo(source)
+        summaries = []
+        for pair in self._pairs():
+            tomogram = Tomogram()
+            tomogram.copyInfo(source[pair.id])
+            tomogram.setHalfMaps(None)
+            tomogram.setFileName(os.path.join(self.resultFolderOf(pair.name), "resolution.mrc"))
+            tomogram.setSamplingRate(self._samplingRate())
+            found.append(tomogram)
+            summaries.append(self.readReportOf(pair.name)["summary"])
+        determined = [summary for summary in summaries if "min" in summary]
+        self.min_res_init = Float(min((summary["min"] for summary in determined), default=None))
+        self.max_res_init = Float(max((summary["max"] for summary in determined), default=None))
+        self._defineOutputs(outputLocalResolutionSetOfTomograms=found)
+        for pointer in self._pointers():
+            self._defineSourceRelation(pointer, found)
+        self._store()
+
+    # --------------------------- INFO -----------------------------------------
+
+    def _validate(self):
+        errors = self._missingInputs() or self._pairingErrors()
+        try:
+            self._engineParameters()
+            inputs = None if errors else self._readFirst()
+            if inputs is not None:
+                check_inputs(inputs, load_method(self._method))
+                load_method(self._method).check(inputs, self._engineParameters())
+        except CryoresError as error:
+            errors.append(str(error))
+        return errors
+
+    def _warnings(self):
+        if self._validate():
+            return []
+        inputs, method, parameters = self._readFirst(), load_method(self._method), self._engineParameters()
+        return [] if inputs is None else suspicions(inputs, method, parameters) + method.check(inputs, parameters)
+
+    def _summary(self):
+        lines = []
+        for name in self.finishedNames():
+            report = self.readReportOf(name)
+            lines += [f"{name}: {line}" for line in self._summaryOf(report)[1:]]
+            lines += [f"{name}: Warning: {warning}" for warning in report["warnings"]]
+        return [self.readReportOf(self.finishedNames()[0])["criterion"], *lines] if lines else ["Not finished yet."]
+
+    def _methods(self):
+        names = self.finishedNames()
+        if not names:
+            return []
+        report = self.readReportOf(names[0])
+        return [f"MonoTomo was computed with cryores {report['version']}: {report['criterion']}"]
+
+    # --------------------------- INPUTS ---------------------------------------
+
+    def _pointers(self):
+        return [self.tomo] if self.useAssociatedOddEven else [self.oddTomograms, self.evenTomograms]
+
+    def _referencePointer(self):
+        return self._pointers()[0]
+
+    def _pairs(self):
+        """List the tomograms that have two halves."""
+        if self.useAssociatedOddEven:
+            return [pair for pair in self._associated() if pair.half2]
+        even = {self._nameOf(tomogram): self._plainName(tomogram) for tomogram in self.evenTomograms.get()}
+        return [
+            Pair(self._nameOf(odd), odd.getObjId(), odd.getDim(), self._plainName(odd), even[self._nameOf(odd)])
+            for odd in self.oddTomograms.get()
+            if self._nameOf(odd) in even
+        ]
+
+    def _associated(self):
+        for tomogram in self.tomo.get():
+            halves = list(tomogram.getHalfMaps(asList=True) or [])
+            one, two = [self._plainName(half) for half in halves] if len(halves) == 2 else (None, None)
+            yield Pair(self._nameOf(tomogram), tomogram.getObjId(), tomogram.getDim(), one, two)
+
+    @staticmethod
+    def _nameOf(tomogram):
+        return tomogram.getTsId() or f"tomogram{tomogram.getObjId()}"
+
+    def _missingInputs(self):
+        if any(pointer.get() is None for pointer in self._pointers()):
+            return ["Give the tomograms." if self.useAssociatedOddEven else "Give the odd and the even tomograms."]
+        return ["Give the mask, or say that none is used."] if self.useMask and self.Mask.get() is None else []
+
+    def _pairingErrors(self):
+        """Return what keeps the tomograms from being paired, or the mask from lying on them."""
+        pairs = self._pairs()
+        names = [name for pointer in self._pointers() for name in map(self._nameOf, pointer.get())]
+        alone = sorted(set(names) - {pair.name for pair in pairs})
+        errors = []
+        if alone and self.useAssociatedOddEven:
+            errors.append(f"No odd and even halves are associated to: {', '.join(alone)}")
+        elif alone:
+            errors.append(f"There is no odd or no even tomogram of: {', '.join(alone)}")
+        rates = [pointer.get().getSamplingRate() for pointer in self._pointers()]
+        if len(rates) == 2 and abs(rates[0] - rates[1]) > 1e-3 * rates[0]:
+            errors.append(f"The halves have different sampling rates: {rates[0]} and {rates[1]} Å/px")
+        if self.useMask:
+            shape = tuple(self.Mask.get().getDim()[:3])
+            other = [pair.name for pair in pairs if tuple(pair.shape[:3]) != shape]
+            if other:
+                errors.append(
+                    f"The mask has {'x'.join(map(str, shape))} voxels, and another size have: {', '.join(other)}"
+                )
+        return errors
+
+    def _readable(self, pair):
+        """Return, for the two halves, the file that is given and the one that the engine reads."""
+        for number, source in ((1, pair.half1), (2, pair.half2)):
+            readable = source if source.endswith(READABLE) else self._getTmpPath(f"{pair.name}_half{number}.mrc")
+            yield source, readable
+
+    def _filesOf(self, pair):
+        files = dict(zip(("half1", "half2"), (readable for _, readable in self._readable(pair))))
+        return {**files, "mask": self._plainName(self.Mask.get())} if self.useMask else files
+
+    def _wordsOf(self, pair):
+        return self._fileWords(self._filesOf(pair)) + self._parameterWords()
+
+    def _readFirst(self):
+        """Return the first tomogram as the engine reads it, or None where that would keep the form waiting."""
+        pair = self._pairs()[0]
+        x, y, z = pair.shape[:3]
+        if any(source != readable for source, readable in self._readable(pair)) or x * y * z > LARGEST_DIAGNOSED:
+            return None
+        return read_inputs(load_method(self._method), self._filesOf(pair), self._samplingRate(), Execution())
+
+    # --------------------------- RESULTS --------------------------------------
+
+    def resultFolderOf(self, name):
+        """Return the engine's folder of the tomogram called ``name``."""
+        return self._getExtraPath(f"tomo_{name}")
+
+    def readReportOf(self, name):
+        """Return the engine's report on the tomogram called ``name``."""
+        return self._readJson(os.path.join(self.resultFolderOf(name), "report.json"))
+
+    def finishedNames(self):
+        """Return the names of the tomograms that have a report, in the order of the set."""
+        if any(pointer.get() is None for pointer in self._pointers()):
+            return []
+        names = [pair.name for pair in self._pairs()]
+        return [name for name in names if os.path.exists(os.path.join(self.resultFolderOf(name), "report.json"))]
