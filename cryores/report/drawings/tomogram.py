@@ -10,7 +10,7 @@ import numpy as np
 
 from cryores.method import LocalResolution, Outcome
 from cryores.report import html, views
-from cryores.report.drawings import local_resolution
+from cryores.report.drawings import local_map
 from cryores.volume import Grid, HalfMaps, Volume
 
 MOST_VOXELS = 256**3
@@ -21,8 +21,8 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     """Write the pictures, ``view.cxc`` and the two maps that it opens, whose voxels are those of the pictures."""
     factor = int(np.ceil((outcome.inputs.grid.size / MOST_VOXELS) ** (1 / 3) - 1e-9))
     if factor == 1:
-        return local_resolution.draw(outcome, folder, global_resolution)
-    sections = local_resolution.draw(on_larger_voxels(outcome, factor), folder, global_resolution)
+        return local_map.draw(outcome, folder, global_resolution)
+    sections = local_map.draw(on_larger_voxels(outcome, factor), folder, global_resolution)
     words = f" Drawn on voxels {factor} times as large as those of the tomogram."
     return [replace(section, words=section.words + words) for section in sections]
 
