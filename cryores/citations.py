@@ -91,6 +91,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Journal of Structural Biology}, volume = {212}, pages = {107579}, year = {2020},
   doi = {10.1016/j.jsb.2020.107579}
 }""",
+    "RamirezAportela2020": """@article{RamirezAportela2020,
+  title = {Automatic local resolution-based sharpening of cryo-EM maps},
+  author = {Ramirez-Aportela, Erney and Vilas, Jose Luis and Glukhova, Alisa and Melero, Roberto and Conesa, Pablo and Martinez, Marta and Maluenda, David and Mota, Javier and Jimenez, Amaya and Vargas, Javier and Marabini, Roberto and Sexton, Patrick M. and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},
+  journal = {Bioinformatics}, volume = {36}, pages = {765--772}, year = {2020},
+  doi = {10.1093/bioinformatics/btz671}
+}""",
     "Vilas2020Tomo": """@article{Vilas2020Tomo,
   title = {Measurement of local resolution in electron tomography},
   author = {Vilas, Jose Luis and Oton, Joaquin and Messaoudi, Cedric and Melero, Roberto and Conesa, Pablo and Ramirez-Aportela, Erney and Mota, Javier and Martinez, Marta and Jimenez, Amaya and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

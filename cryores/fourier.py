@@ -289,9 +289,19 @@ def radial_power(data: FloatArray, grid: Grid, threads: int) -> Tuple[Float64, F
 # --- radial filters -----------------------------------------------------------------------------------------------
 
 
-def radial_table(response: Callable[[Float64], Float64], grid: Grid) -> Tuple[FloatArray, float]:
-    """Tabulate ``response(s)`` (s in 1/Å) up to the corner of the spectrum; return the table and its step."""
-    step = shell_width(grid) / RADIAL_TABLE_STEPS
+def radial_table(
+    response: Callable[[Float64], Float64], grid: Grid, steps: int = RADIAL_TABLE_STEPS
+) -> Tuple[FloatArray, float]:
+    """Tabulate ``response(s)`` (s in 1/Å) up to the corner of the spectrum, at so many points a shell.
+
+    Returns
+    -------
+    table : ndarray of float32
+        The response at multiples of the step.
+    step : float
+        1/Å.
+    """
+    step = shell_width(grid) / steps
     corner = float(np.sqrt(sum((0.5 / v) ** 2 for v in grid.voxel_size)))
     s = np.arange(int(np.ceil(corner / step)) + 2) * step
     return np.asarray(response(s), dtype=np.float32), step
@@ -299,7 +309,11 @@ def radial_table(response: Callable[[Float64], Float64], grid: Grid) -> Tuple[Fl
 
 def multiply_radial(spectrum: Complex, response: Callable[[Float64], Float64], grid: Grid) -> Complex:
     """Multiply a spectrum in place by the isotropic filter ``response(s)``, s in 1/Å; return it."""
-    table, step = radial_table(response, grid)
+    return multiply_table(spectrum, *radial_table(response, grid), grid)
+
+
+def multiply_table(spectrum: Complex, table: FloatArray, step: float, grid: Grid) -> Complex:
+    """Multiply a spectrum in place by a filter from `radial_table`, interpolated linearly; return it."""
     sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
     _multiply_radial(spectrum, table, 1.0 / step, sz, sy, sx)
     return spectrum

@@ -11,7 +11,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside
-from cryores.method import Inputs, LocalResolution
+from cryores.method import Inputs, LocalResolution, Method
 from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
@@ -19,8 +19,8 @@ FEW_VALUES = 0.5
 """Share of the mask below which a resolution map is worth a warning."""
 
 
-def resolution_of(inputs: Inputs, execution: Execution) -> LocalResolution:
-    """Return the resolution map that is given; or blocres of the half maps, where there is none.
+def resolution_of(inputs: Inputs, execution: Execution, method: Method = BLOCRES) -> LocalResolution:
+    """Return the resolution map that is given; or what ``method`` finds with its defaults, where there is none.
 
     Its values are NaN where there are none. Its mask is the one given; else where the map has values; else made.
     """
@@ -30,7 +30,7 @@ def resolution_of(inputs: Inputs, execution: Execution) -> LocalResolution:
         resolution = Volume(np.where(known, inputs.resolution_map.data, np.float32(np.nan)), inputs.grid)
         return LocalResolution(resolution, inputs.mask or resolution.like(known), "the resolution map that was given")
     mask = inputs.mask or automatic_mask(inputs.maps, execution.threads)
-    measured: LocalResolution = BLOCRES.compute(Inputs(inputs.maps, mask=mask), BLOCRES.make_parameters({}), execution)
+    measured: LocalResolution = method.compute(Inputs(inputs.maps, mask=mask), method.make_parameters({}), execution)
     return measured
 
 
@@ -105,11 +105,11 @@ def _doubts(values: FloatArray, inputs: Inputs, asked: float) -> List[str]:
     return found
 
 
-def memory(inputs: Inputs, threads: int, own: float) -> float:
-    """Return the bytes of the plan: ``own``, or what blocres needs where it has to be run before."""
+def memory(inputs: Inputs, threads: int, own: float, method: Method = BLOCRES) -> float:
+    """Return the bytes of the plan: ``own``, or what ``method`` needs where it has to be run before."""
     if inputs.resolution_map is not None:
         return own
-    return max(own, BLOCRES.memory(Inputs(inputs.maps, mask=inputs.mask), BLOCRES.make_parameters({}), threads))
+    return max(own, method.memory(Inputs(inputs.maps, mask=inputs.mask), method.make_parameters({}), threads))
 
 
 def _known(resolution: Volume) -> BoolArray:

@@ -9,6 +9,7 @@ from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
 from cryoresplugin.protocols.protocol_local_lowpass import CryoresProtLocalLowpass
+from cryoresplugin.protocols.protocol_localdeblur import CryoresProtLocalDeblur
 from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_lococcupancy import CryoresProtLocOccupancy
@@ -29,6 +30,7 @@ __all__ = [
     "CryoresProtLocBSharpen",
     "CryoresProtLocOccupancy",
     "CryoresProtLocSpiral",
+    "CryoresProtLocalDeblur",
     "CryoresProtLocalLowpass",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",
