@@ -97,6 +97,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Bioinformatics}, volume = {36}, pages = {765--772}, year = {2020},
   doi = {10.1093/bioinformatics/btz671}
 }""",
+    "Terwilliger2018": """@article{Terwilliger2018,
+  title = {Automated map sharpening by maximization of detail and connectivity},
+  author = {Terwilliger, Thomas C. and Sobolev, Oleg V. and Afonine, Pavel V. and Adams, Paul D.},
+  journal = {Acta Crystallographica Section D}, volume = {74}, pages = {545--559}, year = {2018},
+  doi = {10.1107/S2059798318004655}
+}""",
     "Vilas2020Tomo": """@article{Vilas2020Tomo,
   title = {Measurement of local resolution in electron tomography},
   author = {Vilas, Jose Luis and Oton, Joaquin and Messaoudi, Cedric and Melero, Roberto and Conesa, Pablo and Ramirez-Aportela, Erney and Mota, Javier and Martinez, Marta and Jimenez, Amaya and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

@@ -1,5 +1,6 @@
 """Post-processing: maps that are easier to read."""
 
+from cryores.postprocessing.autosharpen import autosharpen  # noqa: F401
 from cryores.postprocessing.blocfilt import blocfilt  # noqa: F401
 from cryores.postprocessing.local_lowpass import local_lowpass  # noqa: F401
 from cryores.postprocessing.localdeblur import localdeblur  # noqa: F401

@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+from cryoresplugin.protocols.protocol_autosharpen import CryoresProtAutoSharpen
 from cryoresplugin.protocols.protocol_blocfilt import CryoresProtBlocfilt
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
@@ -20,6 +21,7 @@ from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocr
 from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
 
 __all__ = [
+    "CryoresProtAutoSharpen",
     "CryoresProtBlocfilt",
     "CryoresProtBlocres",
     "CryoresProtBlocresShells",

@@ -15,6 +15,7 @@ from cryores.report.html import Section
 Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 
 DRAWINGS = {
+    "AutosharpenResult": "autosharpen",
     "Comparison": "comparison",
     "FSCResult": "fsc",
     "LocalMap": "local_map",
