@@ -22,6 +22,4 @@ def search_section(tried: Search, chosen: Dict[str, float]) -> html.Section:
     figure.add_annotation(x=chosen["b_iso"], y=chosen["score"], text=f"B = {chosen['b_iso']:.0f} Å²", ax=0, ay=-35)
     figure.update_xaxes(title={"text": "B of the result (Å²): sharper to the left"}, showgrid=False, ticks="outside")
     figure.update_yaxes(title={"text": "Score"}, range=shown_scores(tried), gridcolor="#e5e5e5")
-    return html.Section(
-        "Search", figure, "The score of every B-factor; that of too sharp a map lies far below."
-    )
+    return html.Section("Search", figure, "The score of every B-factor; that of too sharp a map lies far below.")
