@@ -1,0 +1,218 @@
+"""The local strength of a map's waves along one direction: amplitudes of the frequencies in a cone, above a frequency.
+
+MonoDir measures the monogenic amplitude ``sqrt(f^2 + |Riesz f|^2)`` of a map f that holds only frequencies within 15
+degrees of an axis n. There the Riesz transform has hardly a component across n, and along n it is the Hilbert
+transform: the amplitude is that of the analytic signal, twice the half of the cone on the side of n. That half is one
+small block of the spectrum. Moved to zero frequency, which leaves the amplitude as it is, it is transformed on a grid
+with just the voxels that the amplitude needs: one transform of a fifth of the box in place of four of the whole.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from cryores.fourier import Complex, Float64, RealFFT, frequency_axes, spectrum_shape
+from cryores.monogenic import Edges
+from cryores.volume import FloatArray, Grid, IntTriple
+
+Indices = npt.NDArray[np.int32]
+
+HALF_ANGLE = np.radians(15.0)
+"""Half the opening of a cone: the 81 cones together hold all of the spectrum, each coefficient 2.8 times."""
+
+ROOM = 1.25
+"""Voxels of a modulus, relative to those that would hold its square: the square root has a tail beyond."""
+
+NYQUIST = 0.5
+"""Digital frequency up to which a cone reaches. Corners of the spectrum hold more, but only along some axes."""
+
+
+class Cone(NamedTuple):
+    """The coefficients of a map on one side of a double cone, by rising frequency.
+
+    Parameters
+    ----------
+    index : ndarray of int32, shape (n, 3)
+        Signed indices (z, y, x) in the spectrum of the whole box.
+    value : ndarray of complex64, shape (n,)
+        Coefficients.
+    frequency : ndarray of float32, shape (n,)
+        Digital frequencies, up to 0.5.
+    """
+
+    index: Indices
+    value: Complex
+    frequency: FloatArray
+
+
+def cone_about(axis: Float64, spectrum: Complex, grid: Grid, half_angle: float = HALF_ANGLE) -> Cone:
+    """Return the coefficients of ``spectrum`` within ``half_angle`` (radians) of the unit vector ``axis`` (z, y, x)."""
+    axes = [frequencies * grid.spacing for frequencies in frequency_axes(grid.shape, grid.voxel_size)]
+    arguments = (*axes, np.asarray(axis, dtype=np.float64), np.cos(half_angle), np.array(grid.shape))
+    size = _gather(spectrum, *arguments, *_empty_cone(0), True)
+    index, value, frequency = _empty_cone(size)
+    _gather(spectrum, *arguments, index, value, frequency, False)
+    order = np.argsort(frequency, kind="stable")
+    return Cone(index[order], value[order], frequency[order])
+
+
+def _empty_cone(size: int) -> Tuple[Indices, Complex, FloatArray]:
+    return np.empty((size, 3), np.int32), np.empty(size, np.complex64), np.empty(size, np.float32)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequency, count_only):  # type: ignore[no-untyped-def]
+    found = 0
+    for z in range(uz.size):
+        for y in range(uy.size):
+            for x in range(ux.size):
+                # A frequency of the Nyquist plane is its own mirror image: it lies on no side.
+                if 2 * z == shape[0] or 2 * y == shape[1] or 2 * x == shape[2]:
+                    continue
+                u2 = uz[z] * uz[z] + uy[y] * uy[y] + ux[x] * ux[x]
+                if u2 == 0 or u2 > NYQUIST * NYQUIST:
+                    continue
+                along = uz[z] * axis[0] + uy[y] * axis[1] + ux[x] * axis[2]
+                # The other half of the spectrum is the mirror image of this one, but for the plane x = 0, which is whole.
+                if along * along < least_cosine * least_cosine * u2 or (x == 0 and along < 0):
+                    continue
+                if not count_only:
+                    side = 1 if along > 0 else -1
+                    index[found, 0] = side * (z if 2 * z < shape[0] else z - shape[0])
+                    index[found, 1] = side * (y if 2 * y < shape[1] else y - shape[1])
+                    index[found, 2] = side * x
+                    value[found] = spectrum[z, y, x] if side > 0 else np.conj(spectrum[z, y, x])
+                    frequency[found] = np.sqrt(u2)
+                found += 1
+    return found
+
+
+class DirectionalAmplitude:
+    """Amplitudes along directions on one grid. One thread works with it at a time: each has its own.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid of the map and of the amplitudes.
+    rim : float
+        Radius in Å of the sphere beyond which amplitudes are 0.
+    fall : float
+        Å inside it over which they fall, so that the low-pass brings nothing across the faces of the box.
+
+    Notes
+    -----
+    It holds a real volume and a spectrum. What `at` returns is valid until the next call.
+    """
+
+    def __init__(self, grid: Grid, rim: float, fall: float) -> None:
+        self.grid = grid
+        self._rim, self._fall = rim, fall
+        self._fft = RealFFT(grid.shape, 1)
+        self._real, self._spectrum = self._fft.empty_real(), self._fft.empty_spectrum()
+
+    def at(self, cone: Cone, rise: Edges, smooth: Edges) -> FloatArray:
+        """Return the amplitude, shape (nz, ny, nx), of the coefficients of ``cone`` that ``rise`` passes.
+
+        Parameters
+        ----------
+        cone : Cone
+            Coefficients along one direction.
+        rise : Edges
+            High-pass, in digital frequency, that is applied to the map.
+        smooth : Edges
+            Low-pass that is applied to the amplitude.
+        """
+        first = int(np.searchsorted(cone.frequency, rise.rise[0], side="right"))
+        index, frequency = cone.index[first:], cone.frequency[first:]
+        gain = (2.0 * rise.response(frequency.astype(np.float64))).astype(np.float32)
+        lowest, highest = index.min(axis=0), index.max(axis=0)
+        block = np.zeros(self._shape_for(highest - lowest + 1, smooth.reach), dtype=np.complex64)
+        _place(block, index, lowest, cone.value[first:], gain)
+        analytic = scipy.fft.ifftn(block, overwrite_x=True, norm="forward")
+        amplitude = np.empty(block.shape, dtype=np.float32)
+        _tapered_modulus(analytic, amplitude, *self._squared_distances(block.shape), self._rim, self._fall)
+        self._enlarge(scipy.fft.rfftn(amplitude, overwrite_x=True), block.shape, smooth)
+        return self._fft.backward(self._spectrum, self._real)
+
+    def _shape_for(self, width: Indices, reach: float) -> IntTriple:
+        """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
+
+        The square of the modulus is twice as wide as the block, and its root a little more. What does not fit folds
+        back, and may do so down to ``reach``, beyond which it is filtered away.
+        """
+        shape = []
+        for wide, edge, whole in zip(width, self.grid.extent, self.grid.shape):
+            last = int(np.ceil(reach * edge / self.grid.spacing))
+            needed = min(int(wide) + last, int(ROOM * 2 * wide)) + 1
+            shape.append(min(scipy.fft.next_fast_len(needed), max(whole, int(wide))))
+        return (shape[0], shape[1], shape[2])
+
+    def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
+        """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
+        z, y, x = (
+            ((np.arange(n) * (whole / n) - whole // 2) * size) ** 2
+            for n, whole, size in zip(shape, self.grid.shape, self.grid.voxel_size)
+        )
+        return z, y, x
+
+    def _enlarge(self, spectrum: Complex, shape: IntTriple, smooth: Edges) -> None:
+        """Fill the spectrum of the whole grid with the low-passed one of the coarse grid."""
+        z, y, x = (f * self.grid.spacing for f in frequency_axes(self.grid.shape, self.grid.voxel_size))
+        scale = self._fft.scale / float(np.prod(shape, dtype=np.float64))
+        rows_z, rows_y = (_rows(whole, coarse) for whole, coarse in zip(self.grid.shape[:2], shape[:2]))
+        columns = min(spectrum_shape(shape)[2], spectrum_shape(self.grid.shape)[2])
+        start, end = smooth.fall
+        _low_pass(spectrum, self._spectrum, rows_z, rows_y, columns, z, y, x, start, end, scale)
+
+
+def _rows(whole: int, coarse: int) -> npt.NDArray[np.int64]:
+    """Return the row of a coarse spectrum for each row of the whole one, -1 where it has none."""
+    signed = np.fft.ifftshift(np.arange(whole) - whole // 2)
+    return np.where(2 * np.abs(signed) < coarse, signed % coarse, -1)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _place(block, index, lowest, value, gain):  # type: ignore[no-untyped-def]
+    for i in range(value.size):
+        block[index[i, 0] - lowest[0], index[i, 1] - lowest[1], index[i, 2] - lowest[2]] = value[i] * gain[i]
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _tapered_modulus(analytic, amplitude, z2, y2, x2, rim, fall):  # type: ignore[no-untyped-def]
+    inner = (rim - fall) * (rim - fall)
+    for z in range(z2.size):
+        for y in range(y2.size):
+            for x in range(x2.size):
+                r2 = z2[z] + y2[y] + x2[x]
+                if r2 >= rim * rim:
+                    amplitude[z, y, x] = 0
+                    continue
+                a = analytic[z, y, x]
+                modulus = np.sqrt(a.real * a.real + a.imag * a.imag)
+                if r2 > inner:
+                    modulus *= np.float32(0.5 + 0.5 * np.cos(np.pi * (np.sqrt(r2) - rim + fall) / fall))
+                amplitude[z, y, x] = modulus
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _low_pass(source, out, rows_z, rows_y, columns, uz, uy, ux, start, end, scale):  # type: ignore[no-untyped-def]
+    for z in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
+            out[z, y, :] = 0
+            if rows_z[z] < 0 or rows_y[y] < 0 or u2_zy > end * end:
+                continue
+            row = source[rows_z[z], rows_y[y]]
+            for x in range(columns):
+                u = np.sqrt(u2_zy + ux[x] * ux[x])
+                if u > end:
+                    break
+                gain = scale
+                if u > start:
+                    gain *= 0.5 + 0.5 * np.cos(np.pi * (u - start) / (end - start))
+                out[z, y, x] = row[x] * np.float32(gain)
