@@ -18,7 +18,7 @@ import scipy.fft
 
 from cryores.fourier import Complex, Float64, RealFFT, frequency_axes, spectrum_shape
 from cryores.monogenic import Edges
-from cryores.volume import FloatArray, Grid, IntTriple
+from cryores.volume import FloatArray, Grid, IntTriple, Triple
 
 Indices = npt.NDArray[np.int32]
 
@@ -92,6 +92,14 @@ def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequ
     return found
 
 
+class Transformed(NamedTuple):
+    """The spectrum of an amplitude on a coarse grid of ``shape`` over the box, and the low-pass that it waits for."""
+
+    spectrum: Complex
+    shape: IntTriple
+    smooth: Edges
+
+
 class DirectionalAmplitude:
     """Amplitudes along directions on one grid. One thread works with it at a time: each has its own.
 
@@ -106,7 +114,7 @@ class DirectionalAmplitude:
 
     Notes
     -----
-    It holds a real volume and a spectrum. What `at` returns is valid until the next call.
+    It holds a real volume and a spectrum. What `everywhere` returns is valid until the next call.
     """
 
     def __init__(self, grid: Grid, rim: float, fall: float) -> None:
@@ -115,29 +123,49 @@ class DirectionalAmplitude:
         self._fft = RealFFT(grid.shape, 1)
         self._real, self._spectrum = self._fft.empty_real(), self._fft.empty_spectrum()
 
-    def at(self, cone: Cone, rise: Edges, smooth: Edges) -> FloatArray:
-        """Return the amplitude, shape (nz, ny, nx), of the coefficients of ``cone`` that ``rise`` passes.
+    def transformed(self, cone: Cone, band: Edges, smooth: Edges) -> Transformed:
+        """Return the amplitude of the coefficients of ``cone`` that ``band`` passes, to be smoothed.
 
         Parameters
         ----------
         cone : Cone
             Coefficients along one direction.
-        rise : Edges
-            High-pass, in digital frequency, that is applied to the map.
+        band : Edges
+            The filter of the map, in digital frequency.
         smooth : Edges
-            Low-pass that is applied to the amplitude.
+            The low-pass that will be applied to the amplitude.
         """
-        first = int(np.searchsorted(cone.frequency, rise.rise[0], side="right"))
-        index, frequency = cone.index[first:], cone.frequency[first:]
-        gain = (2.0 * rise.response(frequency.astype(np.float64))).astype(np.float32)
+        first, last = np.searchsorted(cone.frequency, (band.rise[0], band.fall[1]), side="right")
+        index, frequency = cone.index[first:last], cone.frequency[first:last]
+        if len(index) == 0:
+            return Transformed(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1), smooth)
+        gain = (2.0 / self.grid.size * band.response(frequency.astype(np.float64))).astype(np.float32)
         lowest, highest = index.min(axis=0), index.max(axis=0)
         block = np.zeros(self._shape_for(highest - lowest + 1, smooth.reach), dtype=np.complex64)
-        _place(block, index, lowest, cone.value[first:], gain)
+        _place(block, index, lowest, cone.value[first:last], gain)
         analytic = scipy.fft.ifftn(block, overwrite_x=True, norm="forward")
         amplitude = np.empty(block.shape, dtype=np.float32)
         _tapered_modulus(analytic, amplitude, *self._squared_distances(block.shape), self._rim, self._fall)
-        self._enlarge(scipy.fft.rfftn(amplitude, overwrite_x=True), block.shape, smooth)
+        return Transformed(scipy.fft.rfftn(amplitude, overwrite_x=True), block.shape, smooth)
+
+    def everywhere(self, amplitude: Transformed) -> FloatArray:
+        """Return the smoothed amplitude in every voxel, shape (nz, ny, nx)."""
+        z, y, x = (f * self.grid.spacing for f in frequency_axes(self.grid.shape, self.grid.voxel_size))
+        shape = amplitude.shape
+        rows_z, rows_y = (_rows(whole, coarse) for whole, coarse in zip(self.grid.shape[:2], shape[:2]))
+        columns = min(spectrum_shape(shape)[2], spectrum_shape(self.grid.shape)[2])
+        scale = 1.0 / float(np.prod(shape, dtype=np.float64))
+        _low_pass(amplitude.spectrum, self._spectrum, rows_z, rows_y, columns, z, y, x, *amplitude.smooth.fall, scale)
         return self._fft.backward(self._spectrum, self._real)
+
+    def coarse(self, amplitude: Transformed) -> FloatArray:
+        """Return the smoothed amplitude on the coarsest grid that holds it: the same box, from the same first voxel."""
+        shape, out = amplitude.shape, np.empty_like(amplitude.spectrum)
+        z, y, x = (f * self.grid.spacing for f in frequency_axes(shape, self._voxel_size(shape)))
+        rows_z, rows_y = _rows(shape[0], shape[0]), _rows(shape[1], shape[1])
+        _low_pass(amplitude.spectrum, out, rows_z, rows_y, out.shape[2], z, y, x, *amplitude.smooth.fall, 1.0)
+        smoothed: FloatArray = scipy.fft.irfftn(out, s=shape, overwrite_x=True)
+        return smoothed
 
     def _shape_for(self, width: Indices, reach: float) -> IntTriple:
         """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
@@ -155,19 +183,16 @@ class DirectionalAmplitude:
     def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
         """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
         z, y, x = (
-            ((np.arange(n) * (whole / n) - whole // 2) * size) ** 2
-            for n, whole, size in zip(shape, self.grid.shape, self.grid.voxel_size)
+            (np.arange(n) * coarse - (whole // 2) * size) ** 2
+            for n, coarse, whole, size in zip(
+                shape, self._voxel_size(shape), self.grid.shape, self.grid.voxel_size
+            )
         )
         return z, y, x
 
-    def _enlarge(self, spectrum: Complex, shape: IntTriple, smooth: Edges) -> None:
-        """Fill the spectrum of the whole grid with the low-passed one of the coarse grid."""
-        z, y, x = (f * self.grid.spacing for f in frequency_axes(self.grid.shape, self.grid.voxel_size))
-        scale = self._fft.scale / float(np.prod(shape, dtype=np.float64))
-        rows_z, rows_y = (_rows(whole, coarse) for whole, coarse in zip(self.grid.shape[:2], shape[:2]))
-        columns = min(spectrum_shape(shape)[2], spectrum_shape(self.grid.shape)[2])
-        start, end = smooth.fall
-        _low_pass(spectrum, self._spectrum, rows_z, rows_y, columns, z, y, x, start, end, scale)
+    def _voxel_size(self, shape: IntTriple) -> Triple:
+        z, y, x = (edge / n for edge, n in zip(self.grid.extent, shape))
+        return (z, y, x)
 
 
 def _rows(whole: int, coarse: int) -> npt.NDArray[np.int64]:
@@ -204,11 +229,12 @@ def _low_pass(source, out, rows_z, rows_y, columns, uz, uy, ux, start, end, scal
     for z in range(out.shape[0]):
         for y in range(out.shape[1]):
             u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
-            out[z, y, :] = 0
             if rows_z[z] < 0 or rows_y[y] < 0 or u2_zy > end * end:
+                out[z, y, :] = 0
                 continue
             row = source[rows_z[z], rows_y[y]]
-            for x in range(columns):
+            x = 0
+            while x < columns:
                 u = np.sqrt(u2_zy + ux[x] * ux[x])
                 if u > end:
                     break
@@ -216,3 +242,5 @@ def _low_pass(source, out, rows_z, rows_y, columns, uz, uy, ux, start, end, scal
                 if u > start:
                     gain *= 0.5 + 0.5 * np.cos(np.pi * (u - start) / (end - start))
                 out[z, y, x] = row[x] * np.float32(gain)
+                x += 1
+            out[z, y, x:] = 0
