@@ -9,6 +9,7 @@ with just the voxels that the amplitude needs: one transform of a fifth of the b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Tuple
 
 import numba
@@ -32,7 +33,8 @@ NYQUIST = 0.5
 """Digital frequency up to which a cone reaches. Corners of the spectrum hold more, but only along some axes."""
 
 
-class Cone(NamedTuple):
+@dataclass(frozen=True)
+class Cone:
     """The coefficients of a map on one side of a double cone, by rising frequency.
 
     Parameters
@@ -48,6 +50,11 @@ class Cone(NamedTuple):
     index: Indices
     value: Complex
     frequency: FloatArray
+
+    def strength(self, band: Edges) -> float:
+        """Return the root mean square, over the box, of the amplitude of what ``band`` passes, times its voxels."""
+        gain = band.response(self.frequency.astype(np.float64))
+        return 2.0 * float(np.sqrt(np.sum((gain * np.abs(self.value)) ** 2)))
 
 
 def cone_about(axis: Float64, spectrum: Complex, grid: Grid, half_angle: float = HALF_ANGLE) -> Cone:
@@ -78,7 +85,7 @@ def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequ
                 if u2 == 0 or u2 > NYQUIST * NYQUIST:
                     continue
                 along = uz[z] * axis[0] + uy[y] * axis[1] + ux[x] * axis[2]
-                # The other half of the spectrum is the mirror image of this one, but for the plane x = 0, which is whole.
+                # The other half of the spectrum mirrors this one, but for the plane x = 0, which is whole.
                 if along * along < least_cosine * least_cosine * u2 or (x == 0 and along < 0):
                     continue
                 if not count_only:
@@ -141,12 +148,13 @@ class DirectionalAmplitude:
             return Transformed(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1), smooth)
         gain = (2.0 / self.grid.size * band.response(frequency.astype(np.float64))).astype(np.float32)
         lowest, highest = index.min(axis=0), index.max(axis=0)
-        block = np.zeros(self._shape_for(highest - lowest + 1, smooth.reach), dtype=np.complex64)
+        shape = self._shape_for(highest - lowest + 1, smooth.reach)
+        block = np.zeros(shape, dtype=np.complex64)
         _place(block, index, lowest, cone.value[first:last], gain)
         analytic = scipy.fft.ifftn(block, overwrite_x=True, norm="forward")
-        amplitude = np.empty(block.shape, dtype=np.float32)
-        _tapered_modulus(analytic, amplitude, *self._squared_distances(block.shape), self._rim, self._fall)
-        return Transformed(scipy.fft.rfftn(amplitude, overwrite_x=True), block.shape, smooth)
+        amplitude = np.empty(shape, dtype=np.float32)
+        _tapered_modulus(analytic, amplitude, *self._squared_distances(shape), self._rim, self._fall)
+        return Transformed(scipy.fft.rfftn(amplitude, overwrite_x=True), shape, smooth)
 
     def everywhere(self, amplitude: Transformed) -> FloatArray:
         """Return the smoothed amplitude in every voxel, shape (nz, ny, nx)."""
@@ -184,9 +192,7 @@ class DirectionalAmplitude:
         """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
         z, y, x = (
             (np.arange(n) * coarse - (whole // 2) * size) ** 2
-            for n, coarse, whole, size in zip(
-                shape, self._voxel_size(shape), self.grid.shape, self.grid.voxel_size
-            )
+            for n, coarse, whole, size in zip(shape, self._voxel_size(shape), self.grid.shape, self.grid.voxel_size)
         )
         return z, y, x
 

@@ -11,9 +11,11 @@ from typing import NamedTuple, Tuple
 import numba
 import numpy as np
 import numpy.typing as npt
+import scipy.stats
 
 from cryores.directions import angles_between
 from cryores.fourier import Float64
+from cryores.resolution._directional_amplitude import HALF_ANGLE
 from cryores.volume import FloatArray
 
 Levels = npt.NDArray[np.int16]
@@ -31,6 +33,8 @@ SPREAD = (0.17, 0.83)
 RADIAL = np.radians(45.0)
 TANGENTIAL = np.radians(70.0)
 """Axes within the first of the line to the centre are radial, those beyond the second tangential."""
+
+PARTS = 64
 
 AMONG_THE_BEST = 0.1
 """Å from the highest resolution of a voxel within which a direction is one of its preferred ones."""
@@ -58,18 +62,24 @@ class Directions(NamedTuple):
     ----------
     axes : ndarray of float64, shape (directions, 3)
         Unit vectors (z, y, x).
-    count : ndarray of float64
+    preferring : ndarray of float64
         Voxels that prefer the direction: along it they have their highest resolution, or within 0.1 Å.
     highest : ndarray of float64
         Mean of the highest resolution (Å) of those voxels, NaN where there are none.
     resolution : ndarray of float64
         Mean resolution (Å) along the direction.
+    chance : float
+        Probability that ``resolution`` favours an axis so much by chance, see `axis_chance`.
     """
 
     axes: Float64
-    count: Float64
+    preferring: Float64
     highest: Float64
     resolution: Float64
+    chance: float
+
+
+NO_DIRECTIONS = Directions(np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0), float("nan"))
 
 
 def neighbours_of(axes: Float64) -> Tuple[npt.NDArray[np.int64], Float64]:
@@ -105,25 +115,25 @@ def spread_of(levels: Levels, resolutions: Float64, axes: Float64, outwards: Flo
     """
     neighbours, cosines = neighbours_of(axes)
     values = np.empty((6, levels.shape[1]), dtype=np.float32)
-    # A fixed number of parts: the order of the sums does not depend on the threads.
-    counts = np.zeros((64, len(axes), 3))
-    _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, counts)
-    count, total, everywhere = np.moveaxis(counts.sum(axis=0), -1, 0)
+    # A fixed number of parts: the order of the sums, and so their rounding, does not depend on the threads.
+    sums = np.zeros((PARTS, len(axes), 3))
+    _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, sums)
+    count, highest, everywhere = np.moveaxis(sums.sum(axis=0), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        preferred = Directions(axes, count, total / count, everywhere / levels.shape[1])
-    return Spread(*values), preferred
+        highest, everywhere = highest / count, everywhere / levels.shape[1]
+    return Spread(*values), Directions(axes, count, highest, everywhere, axis_chance(everywhere, axes))
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, counts):  # type: ignore[no-untyped-def]
-    parts, voxels = counts.shape[0], levels.shape[1]
+def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, sums):  # type: ignore[no-untyped-def]
+    parts, voxels = sums.shape[0], levels.shape[1]
     for part in numba.prange(parts):
         r = np.empty(levels.shape[0])
         distance = np.empty(levels.shape[0])
         for v in range(part * voxels // parts, (part + 1) * voxels // parts):
             for i in range(r.size):
                 r[i] = resolutions[levels[i, v]]
-                counts[part, i, 2] += r[i]
+                sums[part, i, 2] += r[i]
             limit = _distances(r, neighbours, cosines, distance)
             kept = np.sort(r[distance <= limit])
             high, low = _rank(kept, HIGHEST), _rank(kept, LOWEST)
@@ -134,8 +144,31 @@ def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, co
             values[4, v], values[5, v] = inwards, across
             for i in range(r.size):
                 if distance[i] <= limit and abs(r[i] - high) < AMONG_THE_BEST:
-                    counts[part, i, 0] += 1
-                    counts[part, i, 1] += high
+                    sums[part, i, 0] += 1
+                    sums[part, i, 1] += high
+
+
+def axis_chance(values: Float64, axes: Float64) -> float:
+    """Return the probability that ``values``, one a direction, favour an axis so much by chance; NaN if all are equal.
+
+    A quadratic form n' T n is fitted to the values, and its part that is not constant compared with what is left over
+    (F-test, 5 degrees of freedom against the rest). Values of near directions are alike, because their cones overlap:
+    their correlation is taken as the share of a cone that lies in the other, and whitened.
+    """
+    quadratic = np.array([[n[0] * n[0], n[1] * n[1], n[2] * n[2], n[0] * n[1], n[0] * n[2], n[1] * n[2]] for n in axes])
+    half = np.minimum(angles_between(axes) / (2.0 * HALF_ANGLE), 1.0)
+    overlap = (2.0 / np.pi) * (np.arccos(half) - half * np.sqrt(1.0 - half**2))
+    whiten = np.linalg.inv(np.linalg.cholesky(overlap))
+    left = [_unexplained(whiten @ model, whiten @ values) for model in (np.ones((len(axes), 1)), quadratic)]
+    rest = len(axes) - 6
+    if left[1] <= 1e-12 * np.sum(values**2):
+        return float("nan")
+    return float(scipy.stats.f.sf((left[0] - left[1]) / 5.0 / (left[1] / rest), 5, rest))
+
+
+def _unexplained(model: Float64, values: Float64) -> float:
+    fitted = model @ np.linalg.lstsq(model, values, rcond=None)[0]
+    return float(np.sum((values - fitted) ** 2))
 
 
 @numba.njit(inline="always")  # type: ignore[misc]
@@ -205,17 +238,19 @@ class RadialAverages(NamedTuple):
     ----------
     radius : ndarray of float64, shape (shells,)
         Å.
-    count : ndarray of int64
+    voxels : ndarray of int64
         Voxels of the mask in each shell.
     mean, deviation : ndarray of float64, shape (shells, maps)
         Mean and standard deviation (Å) of the radial, tangential, highest and lowest resolution, in this order.
     """
 
     radius: Float64
-    count: npt.NDArray[np.int64]
+    voxels: npt.NDArray[np.int64]
     mean: Float64
     deviation: Float64
 
+
+NO_AVERAGES = RadialAverages(np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros((0, 4)))
 
 AVERAGED = ("radial", "tangential", "highest", "lowest")
 LARGEST_Z = 5.0
@@ -227,7 +262,10 @@ def radial_averages(spread: Spread, distance: FloatArray, spacing: float) -> Rad
     shell = _shells(distance, spacing)
     shells = int(shell.max()) + 2
     # A shell reaches from one whole radius below to one above: every voxel belongs to two.
-    alone = [np.array([np.bincount(shell, weights=w, minlength=shells) for w in (m, m.astype(np.float64) ** 2)]) for m in maps]
+    alone = [
+        np.array([np.bincount(shell, weights=w, minlength=shells) for w in (m, m.astype(np.float64) ** 2)])
+        for m in maps
+    ]
     sums = np.array([a[:, 1:] + a[:, :-1] for a in alone])
     number = np.bincount(shell, minlength=shells)
     number = number[1:] + number[:-1]
@@ -239,11 +277,12 @@ def radial_averages(spread: Spread, distance: FloatArray, spacing: float) -> Rad
 
 
 def _shells(distance: FloatArray, spacing: float) -> npt.NDArray[np.int64]:
-    return np.floor(distance.astype(np.float64) / spacing).astype(np.int64)
+    shells: npt.NDArray[np.int64] = np.floor(distance.astype(np.float64) / spacing).astype(np.int64)
+    return shells
 
 
 def z_scores(spread: Spread, averages: RadialAverages, distance: FloatArray) -> FloatArray:
-    """Return how many standard deviations each voxel lies from its shell, in the map where it lies farthest; up to 5."""
+    """Return how many standard deviations (up to 5) each voxel lies from its shell, in the map where it is farthest."""
     largest = np.zeros(distance.shape)
     for column, name in enumerate(AVERAGED):
         mean = np.interp(distance, averages.radius, averages.mean[:, column])
@@ -265,7 +304,7 @@ def slope_over_radius(averages: RadialAverages, name: str) -> Slope:
     column = averages.mean[:, AVERAGED.index(name)]
     if len(column) < 3:
         return Slope(float("nan"), float("nan"))
-    weight = averages.count / averages.count.sum()
+    weight = averages.voxels / averages.voxels.sum()
     radius = averages.radius - np.sum(weight * averages.radius)
     scatter = np.sum(weight * radius**2)
     slope = float(np.sum(weight * radius * column) / scatter)

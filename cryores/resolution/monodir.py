@@ -5,11 +5,9 @@ Vilas, Tagare, Vargas, Carazo & Sorzano (2020), Nature Communications 11, 55.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -17,12 +15,12 @@ from cryores.diagnosis import margin_findings
 from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.errors import InputError
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, rfft, shell_sums
+from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
-from cryores.monogenic import Edges
-from cryores.resolution._directional_amplitude import Cone, DirectionalAmplitude, cone_about
 from cryores.resolution._directional_statistics import (
     AVERAGED,
+    NO_AVERAGES,
+    NO_DIRECTIONS,
     Directions,
     Levels,
     RadialAverages,
@@ -32,26 +30,15 @@ from cryores.resolution._directional_statistics import (
     spread_of,
     z_scores,
 )
+from cryores.resolution._directional_sweep import Regions, filters_at, source_of, sweep
 from cryores.resolution.monores import MonoresParameters, _filled_sphere, tested_resolutions
-from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 FREQUENCIES_OF_AXES = {False: 4, True: 3}
 """How finely an icosahedron is cut: 81 directions, or 46 for the fast computation."""
 
 FALL = 7.0
 """Voxels over which amplitudes fall to 0 at the rim of the sphere that one map fills."""
-
-NOISE_CONE = np.radians(45.0)
-"""The noise of a direction, in one map, is that around the particle within this angle of the direction."""
-
-BAND_SHARE = 0.05
-"""Edges of the filters reach to a resolution so much coarser and finer, or one step if that is more."""
-
-SMALLEST_ACTIVE_SHARE = 0.025
-"""A direction ends when a smaller share of the voxels is still tested."""
-
-SMALLEST_SIGNAL_SHARE = 0.001 / 9.0
-"""A direction is empty when its mean amplitude is below this share of the map's: nothing was measured along it."""
 
 
 SIGNIFICANCE = {False: 0.95, True: 0.99}
@@ -71,7 +58,11 @@ class MonodirParameters:
         0.5, "Distance of tested resolutions, each moved to a Fourier bin.", "Å", 0.01, 10
     )
     significance: Optional[float] = parameter(
-        None, "Share of the noise that a voxel must exceed; default 0.95 with one map, 0.99 with halves.", "", 0.5, 0.9999
+        None,
+        "Share of the noise that a voxel must exceed; default 0.95 with one map, 0.99 with halves.",
+        "",
+        0.5,
+        0.9999,
     )
     fast: bool = parameter(False, "46 directions in place of 81.")
     map_radius: Optional[float] = parameter(
@@ -97,10 +88,8 @@ class MonodirResult(LocalResolution):
         Radial, tangential, highest and lowest resolution over the distance from the centre.
     """
 
-    directions: Directions = field(default=Directions(*[np.zeros((0, 3)), *[np.zeros(0)] * 3]), repr=False)
-    averages: RadialAverages = field(
-        default=RadialAverages(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 4))), repr=False
-    )
+    directions: Directions = field(default=NO_DIRECTIONS, repr=False)
+    averages: RadialAverages = field(default=NO_AVERAGES, repr=False)
 
     def volumes(self) -> Dict[str, Volume]:
         """Return ``doa``, ``mean``, ``highest``, ``lowest``, ``radial``, ``tangential`` (Å) and ``zscore``."""
@@ -109,9 +98,9 @@ class MonodirResult(LocalResolution):
     def tables(self) -> Dict[str, str]:
         """Return ``directions.csv`` and ``radial.csv``."""
         angles = rotation_and_tilt(self.directions.axes)
-        rows = np.column_stack([angles, self.directions.axes[:, ::-1], np.array(self.directions[1:]).T])
+        rows = np.column_stack([angles, self.directions.axes[:, ::-1], np.array(self.directions[1:4]).T])
         names = "rotation_deg,tilt_deg,x,y,z,preferring_voxels,their_highest_A,mean_resolution_A"
-        shells = np.column_stack([self.averages.radius, self.averages.count, self.averages.mean])
+        shells = np.column_stack([self.averages.radius, self.averages.voxels, self.averages.mean])
         columns = ",".join(("radius_A", "voxels", *(f"{name}_A" for name in AVERAGED)))
         return {"directions.csv": _csv(names, rows), "radial.csv": _csv(columns, shells)}
 
@@ -188,42 +177,9 @@ def resolutions_of(grid: Grid, parameters: MonodirParameters) -> Float64:
     return tested_resolutions(grid, MonoresParameters(*given))
 
 
-def filters_at(resolution: float, step: float, grid: Grid, narrow: bool) -> Tuple[Edges, Edges]:
-    """Return the filter of the map and the low-pass of its amplitude, in digital frequency, at a resolution (Å)."""
-    width = max(step, BAND_SHARE * resolution)
-    frequency, bin_width = grid.spacing / resolution, grid.spacing / max(grid.extent)
-    rise = (max(min(grid.spacing / (resolution + width), frequency - bin_width), 0.0), frequency)
-    finer = grid.spacing / max(resolution - width, 0.5 * resolution)
-    fall = (frequency, max(frequency, min(max(finer, frequency + bin_width), 0.5)))
-    return (Edges(rise, fall) if narrow else Edges(rise)), Edges(fall=fall)
-
-
 def _significance(inputs: Inputs, parameters: MonodirParameters) -> float:
     usual = SIGNIFICANCE[isinstance(inputs.maps, HalfMaps)]
     return usual if parameters.significance is None else parameters.significance
-
-
-@dataclass(frozen=True)
-class Regions:
-    """Where resolutions are asked for and where noise is measured.
-
-    Parameters
-    ----------
-    asked : ndarray of int64
-        Flat indices of the voxels to test.
-    noise : ndarray of bool, shape (nz, ny, nx)
-        Voxels of noise; in one map, only those near a direction are that direction's.
-    rim, fall : float
-        Radius (Å) of the sphere beyond which amplitudes are 0, and Å over which they fall to it.
-    directional : bool
-        Whether the noise of a direction is only that near it.
-    """
-
-    asked: npt.NDArray[np.int64] = field(repr=False)
-    noise: BoolArray = field(repr=False)
-    rim: float
-    fall: float
-    directional: bool
 
 
 def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
@@ -255,9 +211,7 @@ def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
 
 def _distances(grid: Grid) -> FloatArray:
     """Return the distance of every voxel from the voxel n // 2, in Å."""
-    z, y, x = (
-        (((np.arange(n) - n // 2) * v) ** 2).astype(np.float32) for n, v in zip(grid.shape, grid.voxel_size)
-    )
+    z, y, x = ((((np.arange(n) - n // 2) * v) ** 2).astype(np.float32) for n, v in zip(grid.shape, grid.voxel_size))
     distance: FloatArray = np.sqrt(z[:, None, None] + y[:, None] + x)
     return distance
 
@@ -272,104 +226,6 @@ def check(inputs: Inputs, parameters: MonodirParameters) -> List[str]:
     return []
 
 
-# --- one direction ------------------------------------------------------------------------------------------------
-
-
-class Sweeper:
-    """The sweep of one direction after another; each thread has its own."""
-
-    def __init__(self, source: Source, regions: Regions, filters: List[Tuple[Edges, Edges]], share: float) -> None:
-        self._source, self._regions, self._filters, self._share = source, regions, filters, share
-        self._amplitude = DirectionalAmplitude(source.grid, regions.rim, regions.fall)
-        self._state = np.empty(len(regions.asked), dtype=np.uint8)
-
-    def measure(self, axis: Float64, level: Levels) -> int:
-        """Fill ``level`` with the index of the last filter passed by every voxel asked for; return how many were run."""
-        signal = cone_about(axis, self._source.signal, self._source.grid)
-        noise = None if self._source.noise is None else cone_about(axis, self._source.noise, self._source.grid)
-        self._state[:] = 1
-        level[:] = 0
-        active, engine = len(level), self._amplitude
-        for index, (band, smooth) in enumerate(self._filters):
-            if active < SMALLEST_ACTIVE_SHARE * len(level):
-                return index
-            found = engine.transformed(signal, band, smooth)
-            around = found if noise is None else engine.transformed(noise, band, smooth)
-            threshold = self._threshold(engine.coarse(around), axis)
-            amplitude = engine.everywhere(found).reshape(-1)
-            finished, total = _test(self._state, level, amplitude, self._regions.asked, np.float32(threshold), index)
-            if total < self._source.floor * active:
-                return index
-            active -= finished
-        return len(self._filters)
-
-    def _threshold(self, amplitude: FloatArray, axis: Float64) -> float:
-        grid, shape = self._source.grid, amplitude.shape
-        nearest = [np.round(np.arange(m) * (n / m)).astype(np.int64) % n for n, m in zip(grid.shape, shape)]
-        z, y, x = ((i - n // 2) * v for i, n, v in zip(nearest, grid.shape, grid.voxel_size))
-        cosine = float(np.cos(NOISE_CONE)) if self._regions.directional else 0.0
-        values = _noise_values(amplitude, self._regions.noise, *nearest, z, y, x, np.asarray(axis), cosine)
-        if values.size == 0:
-            return 0.0
-        rank = min(int(values.size * self._share), values.size - 1)
-        return float(np.partition(values, rank)[rank])
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _noise_values(amplitude, region, iz, iy, ix, z, y, x, axis, least_cosine):  # type: ignore[no-untyped-def]
-    values = np.empty(amplitude.size, dtype=np.float32)
-    found = 0
-    for i in range(iz.size):
-        for j in range(iy.size):
-            for k in range(ix.size):
-                if not region[iz[i], iy[j], ix[k]]:
-                    continue
-                along = z[i] * axis[0] + y[j] * axis[1] + x[k] * axis[2]
-                if along * along >= least_cosine * least_cosine * (z[i] * z[i] + y[j] * y[j] + x[k] * x[k]):
-                    values[found] = amplitude[i, j, k]
-                    found += 1
-    return values[:found]
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _test(state, level, amplitude, voxels, threshold, index):  # type: ignore[no-untyped-def]
-    """Test every voxel that is not finished; return how many finished now, and the sum of the tested amplitudes."""
-    finished, total = 0, 0.0
-    for i in range(state.size):
-        if state[i] == 0:
-            continue
-        value = amplitude[voxels[i]]
-        total += value
-        if value > threshold:
-            state[i] = 1
-            level[i] = index
-        elif state[i] == 1:
-            state[i] = 2
-        else:
-            state[i] = 0
-            finished += 1
-    return finished, total
-
-
-@dataclass(frozen=True)
-class Source:
-    """Spectra of the map and, of half maps, of the noise; and the mean amplitude below which a direction is empty."""
-
-    grid: Grid
-    signal: Complex = field(repr=False)
-    noise: Optional[Complex] = field(repr=False)
-    floor: float
-
-
-def _source(inputs: Inputs, coarsest: float, threads: int) -> Source:
-    maps, grid = inputs.maps, inputs.grid
-    signal = rfft(full_map(maps).data, threads)
-    noise = rfft(maps.noise().data, threads) if isinstance(maps, HalfMaps) else None
-    sums = shell_sums(signal, signal, grid)
-    power = float(sums.power1[sums.frequency >= 1.0 / coarsest].sum())
-    return Source(grid, signal, noise, SMALLEST_SIGNAL_SHARE * float(np.sqrt(power)) / grid.size)
-
-
 # --- the method ---------------------------------------------------------------------------------------------------
 
 
@@ -381,23 +237,13 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
     axes = geodesic_axes(FREQUENCIES_OF_AXES[parameters.fast])
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
-        source = _source(inputs, float(resolutions[0]), execution.threads)
+        source = source_of(inputs.maps, float(resolutions[0]), execution.threads)
         narrow = parameters.filter == "bandpass"
         filters = [filters_at(float(r), parameters.resolution_step, grid, narrow) for r in resolutions]
-        workers = min(execution.threads, len(axes))
         share = _significance(inputs, parameters)
-        sweepers = [Sweeper(source, regions, filters, share) for _ in range(workers)]
-    levels = np.empty((len(axes), len(regions.asked)), dtype=np.int16)
-    with execution.stage("sweeping directions", len(axes)) as steps:
-
-        def sweep_every(worker: int) -> None:
-            for number in range(worker, len(axes), workers):
-                sweepers[worker].measure(axes[number], levels[number])
-                steps.advance()
-
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(sweep_every, range(workers)))
-    del sweepers
+    with execution.stage("sweeping directions", (1 if source.noise is None else 2) * len(axes)) as steps:
+        levels = sweep(source, regions, filters, axes, share, execution.threads, steps)
+    del source
     with execution.stage("comparing directions"):
         return _compared(inputs, parameters, regions, resolutions, axes, levels)
 
@@ -424,6 +270,7 @@ def _compared(
         "significance": _significance(inputs, parameters),
         "noise_voxels": int(np.count_nonzero(regions.noise)),
         "resolution": {name: float(np.median(values)) for name, values in maps.items() if name != "zscore"},
+        "preferred_axis_chance": directions.chance,
         "worst_axis": worst.tolist(),
         "best_axis": best.tolist(),
         "slopes": {name: slope_over_radius(averages, name)._asdict() for name in ("radial", "tangential")},
@@ -435,7 +282,7 @@ def _compared(
 
 
 def _outwards(asked: npt.NDArray[np.int64], grid: Grid) -> Tuple[FloatArray, FloatArray]:
-    """Return the unit vectors from the centre to the voxels ``asked``, 0 at the centre itself, and their lengths (Å)."""
+    """Return unit vectors from the centre to the voxels ``asked``, 0 at the centre itself, and their lengths (Å)."""
     places = np.array(np.unravel_index(asked, grid.shape)).T - np.array(grid.shape) // 2
     vectors = (places * grid.voxel_size).astype(np.float32)
     length = np.linalg.norm(vectors, axis=1)
@@ -453,18 +300,21 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
     noise = "half the difference of the half maps inside the mask" if halves else "the map around the particle"
     kind = "high-pass" if parameters.filter == "highpass" else "band-pass"
     return (
-        f"along each of {5 * FREQUENCIES_OF_AXES[parameters.fast] ** 2 + 1} directions, the finest resolution at which the "
-        f"amplitude of the {kind} filtered map within 15 degrees of the direction exceeds the "
-        f"{100 * _significance(inputs, parameters):g} % quantile of that of {noise}; highest and lowest are the 5 and 95 % "
-        "quantiles of the directions without outliers"
+        f"along each of {_directions(parameters)} directions, the finest resolution at which the amplitude of the "
+        f"{kind} filtered map within 15 degrees of it exceeds the {100 * _significance(inputs, parameters):g} % "
+        f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of the directions without outliers"
     )
+
+
+def _directions(parameters: MonodirParameters) -> int:
+    return 5 * FREQUENCIES_OF_AXES[parameters.fast] ** 2 + 1
 
 
 def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float:
     """Return an upper bound of the bytes held at the peak beyond the inputs."""
     grid = inputs.grid
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
-    axes = 5 * FREQUENCIES_OF_AXES[parameters.fast] ** 2 + 1
+    axes = _directions(parameters)
     shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
     return (shared + 4.5 * min(threads, axes)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
 
@@ -488,7 +338,7 @@ METHOD = Method(
         "directions.csv": "voxels that prefer each direction, and the mean resolution along it",
         "radial.csv": "averages over the distance from the centre",
     },
-    citations=("Vilas2020MonoDir",),
+    citations=("Vilas2020Directional",),
     margin=10,
     check=check,
 )

@@ -19,6 +19,7 @@ DRAWINGS = {
     "FSCResult": "fsc",
     "LocalMap": "local_map",
     "FSOResult": "fso",
+    "MonodirResult": "monodir",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",
