@@ -52,8 +52,15 @@ def directions_figure(result: MonodirResult) -> Figure:
     above, below = figure.subfigures(2, 1, height_ratios=(1.6, 1.0))
     left, right = above.subplots(1, 2, subplot_kw={"projection": "polar"})
     even = float(np.mean(found.preferring)) or 1.0
-    _polar(above, left, found.axes, found.preferring / even, "Voxels that prefer the direction, mean = 1", "viridis")
-    _polar(above, right, found.axes, found.resolution, "Mean resolution along it (Å)", "viridis_r")
+    _polar(
+        above,
+        left,
+        found.axes,
+        found.preferring / even,
+        "Voxels that prefer a direction, mean = 1\n(z in the centre)",
+        "viridis",
+    )
+    _polar(above, right, found.axes, found.resolution, "Mean resolution along it (Å)\n(z in the centre)", "viridis")
     for name, marker, label in (("worst_axis", "X", "worst axis"), ("best_axis", "P", "best axis")):
         longitude, radius = polar_positions(_upwards(result.details[name]))
         right.plot(longitude[:1], radius[:1], marker, color="white", mec="black", ms=11, ls="none", label=label)
@@ -64,7 +71,7 @@ def directions_figure(result: MonodirResult) -> Figure:
     bars.set(xlabel="Direction (number in directions.csv)", ylabel="Voxels that prefer it")
     bars.set_xlim(0, len(found.preferring) + 1)
     bars.spines[["top", "right"]].set_visible(False)
-    bars.legend(frameon=False, loc="lower right")
+    bars.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.98))
     return figure
 
 
@@ -78,7 +85,7 @@ def _polar(figure: Any, axes: Any, directions: Float64, values: Float64, title: 
     size = 26000.0 / len(directions)
     drawn = axes.scatter(longitude, radius, c=at_both_ends(values, directions), s=size, cmap=colours, edgecolor="none")
     axes.set_ylim(0, 1.08)
-    axes.set_yticks([np.sqrt(2.0) * np.sin(np.radians(t) / 2.0) for t in TILTS], [f"{t}°" for t in TILTS], fontsize=7)
+    axes.set_yticks([np.sqrt(2.0) * np.sin(np.radians(t) / 2.0) for t in TILTS], ["" for t in TILTS])
     axes.set_xticks(np.radians([0, 90, 180, 270]), ["x", "y", "−x", "−y"])
     axes.grid(color="#bbbbbb", lw=0.5)
     axes.set_axisbelow(True)
@@ -91,7 +98,8 @@ def maps_figure(result: MonodirResult) -> Figure:
     box = views.bounding_box(result.mask.data > 0.5)
     plane = views.central_planes(box)[0]
     figure = figures.new_figure(10, 6.2)
-    for ax, (name, scale) in zip(figure.subplots(2, 3).ravel(), map_scales(result).items()):
+    axes = [figure.add_subplot(2, 3, number + 1) for number in range(len(TITLES))]
+    for ax, (name, scale) in zip(axes, map_scales(result).items()):
         volume = result.volumes()[name]
         colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
         shown = np.where(result.mask.data > 0.5, volume.data, np.float32(np.nan))

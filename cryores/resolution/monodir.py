@@ -302,7 +302,7 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
     return (
         f"along each of {_directions(parameters)} directions, the finest resolution at which the amplitude of the "
         f"{kind} filtered map within 15 degrees of it exceeds the {100 * _significance(inputs, parameters):g} % "
-        f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of the directions without outliers"
+        f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of directions without outliers"
     )
 
 
