@@ -98,12 +98,16 @@ def maps_figure(result: MonodirResult) -> Figure:
     box = views.bounding_box(result.mask.data > 0.5)
     plane = views.central_planes(box)[0]
     figure = figures.new_figure(10, 6.2)
-    axes = [figure.add_subplot(2, 3, number + 1) for number in range(len(TITLES))]
+    axes: List[Any] = [figure.add_subplot(2, 3, number + 1) for number in range(len(TITLES))]
     for ax, (name, scale) in zip(axes, map_scales(result).items()):
         volume = result.volumes()[name]
         colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
         shown = np.where(result.mask.data > 0.5, volume.data, np.float32(np.nan))
-        placed = {"origin": "lower", "extent": figures.extent(plane, volume.grid), "interpolation": "nearest"}
+        placed: Dict[str, Any] = {
+            "origin": "lower",
+            "extent": figures.extent(plane, volume.grid),
+            "interpolation": "nearest",
+        }
         ax.imshow(plane.of(shown), cmap=colours.cmap, norm=colours.norm, **placed)
         figures.look_at(ax, plane, volume.grid, box)
         ax.set_title(TITLES[name], fontsize=10, color=figures.TEXT)

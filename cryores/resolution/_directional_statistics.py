@@ -37,7 +37,7 @@ TANGENTIAL = np.radians(70.0)
 PARTS = 64
 
 AMONG_THE_BEST = 0.1
-"""Å from the highest resolution of a voxel within which a direction is one of its preferred ones."""
+"""Å beyond the highest resolution of a voxel up to which a direction is one of its preferred ones."""
 
 
 class Spread(NamedTuple):
@@ -143,7 +143,7 @@ def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, su
             inwards, across = _towards(r, distance, limit, axes, outwards[v], middle)
             values[4, v], values[5, v] = inwards, across
             for i in range(r.size):
-                if distance[i] <= limit and abs(r[i] - high) < AMONG_THE_BEST:
+                if distance[i] <= limit and r[i] < high + AMONG_THE_BEST:
                     sums[part, i, 0] += 1
                     sums[part, i, 1] += high
 
