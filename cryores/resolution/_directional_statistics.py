@@ -63,7 +63,7 @@ class Directions(NamedTuple):
     axes : ndarray of float64, shape (directions, 3)
         Unit vectors (z, y, x).
     preferring : ndarray of float64
-        Voxels that prefer the direction: along it they have their highest resolution, or within 0.1 Å.
+        Voxels that prefer the direction: along it they reach their highest resolution, to 0.1 Å.
     highest : ndarray of float64
         Mean of the highest resolution (Å) of those voxels, NaN where there are none.
     resolution : ndarray of float64

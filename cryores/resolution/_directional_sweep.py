@@ -28,6 +28,9 @@ SMALLEST_ACTIVE_SHARE = 0.025
 SMALLEST_SIGNAL_SHARE = 0.001 / 9.0
 """A direction is empty when its mean amplitude is below this share of the map's: nothing was measured along it."""
 
+MOST_WORKERS = 16
+"""Directions that are swept at a time, at most: each holds four volumes, and more gain little."""
+
 NOISE_BINS = 4096
 LARGEST_NOISE = 16.0
 """Noise amplitudes are counted in so many bins, up to so many times the strength of the noise along the direction."""
@@ -120,7 +123,7 @@ def sweep(
     ndarray of int16, shape (directions, voxels)
         0 also where no frequency was passed.
     """
-    workers = min(threads, len(axes))
+    workers = min(threads, MOST_WORKERS)
     sweepers = [Sweeper(source, regions, filters, share) for _ in range(workers)]
     levels = np.empty((len(axes), len(regions.asked)), dtype=np.int16)
     thresholds: Optional[Float64] = None

@@ -30,7 +30,7 @@ from cryores.resolution._directional_statistics import (
     spread_of,
     z_scores,
 )
-from cryores.resolution._directional_sweep import Regions, filters_at, source_of, sweep
+from cryores.resolution._directional_sweep import MOST_WORKERS, Regions, filters_at, source_of, sweep
 from cryores.resolution.monores import MonoresParameters, _filled_sphere, tested_resolutions
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -316,7 +316,7 @@ def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
     axes = _directions(parameters)
     shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
-    return (shared + 4.5 * min(threads, axes)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
+    return (shared + 4.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
 
 
 METHOD = Method(
