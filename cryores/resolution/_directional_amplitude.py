@@ -4,7 +4,8 @@ MonoDir measures the monogenic amplitude ``sqrt(f^2 + |Riesz f|^2)`` of a map f 
 degrees of an axis n. There the Riesz transform has hardly a component across n, and along n it is the Hilbert
 transform: the amplitude is that of the analytic signal, twice the half of the cone on the side of n. That half is one
 small block of the spectrum. Moved to zero frequency, which leaves the amplitude as it is, it is transformed on a grid
-with just the voxels that the amplitude needs: one transform of a fifth of the box in place of four of the whole.
+with just the voxels that the amplitude needs: one transform of a fifth of the box in place of four of the whole. No
+line that is 0, or not asked for, is transformed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from cryores.fourier import Complex, Float64, RealFFT, frequency_axes, spectrum_shape
+from cryores.fourier import Complex, Float64, frequency_axes
 from cryores.monogenic import Edges
-from cryores.volume import FloatArray, Grid, IntTriple, Triple
+from cryores.volume import FloatArray, Grid, IntTriple
 
 Indices = npt.NDArray[np.int32]
+Box = Tuple[slice, slice, slice]
 
 HALF_ANGLE = np.radians(15.0)
 """Half the opening of a cone: the 81 cones together hold all of the spectrum, each coefficient 2.8 times."""
@@ -99,39 +101,35 @@ def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequ
     return found
 
 
-class Transformed(NamedTuple):
-    """The spectrum of an amplitude on a coarse grid of ``shape`` over the box, and the low-pass that it waits for."""
+class Amplitude(NamedTuple):
+    """The spectrum of a smoothed amplitude: what its low-pass leaves, and the coarse grid over the box that holds it.
+
+    Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ... K, -K, ... -1, columns 0, 1, ... K.
+    """
 
     spectrum: Complex
     shape: IntTriple
-    smooth: Edges
 
 
 class DirectionalAmplitude:
-    """Amplitudes along directions on one grid. One thread works with it at a time: each has its own.
+    """Smoothed amplitudes along directions on one grid.
 
     Parameters
     ----------
     grid : Grid
-        The grid of the map and of the amplitudes.
+        The grid of the map.
     rim : float
         Radius in Å of the sphere beyond which amplitudes are 0.
     fall : float
         Å inside it over which they fall, so that the low-pass brings nothing across the faces of the box.
-
-    Notes
-    -----
-    It holds a real volume and a spectrum. What `everywhere` returns is valid until the next call.
     """
 
     def __init__(self, grid: Grid, rim: float, fall: float) -> None:
         self.grid = grid
         self._rim, self._fall = rim, fall
-        self._fft = RealFFT(grid.shape, 1)
-        self._real, self._spectrum = self._fft.empty_real(), self._fft.empty_spectrum()
 
-    def transformed(self, cone: Cone, band: Edges, smooth: Edges) -> Transformed:
-        """Return the amplitude of the coefficients of ``cone`` that ``band`` passes, to be smoothed.
+    def of(self, cone: Cone, band: Edges, smooth: Edges) -> Amplitude:
+        """Return the amplitude of the coefficients of ``cone`` that ``band`` passes, smoothed.
 
         Parameters
         ----------
@@ -140,40 +138,30 @@ class DirectionalAmplitude:
         band : Edges
             The filter of the map, in digital frequency.
         smooth : Edges
-            The low-pass that will be applied to the amplitude.
+            The low-pass of the amplitude.
         """
         first, last = np.searchsorted(cone.frequency, (band.rise[0], band.fall[1]), side="right")
         index, frequency = cone.index[first:last], cone.frequency[first:last]
         if len(index) == 0:
-            return Transformed(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1), smooth)
+            return Amplitude(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1))
         gain = (2.0 / self.grid.size * band.response(frequency.astype(np.float64))).astype(np.float32)
         lowest, highest = index.min(axis=0), index.max(axis=0)
-        shape = self._shape_for(highest - lowest + 1, smooth.reach)
-        block = np.zeros(shape, dtype=np.complex64)
+        width = highest - lowest + 1
+        shape = self._shape_for(width, smooth.reach)
+        block = np.zeros(tuple(width), dtype=np.complex64)
         _place(block, index, lowest, cone.value[first:last], gain)
-        analytic = scipy.fft.ifftn(block, overwrite_x=True, norm="forward")
         amplitude = np.empty(shape, dtype=np.float32)
-        _tapered_modulus(analytic, amplitude, *self._squared_distances(shape), self._rim, self._fall)
-        return Transformed(scipy.fft.rfftn(amplitude, overwrite_x=True), shape, smooth)
+        _tapered_modulus(_inverse(block, shape), amplitude, *self._squared_distances(shape), self._rim, self._fall)
+        return Amplitude(self._smoothed(amplitude, smooth), shape)
 
-    def everywhere(self, amplitude: Transformed) -> FloatArray:
-        """Return the smoothed amplitude in every voxel, shape (nz, ny, nx)."""
-        z, y, x = (f * self.grid.spacing for f in frequency_axes(self.grid.shape, self.grid.voxel_size))
-        shape = amplitude.shape
-        rows_z, rows_y = (_rows(whole, coarse) for whole, coarse in zip(self.grid.shape[:2], shape[:2]))
-        columns = min(spectrum_shape(shape)[2], spectrum_shape(self.grid.shape)[2])
-        scale = 1.0 / float(np.prod(shape, dtype=np.float64))
-        _low_pass(amplitude.spectrum, self._spectrum, rows_z, rows_y, columns, z, y, x, *amplitude.smooth.fall, scale)
-        return self._fft.backward(self._spectrum, self._real)
+    def inside(self, amplitude: Amplitude, box: Box) -> FloatArray:
+        """Return the amplitude in the voxels of ``box``, slices (z, y, x) of the grid."""
+        return _synthesis(amplitude.spectrum, self.grid.shape, box)
 
-    def coarse(self, amplitude: Transformed) -> FloatArray:
-        """Return the smoothed amplitude on the coarsest grid that holds it: the same box, from the same first voxel."""
-        shape, out = amplitude.shape, np.empty_like(amplitude.spectrum)
-        z, y, x = (f * self.grid.spacing for f in frequency_axes(shape, self._voxel_size(shape)))
-        rows_z, rows_y = _rows(shape[0], shape[0]), _rows(shape[1], shape[1])
-        _low_pass(amplitude.spectrum, out, rows_z, rows_y, out.shape[2], z, y, x, *amplitude.smooth.fall, 1.0)
-        smoothed: FloatArray = scipy.fft.irfftn(out, s=shape, overwrite_x=True)
-        return smoothed
+    def coarse(self, amplitude: Amplitude) -> FloatArray:
+        """Return the amplitude on the coarsest grid that holds it: the same box, from the same first voxel."""
+        whole = slice(None)
+        return _synthesis(amplitude.spectrum, amplitude.shape, (whole, whole, whole))
 
     def _shape_for(self, width: Indices, reach: float) -> IntTriple:
         """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
@@ -191,20 +179,60 @@ class DirectionalAmplitude:
     def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
         """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
         z, y, x = (
-            (np.arange(n) * coarse - (whole // 2) * size) ** 2
-            for n, coarse, whole, size in zip(shape, self._voxel_size(shape), self.grid.shape, self.grid.voxel_size)
+            (np.arange(n) * (edge / n) - (whole // 2) * size) ** 2
+            for n, edge, whole, size in zip(shape, self.grid.extent, self.grid.shape, self.grid.voxel_size)
         )
         return z, y, x
 
-    def _voxel_size(self, shape: IntTriple) -> Triple:
-        z, y, x = (edge / n for edge, n in zip(self.grid.extent, shape))
-        return (z, y, x)
+    def _smoothed(self, amplitude: FloatArray, smooth: Edges) -> Complex:
+        """Return the spectrum of ``amplitude`` over its voxels, times the low-pass, where that is not 0."""
+        ends = [
+            min(int(smooth.reach * edge / self.grid.spacing), (min(n, whole) - 1) // 2)
+            for n, whole, edge in zip(amplitude.shape, self.grid.shape, self.grid.extent)
+        ]
+        spectrum = scipy.fft.rfft(amplitude, axis=2, norm="forward")[:, :, : ends[2] + 1]
+        spectrum = _rows(scipy.fft.fft(spectrum, axis=1, norm="forward"), 1, ends[1])
+        spectrum = _rows(scipy.fft.fft(spectrum, axis=0, norm="forward"), 0, ends[0])
+        z, y, x = (
+            np.roll(np.arange(-end, end + 1), -end) * (self.grid.spacing / edge)
+            for end, edge in zip(ends, self.grid.extent)
+        )
+        _low_pass(spectrum, z, y, x[: ends[2] + 1], *smooth.fall)
+        return spectrum
 
 
-def _rows(whole: int, coarse: int) -> npt.NDArray[np.int64]:
-    """Return the row of a coarse spectrum for each row of the whole one, -1 where it has none."""
-    signed = np.fft.ifftshift(np.arange(whole) - whole // 2)
-    return np.where(2 * np.abs(signed) < coarse, signed % coarse, -1)
+def _inverse(block: Complex, shape: IntTriple) -> Complex:
+    """Return the unnormalised inverse transform on ``shape`` of a spectrum that is 0 beyond ``block``."""
+    for axis, n in enumerate(shape):
+        block = scipy.fft.ifft(block, n, axis=axis, norm="forward", overwrite_x=True)
+    return block
+
+
+def _synthesis(spectrum: Complex, shape: IntTriple, box: Box) -> FloatArray:
+    """Return the part ``box`` of the array of ``shape`` with this spectrum; lines outside it are not transformed."""
+    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[box[0]]
+    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, box[1]]
+    values: FloatArray = scipy.fft.irfft(part, shape[2], axis=2, norm="forward")
+    return np.ascontiguousarray(values[:, :, box[2]])
+
+
+def _rows(spectrum: Complex, axis: int, end: int) -> Complex:
+    """Return the rows of the frequencies 0 to ``end`` and -``end`` to -1 along ``axis``."""
+    n = spectrum.shape[axis]
+    kept: Complex = np.take(spectrum, np.r_[0 : end + 1, n - end : n], axis=axis)
+    return kept
+
+
+def _with_rows(spectrum: Complex, axis: int, n: int) -> Complex:
+    """Undo `_rows`: return ``n`` rows, those of other frequencies 0."""
+    end = spectrum.shape[axis] // 2
+    shape = list(spectrum.shape)
+    shape[axis] = n
+    out = np.zeros(shape, dtype=np.complex64)
+    moved, given = np.moveaxis(out, axis, 0), np.moveaxis(spectrum, axis, 0)
+    moved[: end + 1] = given[: end + 1]
+    moved[n - end :] = given[end + 1 :]
+    return out
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
@@ -231,22 +259,12 @@ def _tapered_modulus(analytic, amplitude, z2, y2, x2, rim, fall):  # type: ignor
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _low_pass(source, out, rows_z, rows_y, columns, uz, uy, ux, start, end, scale):  # type: ignore[no-untyped-def]
-    for z in range(out.shape[0]):
-        for y in range(out.shape[1]):
-            u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
-            if rows_z[z] < 0 or rows_y[y] < 0 or u2_zy > end * end:
-                out[z, y, :] = 0
-                continue
-            row = source[rows_z[z], rows_y[y]]
-            x = 0
-            while x < columns:
-                u = np.sqrt(u2_zy + ux[x] * ux[x])
+def _low_pass(spectrum, uz, uy, ux, start, end):  # type: ignore[no-untyped-def]
+    for z in range(uz.size):
+        for y in range(uy.size):
+            for x in range(ux.size):
+                u = np.sqrt(uz[z] * uz[z] + uy[y] * uy[y] + ux[x] * ux[x])
                 if u > end:
-                    break
-                gain = scale
-                if u > start:
-                    gain *= 0.5 + 0.5 * np.cos(np.pi * (u - start) / (end - start))
-                out[z, y, x] = row[x] * np.float32(gain)
-                x += 1
-            out[z, y, x:] = 0
+                    spectrum[z, y, x] = 0
+                elif u > start:
+                    spectrum[z, y, x] *= np.float32(0.5 + 0.5 * np.cos(np.pi * (u - start) / (end - start)))

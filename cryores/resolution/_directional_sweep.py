@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.directions import geodesic_axes
 from cryores.fourier import Complex, Float64, rfft, shell_sums
 from cryores.monogenic import Edges
-from cryores.resolution._directional_amplitude import DirectionalAmplitude, Transformed, cone_about
+from cryores.resolution._directional_amplitude import Amplitude, Box, Cone, DirectionalAmplitude, cone_about
 from cryores.resolution._directional_statistics import Levels
-from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, full_map
+from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, full_map
 
 NOISE_CONE = np.radians(45.0)
 """The noise of a direction, in one map, is that around the particle within this angle of the direction."""
@@ -29,7 +30,10 @@ SMALLEST_SIGNAL_SHARE = 0.001 / 9.0
 """A direction is empty when its mean amplitude is below this share of the map's: nothing was measured along it."""
 
 MOST_WORKERS = 16
-"""Directions that are swept at a time, at most: each holds four volumes, and more gain little."""
+"""Directions that are swept at a time, at most: each holds three volumes, and more gain little."""
+
+NOISE_DIRECTIONS = 2
+"""How finely an icosahedron is cut for the directions along which the noise of half maps is seen: 21 of them."""
 
 NOISE_BINS = 4096
 LARGEST_NOISE = 16.0
@@ -116,94 +120,87 @@ def sweep(
     threads : int
         Directions that are swept at a time.
     steps : Stage
-        Advanced after every direction, of the noise of half maps and of the signal.
+        Advanced after every direction.
 
     Returns
     -------
     ndarray of int16, shape (directions, voxels)
         0 also where no frequency was passed.
     """
-    workers = min(threads, MOST_WORKERS)
-    sweepers = [Sweeper(source, regions, filters, share) for _ in range(workers)]
     levels = np.empty((len(axes), len(regions.asked)), dtype=np.int16)
-    thresholds: Optional[Float64] = None
-
-    def run(task: Callable[[Sweeper, int], None]) -> None:
-        def every(worker: int) -> None:
-            for number in range(worker, len(axes), workers):
-                task(sweepers[worker], number)
-                steps.advance()
-
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(every, range(workers)))
-
-    def measure_noise(sweeper: Sweeper, number: int) -> None:
-        strengths[number], counts[number] = sweeper.noise(axes[number])
-
-    def measure_signal(sweeper: Sweeper, number: int) -> None:
-        sweeper.signal(axes[number], None if thresholds is None else thresholds[number], levels[number])
-
-    if source.noise is not None:
-        strengths = np.empty((len(axes), len(filters)))
-        counts = np.empty((len(axes), len(filters), NOISE_BINS), dtype=np.int32)
-        run(measure_noise)
-        thresholds = strengths * _ranked(counts.sum(axis=0, dtype=np.int64), share)
-    run(measure_signal)
+    with ThreadPoolExecutor(min(threads, MOST_WORKERS)) as pool:
+        sweeper = Sweeper(source, regions, filters, share)
+        if source.noise is not None:
+            sweeper.learn_noise(pool.map(sweeper.noise_along, geodesic_axes(NOISE_DIRECTIONS)))
+        for _ in pool.map(sweeper.signal_along, axes, levels):
+            steps.advance()
     return levels
 
 
 class Sweeper:
-    """Sweeps one direction after another; each thread has its own."""
+    """Sweeps one direction after another, many at a time."""
 
     def __init__(self, source: Source, regions: Regions, filters: List[Filters], share: float) -> None:
         self._source, self._regions, self._filters, self._share = source, regions, filters, share
         self._amplitude = DirectionalAmplitude(source.grid, regions.rim, regions.fall)
-        self._state = np.empty(len(regions.asked), dtype=np.uint8)
+        self._box, self._voxels = _inside_box(regions.asked, source.grid.shape)
+        self._quantiles: Optional[Float64] = None
 
-    def noise(self, axis: Float64) -> Tuple[Float64, npt.NDArray[np.int32]]:
-        """Return the strength of the noise along ``axis`` at each frequency, and a histogram of amplitudes over it.
-
-        The strength is that of the whole box, where it is known best. How the noise varies over the box, and how its
-        amplitudes are distributed, is taken as common to all directions: their histograms, inside the mask, are added.
-        """
-        assert self._source.noise is not None
-        cone = cone_about(axis, self._source.noise, self._source.grid)
-        strengths = np.zeros(len(self._filters))
-        counts = np.zeros((len(self._filters), NOISE_BINS), dtype=np.int32)
+    def noise_along(self, axis: Float64) -> npt.NDArray[np.int64]:
+        """Return at each frequency a histogram of the noise's amplitudes along ``axis``, over their strength."""
+        cone, strengths = self._noise_cone(axis)
+        counts = np.zeros((len(self._filters), NOISE_BINS), dtype=np.int64)
         for index, (band, smooth) in enumerate(self._filters):
-            strengths[index] = cone.strength(band) / self._source.grid.size
             if strengths[index] > self._source.floor:
-                values = self._around(self._amplitude.transformed(cone, band, smooth), axis)
+                values = self._around(self._amplitude.of(cone, band, smooth), axis)
                 place = np.clip(values * (NOISE_BINS / LARGEST_NOISE / strengths[index]), 0, NOISE_BINS - 1)
                 counts[index] = np.bincount(place.astype(np.int64), minlength=NOISE_BINS)
-        return strengths, counts
+        return counts
 
-    def signal(self, axis: Float64, thresholds: Optional[Float64], level: Levels) -> None:
+    def learn_noise(self, histograms: Iterable[npt.NDArray[np.int64]]) -> None:
+        """Take from the sum of `noise_along` the amplitudes, over the strength, that the share lies below.
+
+        How the noise varies over the box, and how its amplitudes are distributed, is taken as common to all directions:
+        inside the mask a single one shows too few independent amplitudes. Its strength is that of the whole box.
+        """
+        counts: npt.NDArray[np.int64] = np.sum(list(histograms), axis=0)
+        edges = np.arange(1, NOISE_BINS + 1) * (LARGEST_NOISE / NOISE_BINS)
+        below = np.cumsum(counts, axis=1) / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        self._quantiles = np.array([np.interp(self._share, row, edges) for row in below])
+
+    def signal_along(self, axis: Float64, level: Levels) -> None:
         """Fill ``level`` with the index of the last filter passed by every voxel along ``axis``, 0 where none was."""
         cone, engine = cone_about(axis, self._source.signal, self._source.grid), self._amplitude
-        self._state[:] = 1
+        thresholds = None if self._quantiles is None else self._quantiles * self._noise_cone(axis)[1]
+        state = np.ones(len(level), dtype=np.uint8)
         level[:] = 0
         active = len(level)
         for index, (band, smooth) in enumerate(self._filters):
             if active < SMALLEST_ACTIVE_SHARE * len(level):
                 return
-            found = engine.transformed(cone, band, smooth)
+            found = engine.of(cone, band, smooth)
             threshold = self._threshold(found, axis) if thresholds is None else thresholds[index]
-            amplitude = engine.everywhere(found).reshape(-1)
-            finished, total = _test(self._state, level, amplitude, self._regions.asked, np.float32(threshold), index)
+            amplitude = engine.inside(found, self._box).reshape(-1)
+            finished, total = _test(state, level, amplitude, self._voxels, np.float32(threshold), index)
             if total < self._source.floor * active:
-                level[:] = 0 if index == 0 else np.minimum(level, index - 1)
+                level[:] = np.minimum(level, max(index - 1, 0))
                 return
             active -= finished
 
-    def _threshold(self, found: Transformed, axis: Float64) -> float:
+    def _noise_cone(self, axis: Float64) -> Tuple[Cone, Float64]:
+        """Return the noise along ``axis``, and its root mean square amplitude over the box at each frequency."""
+        assert self._source.noise is not None
+        cone = cone_about(axis, self._source.noise, self._source.grid)
+        return cone, np.array([cone.strength(band) for band, _ in self._filters]) / self._source.grid.size
+
+    def _threshold(self, found: Amplitude, axis: Float64) -> float:
         values = self._around(found, axis)
         if values.size == 0:
             return 0.0
         rank = min(int(values.size * self._share), values.size - 1)
         return float(np.partition(values, rank)[rank])
 
-    def _around(self, found: Transformed, axis: Float64) -> FloatArray:
+    def _around(self, found: Amplitude, axis: Float64) -> FloatArray:
         """Return the smoothed amplitudes at the voxels of noise of the coarse grid that holds them."""
         amplitude, grid = self._amplitude.coarse(found), self._source.grid
         nearest = [np.round(np.arange(m) * (n / m)).astype(np.int64) % n for n, m in zip(grid.shape, amplitude.shape)]
@@ -213,11 +210,13 @@ class Sweeper:
         return values
 
 
-def _ranked(counts: npt.NDArray[np.int64], share: float) -> Float64:
-    """Return the amplitude, over the strength of the noise, that ``share`` of the counts of each row lie below."""
-    edges = np.arange(1, counts.shape[1] + 1) * (LARGEST_NOISE / counts.shape[1])
-    below = np.cumsum(counts, axis=1) / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return np.array([np.interp(share, row, edges) for row in below])
+def _inside_box(asked: npt.NDArray[np.int64], shape: IntTriple) -> Tuple[Box, npt.NDArray[np.int64]]:
+    """Return the smallest box that holds the voxels with these flat indices, and their flat indices in it."""
+    places = np.unravel_index(asked, shape)
+    z, y, x = (slice(int(p.min(initial=n - 1)), int(p.max(initial=0)) + 1) for p, n in zip(places, shape))
+    inner = [p - part.start for p, part in zip(places, (z, y, x))]
+    flat: npt.NDArray[np.int64] = np.ravel_multi_index(tuple(inner), tuple(s.stop - s.start for s in (z, y, x)))
+    return (z, y, x), flat
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]

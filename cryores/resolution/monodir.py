@@ -241,7 +241,7 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
         narrow = parameters.filter == "bandpass"
         filters = [filters_at(float(r), parameters.resolution_step, grid, narrow) for r in resolutions]
         share = _significance(inputs, parameters)
-    with execution.stage("sweeping directions", (1 if source.noise is None else 2) * len(axes)) as steps:
+    with execution.stage("sweeping directions", len(axes)) as steps:
         levels = sweep(source, regions, filters, axes, share, execution.threads, steps)
     del source
     with execution.stage("comparing directions"):
@@ -316,7 +316,7 @@ def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
     axes = _directions(parameters)
     shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
-    return (shared + 4.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
+    return (shared + 3.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
 
 
 METHOD = Method(

@@ -31,6 +31,7 @@ from cryores.volume import Grid, HalfMaps, Volume
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
 GRID = Grid.regular((36, 40, 32), 1.5)
 BOX = Grid.regular((40, 40, 40), 1.5)
+WHOLE = (slice(None), slice(None), slice(None))
 CUT = 6.0
 """Å at which the signal of the phantom ends."""
 
@@ -70,8 +71,8 @@ def even():
 
 def amplitudes(data, axis, band, smooth, grid=GRID):
     engine = DirectionalAmplitude(grid, 1e3, 1.0)
-    found = engine.transformed(cone_about(axis, rfft(data, 1), grid), band, smooth)
-    return engine.everywhere(found).copy(), engine.coarse(found)
+    found = engine.of(cone_about(axis, rfft(data, 1), grid), band, smooth)
+    return engine.inside(found, WHOLE), engine.coarse(found)
 
 
 def test_a_wave_along_the_axis_has_its_amplitude_everywhere_and_none_across():
@@ -107,6 +108,14 @@ def test_blocks_give_the_amplitude_of_the_whole_spectrum(axis, frequency):
     assert coarse[0, 0, 0] == pytest.approx(found[0, 0, 0], rel=5e-3)
 
 
+def test_part_of_the_box_is_that_part_of_the_whole():
+    engine = DirectionalAmplitude(GRID, 20.0, 6.0)
+    cone = cone_about(np.array([0.48, -0.64, 0.6]), rfft(white(GRID, 6), 1), GRID)
+    found = engine.of(cone, high_pass(0.2, 0.05), Edges(fall=(0.2, 0.25)))
+    part = (slice(3, 20), slice(0, 31), slice(9, 32))
+    np.testing.assert_allclose(engine.inside(found, part), engine.inside(found, WHOLE)[part], atol=1e-6)
+
+
 def test_the_analytic_amplitude_is_the_monogenic_one_of_the_cone():
     axis = np.array([0.48, -0.64, 0.6])
     data, band, smooth = white(GRID, 4), high_pass(0.15, 0.03), Edges(fall=(0.15, 0.2))
@@ -125,7 +134,7 @@ def test_the_strength_of_a_cone_is_the_root_mean_square_of_its_amplitude():
     axis, band = np.array([0.6, 0.8, 0.0]), high_pass(0.2, 0.05)
     cone = cone_about(axis, rfft(white(GRID, 5), 1), GRID)
     engine = DirectionalAmplitude(GRID, 1e3, 1.0)
-    amplitude = engine.everywhere(engine.transformed(cone, band, Edges(fall=(0.9, 1.0))))
+    amplitude = engine.inside(engine.of(cone, band, Edges(fall=(0.9, 1.0))), WHOLE)
     assert cone.strength(band) / GRID.size == pytest.approx(np.sqrt(np.mean(amplitude**2)), rel=1e-3)
 
 
