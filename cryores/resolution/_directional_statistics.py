@@ -218,14 +218,20 @@ def _towards(r, distance, limit, axes, outwards, otherwise):  # type: ignore[no-
 
 
 def principal_axes(directions: Directions) -> Tuple[Float64, Float64]:
-    """Return the axes (z, y, x; z >= 0) along which the resolution is worst and best.
+    """Return the axes (z, y, x; z >= 0) about which the resolution is worst and best.
 
-    They belong to the largest and the smallest eigenvalue of the mean of r n n^T over the directions.
+    Each is the eigenvector of the largest eigenvalue of the sum of w n n^T over the directions n. The weight w is the
+    square of how far the resolution lies above the median, or below it: all others say nothing of a few bad ones.
     """
-    tensor = np.einsum("i,ij,ik->jk", directions.resolution, directions.axes, directions.axes)
-    vectors = np.linalg.eigh(tensor)[1].T
-    turned = [v * (np.sign(v[np.flatnonzero(np.abs(v) > 1e-9)[0]])) for v in vectors]
-    return turned[2], turned[0]
+    deviation = directions.resolution - np.median(directions.resolution)
+    above, below = np.maximum(deviation, 0.0), np.minimum(deviation, 0.0)
+    return _axis_of(above**2, directions.axes), _axis_of(below**2, directions.axes)
+
+
+def _axis_of(weights: Float64, axes: Float64) -> Float64:
+    vector: Float64 = np.linalg.eigh(np.einsum("i,ij,ik->jk", weights, axes, axes))[1][:, 2]
+    turned: Float64 = vector * np.sign(vector[np.flatnonzero(np.abs(vector) > 1e-9)[0]])
+    return turned
 
 
 # --- over the radius ----------------------------------------------------------------------------------------------

@@ -43,14 +43,19 @@ Filters = Tuple[Edges, Edges]
 """The filter of the map, and the low-pass of its amplitude."""
 
 
-def filters_at(resolution: float, step: float, grid: Grid, narrow: bool) -> Filters:
-    """Return the filter of the map and the low-pass of its amplitude, in digital frequency, at a resolution (Å)."""
+def filters_at(resolution: float, step: float, grid: Grid, narrow: bool, smoothing: float) -> Filters:
+    """Return the filter of the map and the low-pass of its amplitude, in digital frequency, at a resolution (Å).
+
+    ``step`` is the distance (Å) of the resolutions tested, ``narrow`` asks for a band-pass, and ``smoothing`` is the
+    number of wavelengths that the low-pass averages over.
+    """
     width = max(step, BAND_SHARE * resolution)
     frequency, bin_width = grid.spacing / resolution, grid.spacing / max(grid.extent)
     rise = (max(min(grid.spacing / (resolution + width), frequency - bin_width), 0.0), frequency)
     finer = grid.spacing / max(resolution - width, 0.5 * resolution)
     fall = (frequency, max(frequency, min(max(finer, frequency + bin_width), 0.5)))
-    return (Edges(rise, fall) if narrow else Edges(rise)), Edges(fall=fall)
+    smooth = Edges(fall=(fall[0] / smoothing, fall[1] / smoothing))
+    return (Edges(rise, fall) if narrow else Edges(rise)), smooth
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,11 @@ SIGNIFICANCE = {False: 0.95, True: 0.99}
 too, which makes the test stricter. Of 81 directions, 0.95 lets four pass by chance, and the highest is the fourth."""
 
 
+SMOOTHING = {False: 1.0, True: 2.0}
+"""Wavelengths over which amplitudes are averaged, in one map as published, and in half maps. The amplitude along one
+direction fades to 0 here and there, as that of any narrow beam does; over two wavelengths it fades much less."""
+
+
 @dataclass(frozen=True)
 class MonodirParameters:
     """What MonoDir can be told."""
@@ -72,6 +77,14 @@ class MonodirParameters:
         "highpass",
         "highpass keeps all above the tested frequency, as published; bandpass does not feel sharpening.",
         choices=("highpass", "bandpass"),
+        expert=True,
+    )
+    smoothing: Optional[float] = parameter(
+        None,
+        "Amplitudes are averaged over so many; default 1 with one map, 2 with halves.",
+        "waves",
+        0.5,
+        10,
         expert=True,
     )
 
@@ -182,6 +195,11 @@ def _significance(inputs: Inputs, parameters: MonodirParameters) -> float:
     return usual if parameters.significance is None else parameters.significance
 
 
+def _smoothing(inputs: Inputs, parameters: MonodirParameters) -> float:
+    usual = SMOOTHING[isinstance(inputs.maps, HalfMaps)]
+    return usual if parameters.smoothing is None else parameters.smoothing
+
+
 def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
     assert inputs.mask is not None
     grid, inside = inputs.grid, inputs.mask.data > 0.5
@@ -238,8 +256,8 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
         source = source_of(inputs.maps, float(resolutions[0]), execution.threads)
-        narrow = parameters.filter == "bandpass"
-        filters = [filters_at(float(r), parameters.resolution_step, grid, narrow) for r in resolutions]
+        choices = parameters.resolution_step, grid, parameters.filter == "bandpass", _smoothing(inputs, parameters)
+        filters = [filters_at(float(r), *choices) for r in resolutions]
         share = _significance(inputs, parameters)
     with execution.stage("sweeping directions", len(axes)) as steps:
         levels = sweep(source, regions, filters, axes, share, execution.threads, steps)
@@ -268,6 +286,7 @@ def _compared(
         "tested_resolutions": [round(float(r), 4) for r in resolutions],
         "directions": len(axes),
         "significance": _significance(inputs, parameters),
+        "smoothing": _smoothing(inputs, parameters),
         "noise_voxels": int(np.count_nonzero(regions.noise)),
         "resolution": {name: float(np.median(values)) for name, values in maps.items() if name != "zscore"},
         "preferred_axis_chance": directions.chance,

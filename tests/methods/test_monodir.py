@@ -140,11 +140,12 @@ def test_the_strength_of_a_cone_is_the_root_mean_square_of_its_amplitude():
 
 def test_filters_reach_a_step_or_a_twentieth_and_at_least_a_bin():
     grid = Grid.regular((200, 200, 200), 1.0)
-    band, smooth = filters_at(10.0, 0.1, grid, False)
+    band, smooth = filters_at(10.0, 0.1, grid, False, 1.0)
     assert band.rise == pytest.approx((0.095, 0.1)) and smooth.fall == pytest.approx((0.1, 1 / 9.5))
-    assert filters_at(10.0, 2.0, grid, False)[0].rise[0] == pytest.approx(1 / 12.0)
-    assert filters_at(40.0, 0.1, grid, False)[0].rise[0] == pytest.approx(0.025 - 0.005)
-    assert filters_at(2.0, 0.5, grid, True)[0].fall == (0.5, 0.5)
+    assert filters_at(10.0, 2.0, grid, False, 1.0)[0].rise[0] == pytest.approx(1 / 12.0)
+    assert filters_at(40.0, 0.1, grid, False, 1.0)[0].rise[0] == pytest.approx(0.025 - 0.005)
+    assert filters_at(2.0, 0.5, grid, True, 1.0)[0].fall == (0.5, 0.5)
+    assert filters_at(10.0, 0.1, grid, False, 2.0)[1].fall == pytest.approx((0.05, 0.5 / 9.5))
 
 
 # --- the directions of a voxel ------------------------------------------------------------------------------------
