@@ -223,9 +223,10 @@ def principal_axes(directions: Directions) -> Tuple[Float64, Float64]:
     Each is the eigenvector of the largest eigenvalue of the sum of w n n^T over the directions n. The weight w is the
     square of how far the resolution lies above the median, or below it: all others say nothing of a few bad ones.
     """
-    deviation = directions.resolution - np.median(directions.resolution)
-    above, below = np.maximum(deviation, 0.0), np.minimum(deviation, 0.0)
-    return _axis_of(above**2, directions.axes), _axis_of(below**2, directions.axes)
+    deviation: Float64 = directions.resolution - float(np.median(directions.resolution))
+    weights: Float64 = np.square(deviation)
+    worst, best = (np.where(side, weights, 0.0) for side in (deviation > 0, deviation < 0))
+    return _axis_of(worst, directions.axes), _axis_of(best, directions.axes)
 
 
 def _axis_of(weights: Float64, axes: Float64) -> Float64:
