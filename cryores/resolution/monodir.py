@@ -31,7 +31,8 @@ from cryores.resolution._directional_statistics import (
     z_scores,
 )
 from cryores.resolution._directional_sweep import MOST_WORKERS, Regions, filters_at, source_of, sweep
-from cryores.resolution.monores import MonoresParameters, _filled_sphere, tested_resolutions
+from cryores.resolution._monogenic_sweep import doubts_about_sweep, tested_resolutions
+from cryores.resolution.monores import DEFAULT_COARSEST, _filled_sphere
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 FREQUENCIES_OF_AXES = {False: 4, True: 3}
@@ -100,6 +101,8 @@ class MonodirResult(LocalResolution):
     averages : RadialAverages
         Radial, tangential, highest and lowest resolution over the distance from the centre.
     """
+
+    quantity = "Highest resolution"
 
     directions: Directions = field(default=NO_DIRECTIONS, repr=False)
     averages: RadialAverages = field(default=NO_AVERAGES, repr=False)
@@ -186,8 +189,8 @@ def resolutions_of(grid: Grid, parameters: MonodirParameters) -> Float64:
     UsageError
         ``E_RANGE`` if the range is upside down, or finer than Nyquist or coarser than the box throughout.
     """
-    given = (parameters.min_resolution, parameters.max_resolution, parameters.resolution_step)
-    return tested_resolutions(grid, MonoresParameters(*given))
+    finest, coarsest = parameters.min_resolution, parameters.max_resolution
+    return tested_resolutions(grid, finest, coarsest, parameters.resolution_step, DEFAULT_COARSEST)
 
 
 def _significance(inputs: Inputs, parameters: MonodirParameters) -> float:
@@ -239,9 +242,7 @@ def check(inputs: Inputs, parameters: MonodirParameters) -> List[str]:
     resolutions = resolutions_of(inputs.grid, parameters)
     if inputs.mask is not None:
         _regions(inputs, parameters)
-    if len(resolutions) < 3:
-        return [f"only {len(resolutions)} frequencies are tested: widen the range or make the step smaller"]
-    return []
+    return doubts_about_sweep(resolutions)
 
 
 # --- the method ---------------------------------------------------------------------------------------------------

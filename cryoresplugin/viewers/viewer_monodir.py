@@ -10,7 +10,15 @@ from pyworkflow.protocol import params
 from cryoresplugin.protocols import CryoresProtMonoDir
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 
-MAPS = ("doa", "highest", "lowest", "mean", "radial", "tangential", "zscore")
+TITLES = {
+    "doa": "Degree of anisotropy (Å)",
+    "highest": "Highest resolution (Å)",
+    "lowest": "Lowest resolution (Å)",
+    "mean": "Middle of highest and lowest resolution (Å)",
+    "radial": "Radial resolution (Å)",
+    "tangential": "Tangential resolution (Å)",
+    "zscore": "z-score in the shell",
+}
 OF_OTHER_RANGE = ("doa", "zscore")
 """Maps that are no resolutions: the colour limits of the form are not theirs."""
 
@@ -26,8 +34,8 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
     def _defineParams(self, form):
         super()._defineParams(form)
         group = form.addGroup("Directions")
-        group.addParam("shownMap", params.EnumParam, default=0, choices=list(MAPS), label="Map in slices and histogram",
-                       help="doa is the degree of anisotropy.")  # fmt: skip
+        group.addParam("shownMap", params.EnumParam, default=0, choices=list(TITLES),
+                       label="Map in slices and histogram", help="doa is the degree of anisotropy.")  # fmt: skip
         group.addParam("doShowDirections", params.LabelParam, label="Show preferred directions (polar)")
         group.addParam("doShowPreferred", params.LabelParam, label="Show histogram of preferred directions")
         group.addParam("doShowRadial", params.LabelParam, label="Show radial averages")
@@ -62,7 +70,7 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
 
     def _showRadial(self, param=None):
         table = self._table("radial.csv")
-        slopes = self.protocol.readReport()["summary"]["slopes"]
+        slopes = self._report()["summary"]["slopes"]
         plotter = EmPlotter(1, 1, mainTitle="Averages over the radius")
         axes = plotter.createSubPlot("", "Distance from the centre (Å)", "Mean resolution (Å)")
         for name in AVERAGES:
@@ -75,14 +83,15 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
 
     def _table(self, name):
         """Return the columns of one of the engine's tables by their names."""
-        with open(os.path.join(self.protocol._resultFolder(), name), encoding="utf-8") as file:
+        with open(os.path.join(self._folder(), name), encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {column: np.array([float(row[column] or "nan") for row in rows]) for column in rows[0]}
 
-    def _resolution(self):
-        path = os.path.join(self.protocol._resultFolder(), f"{self.getEnumText('shownMap')}.mrc")
-        data, _, _, _ = self.getImgData(path)
-        return data
+    def _title(self):
+        return TITLES[self.getEnumText("shownMap")]
+
+    def _resolutionFile(self):
+        return os.path.join(self._folder(), f"{self.getEnumText('shownMap')}.mrc")
 
     def _limits(self):
         return (None, None) if self.getEnumText("shownMap") in OF_OTHER_RANGE else super()._limits()
