@@ -1,5 +1,7 @@
 """MonoDir: its invariants, and the anisotropy that it finds where one is planted."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -12,6 +14,8 @@ from cryores.fourier import filtered, frequency_axes, irfft, rfft
 from cryores.masks import sphere
 from cryores.method import Inputs
 from cryores.monogenic import Edges, Monogenic, high_pass
+from cryores.report import figures_monodir
+from cryores.report.figures_monodir import at_both_ends, polar_positions
 from cryores.resolution import monodir
 from cryores.resolution._directional_amplitude import HALF_ANGLE, DirectionalAmplitude, cone_about
 from cryores.resolution._directional_statistics import (
@@ -31,6 +35,7 @@ from cryores.volume import Grid, HalfMaps, Volume
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
 GRID = Grid.regular((36, 40, 32), 1.5)
 BOX = Grid.regular((40, 40, 40), 1.5)
+LARGE = Grid.regular((160, 160, 160), 1.5)
 WHOLE = (slice(None), slice(None), slice(None))
 CUT = 6.0
 """Å at which the signal of the phantom ends."""
@@ -337,3 +342,41 @@ def test_a_range_upside_down_is_an_error():
 def test_an_empty_table_belongs_to_no_direction():
     found = Directions(geodesic_axes(3), *[np.ones(46)] * 3, 0.5)
     np.testing.assert_allclose(np.linalg.norm(principal_axes(found), axis=1), 1.0)
+
+
+# --- memory and pictures ------------------------------------------------------------------------------------------
+
+
+def test_the_memory_that_is_held_is_the_memory_that_was_planned():
+    halves, ball = phantom()
+    inputs, parameters = Inputs(halves, mask=ball), METHOD.make_parameters({"fast": True, "resolution_step": 2.0})
+    METHOD.compute(inputs, parameters, Execution(2))
+    tracemalloc.start()
+    METHOD.compute(inputs, parameters, Execution(2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    large = Inputs(HalfMaps(*[Volume(np.resize(h.data, (160, 160, 160)), LARGE) for h in (halves.half1, halves.half2)]))
+    planned = METHOD.memory(inputs, parameters, 2)
+    assert 0.3 * (planned - 48e6) < peak < planned
+    assert METHOD.memory(large, METHOD.make_parameters({}), 64) < 2.5e9
+
+
+def test_the_polar_map_has_z_in_its_centre_and_x_to_the_right():
+    axes = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.5, np.sqrt(0.75), 0.0]])
+    longitude, radius = polar_positions(axes)
+    np.testing.assert_allclose(np.degrees(longitude[1:]), [0.0, 90.0, 90.0, 180.0, 270.0], atol=1e-9)
+    # Equal areas: half of the half sphere lies within 60 degrees of z.
+    np.testing.assert_allclose(radius, [0.0, 1.0, 1.0, np.sqrt(0.5), 1.0, 1.0], atol=1e-9)
+    np.testing.assert_array_equal(at_both_ends(np.arange(4.0), axes), [0, 1, 2, 3, 1, 2])
+
+
+def test_the_figures_show_the_values(even):
+    figure = figures_monodir.directions_figure(even)
+    bars = [patch.get_height() for axes in figure.axes for patch in axes.patches if axes.get_xlabel().startswith("Dir")]
+    np.testing.assert_allclose(bars, even.directions.preferring)
+    lines = figures_monodir.radial_figure(even).axes[0].lines
+    np.testing.assert_array_equal(lines[0].get_ydata(), even.averages.mean[:, 0])
+    slope = np.polyfit(lines[1].get_xdata(), lines[1].get_ydata(), 1)[0]
+    assert slope == pytest.approx(even.summary()["slopes"]["radial"]["slope"])
+    shown = figures_monodir.maps_figure(even).axes[0].images[0].get_array()
+    np.testing.assert_allclose(np.ma.filled(shown, np.nan), even.extra["doa"].data[20])
