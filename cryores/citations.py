@@ -61,6 +61,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Structure}, volume = {26}, pages = {337--344}, year = {2018},
   doi = {10.1016/j.str.2017.12.018}
 }""",
+    "Vilas2020Directional": """@article{Vilas2020Directional,
+  title = {Measuring local-directional resolution and local anisotropy in cryo-EM maps},
+  author = {Vilas, Jose Luis and Tagare, Hemant D. and Vargas, Javier and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},
+  journal = {Nature Communications}, volume = {11}, pages = {55}, year = {2020},
+  doi = {10.1038/s41467-019-13742-w}
+}""",
     "Vilas2020": """@article{Vilas2020,
   title = {Local resolution estimates of cryoEM reconstructions},
   author = {Vilas, Jose Luis and Heymann, J. Bernard and Tagare, Hemant D. and Ramirez-Aportela, Erney and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},

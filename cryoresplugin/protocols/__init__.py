@@ -15,6 +15,7 @@ from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_lococcupancy import CryoresProtLocOccupancy
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
+from cryoresplugin.protocols.protocol_monodir import CryoresProtMonoDir
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
 from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocres
@@ -34,6 +35,7 @@ __all__ = [
     "CryoresProtLocSpiral",
     "CryoresProtLocalDeblur",
     "CryoresProtLocalLowpass",
+    "CryoresProtMonoDir",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",
     "CryoresProtRelionLocres",

@@ -7,6 +7,7 @@ from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_fso import CryoresFSOViewer
 from cryoresplugin.viewers.viewer_localmap import CryoresLocalMapViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
+from cryoresplugin.viewers.viewer_monodir import CryoresMonoDirViewer
 from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CryoresFSOViewer",
     "CryoresLocalMapViewer",
     "CryoresLocalResolutionViewer",
+    "CryoresMonoDirViewer",
     "CryoresPostprocessingViewer",
 ]
 

@@ -23,7 +23,7 @@ METHODS = [name for name in method_summaries() if HALVES in load_method(name).ma
 def odd(tmp_path_factory):
     """Half maps on an odd, non-cubic, shifted, axis-permuted grid."""
     folder = tmp_path_factory.mktemp("odd")
-    made = simulate(shape=(41, 47, 45), voxel_size=1.5, finest=4.0, coarsest=8.0, seed=5)
+    made = simulate(shape=(41, 47, 45), voxel_size=1.5, finest=4.0, coarsest=8.0, seed=3)
     plain = made.clean.grid
     grid = Grid(plain.shape, plain.cell, plain.sampling, (40.0, 3.25, -11.5), (12, 7, -5), (3, 1, 2))
     for name, volume in (("half1", made.halves.half1), ("half2", made.halves.half2), ("mask", made.mask)):

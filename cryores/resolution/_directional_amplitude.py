@@ -1,0 +1,270 @@
+"""The local strength of a map's waves along one direction: amplitudes of the frequencies in a cone, above a frequency.
+
+MonoDir measures the monogenic amplitude ``sqrt(f^2 + |Riesz f|^2)`` of a map f that holds only frequencies within 15
+degrees of an axis n. There the Riesz transform has hardly a component across n, and along n it is the Hilbert
+transform: the amplitude is that of the analytic signal, twice the half of the cone on the side of n. That half is one
+small block of the spectrum. Moved to zero frequency, which leaves the amplitude as it is, it is transformed on a grid
+with just the voxels that the amplitude needs: one transform of a fifth of the box in place of four of the whole. No
+line that is 0, or not asked for, is transformed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Tuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from cryores.fourier import Complex, Float64, frequency_axes
+from cryores.monogenic import Edges
+from cryores.volume import FloatArray, Grid, IntTriple
+
+Indices = npt.NDArray[np.int32]
+Box = Tuple[slice, slice, slice]
+
+HALF_ANGLE = np.radians(15.0)
+"""Half the opening of a cone: the 81 cones together hold all of the spectrum, each coefficient 2.8 times."""
+
+ROOM = 1.25
+"""Voxels of a modulus, relative to those that would hold its square: the square root has a tail beyond."""
+
+NYQUIST = 0.5
+"""Digital frequency up to which a cone reaches. Corners of the spectrum hold more, but only along some axes."""
+
+
+@dataclass(frozen=True)
+class Cone:
+    """The coefficients of a map on one side of a double cone, by rising frequency.
+
+    Parameters
+    ----------
+    index : ndarray of int32, shape (n, 3)
+        Signed indices (z, y, x) in the spectrum of the whole box.
+    value : ndarray of complex64, shape (n,)
+        Coefficients.
+    frequency : ndarray of float32, shape (n,)
+        Digital frequencies, up to 0.5.
+    """
+
+    index: Indices
+    value: Complex
+    frequency: FloatArray
+
+    def strength(self, band: Edges) -> float:
+        """Return the root mean square, over the box, of the amplitude of what ``band`` passes, times its voxels."""
+        gain = band.response(self.frequency.astype(np.float64))
+        return 2.0 * float(np.sqrt(np.sum((gain * np.abs(self.value)) ** 2)))
+
+
+def cone_about(axis: Float64, spectrum: Complex, grid: Grid, half_angle: float = HALF_ANGLE) -> Cone:
+    """Return the coefficients of ``spectrum`` within ``half_angle`` (radians) of the unit vector ``axis`` (z, y, x)."""
+    axes = [frequencies * grid.spacing for frequencies in frequency_axes(grid.shape, grid.voxel_size)]
+    arguments = (*axes, np.asarray(axis, dtype=np.float64), np.cos(half_angle), np.array(grid.shape))
+    size = _gather(spectrum, *arguments, *_empty_cone(0), True)
+    index, value, frequency = _empty_cone(size)
+    _gather(spectrum, *arguments, index, value, frequency, False)
+    order = np.argsort(frequency, kind="stable")
+    return Cone(index[order], value[order], frequency[order])
+
+
+def _empty_cone(size: int) -> Tuple[Indices, Complex, FloatArray]:
+    return np.empty((size, 3), np.int32), np.empty(size, np.complex64), np.empty(size, np.float32)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequency, count_only):  # type: ignore[no-untyped-def]
+    found = 0
+    for z in range(uz.size):
+        for y in range(uy.size):
+            for x in range(ux.size):
+                # A frequency of the Nyquist plane is its own mirror image: it lies on no side.
+                if 2 * z == shape[0] or 2 * y == shape[1] or 2 * x == shape[2]:
+                    continue
+                u2 = uz[z] * uz[z] + uy[y] * uy[y] + ux[x] * ux[x]
+                if u2 == 0 or u2 > NYQUIST * NYQUIST:
+                    continue
+                along = uz[z] * axis[0] + uy[y] * axis[1] + ux[x] * axis[2]
+                # The other half of the spectrum mirrors this one, but for the plane x = 0, which is whole.
+                if along * along < least_cosine * least_cosine * u2 or (x == 0 and along < 0):
+                    continue
+                if not count_only:
+                    side = 1 if along > 0 else -1
+                    index[found, 0] = side * (z if 2 * z < shape[0] else z - shape[0])
+                    index[found, 1] = side * (y if 2 * y < shape[1] else y - shape[1])
+                    index[found, 2] = side * x
+                    value[found] = spectrum[z, y, x] if side > 0 else np.conj(spectrum[z, y, x])
+                    frequency[found] = np.sqrt(u2)
+                found += 1
+    return found
+
+
+class Amplitude(NamedTuple):
+    """The spectrum of a smoothed amplitude: what its low-pass leaves, and the coarse grid over the box that holds it.
+
+    Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ... K, -K, ... -1, columns 0, 1, ... K.
+    """
+
+    spectrum: Complex
+    shape: IntTriple
+
+
+class DirectionalAmplitude:
+    """Smoothed amplitudes along directions on one grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid of the map.
+    rim : float
+        Radius in Å of the sphere beyond which amplitudes are 0.
+    fall : float
+        Å inside it over which they fall, so that the low-pass brings nothing across the faces of the box.
+    """
+
+    def __init__(self, grid: Grid, rim: float, fall: float) -> None:
+        self.grid = grid
+        self._rim, self._fall = rim, fall
+
+    def of(self, cone: Cone, band: Edges, smooth: Edges) -> Amplitude:
+        """Return the amplitude of the coefficients of ``cone`` that ``band`` passes, smoothed.
+
+        Parameters
+        ----------
+        cone : Cone
+            Coefficients along one direction.
+        band : Edges
+            The filter of the map, in digital frequency.
+        smooth : Edges
+            The low-pass of the amplitude.
+        """
+        first, last = np.searchsorted(cone.frequency, (band.rise[0], band.fall[1]), side="right")
+        index, frequency = cone.index[first:last], cone.frequency[first:last]
+        if len(index) == 0:
+            return Amplitude(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1))
+        gain = (2.0 / self.grid.size * band.response(frequency.astype(np.float64))).astype(np.float32)
+        lowest, highest = index.min(axis=0), index.max(axis=0)
+        width = highest - lowest + 1
+        shape = self._shape_for(width, smooth.reach)
+        block = np.zeros(tuple(width), dtype=np.complex64)
+        _place(block, index, lowest, cone.value[first:last], gain)
+        amplitude = np.empty(shape, dtype=np.float32)
+        _tapered_modulus(_inverse(block, shape), amplitude, *self._squared_distances(shape), self._rim, self._fall)
+        return Amplitude(self._smoothed(amplitude, smooth), shape)
+
+    def inside(self, amplitude: Amplitude, box: Box) -> FloatArray:
+        """Return the amplitude in the voxels of ``box``, slices (z, y, x) of the grid."""
+        return _synthesis(amplitude.spectrum, self.grid.shape, box)
+
+    def coarse(self, amplitude: Amplitude) -> FloatArray:
+        """Return the amplitude on the coarsest grid that holds it: the same box, from the same first voxel."""
+        whole = slice(None)
+        return _synthesis(amplitude.spectrum, amplitude.shape, (whole, whole, whole))
+
+    def _shape_for(self, width: Indices, reach: float) -> IntTriple:
+        """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
+
+        The square of the modulus is twice as wide as the block, and its root a little more. What does not fit folds
+        back, and may do so down to ``reach``, beyond which it is filtered away.
+        """
+        shape = []
+        for wide, edge, whole in zip(width, self.grid.extent, self.grid.shape):
+            last = int(np.ceil(reach * edge / self.grid.spacing))
+            needed = min(int(wide) + last, int(ROOM * 2 * wide)) + 1
+            shape.append(min(scipy.fft.next_fast_len(needed), max(whole, int(wide))))
+        return (shape[0], shape[1], shape[2])
+
+    def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
+        """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
+        z, y, x = (
+            (np.arange(n) * (edge / n) - (whole // 2) * size) ** 2
+            for n, edge, whole, size in zip(shape, self.grid.extent, self.grid.shape, self.grid.voxel_size)
+        )
+        return z, y, x
+
+    def _smoothed(self, amplitude: FloatArray, smooth: Edges) -> Complex:
+        """Return the spectrum of ``amplitude`` over its voxels, times the low-pass, where that is not 0."""
+        ends = [
+            min(int(smooth.reach * edge / self.grid.spacing), (min(n, whole) - 1) // 2)
+            for n, whole, edge in zip(amplitude.shape, self.grid.shape, self.grid.extent)
+        ]
+        spectrum = scipy.fft.rfft(amplitude, axis=2, norm="forward")[:, :, : ends[2] + 1]
+        spectrum = _rows(scipy.fft.fft(spectrum, axis=1, norm="forward"), 1, ends[1])
+        spectrum = _rows(scipy.fft.fft(spectrum, axis=0, norm="forward"), 0, ends[0])
+        z, y, x = (
+            np.roll(np.arange(-end, end + 1), -end) * (self.grid.spacing / edge)
+            for end, edge in zip(ends, self.grid.extent)
+        )
+        _low_pass(spectrum, z, y, x[: ends[2] + 1], *smooth.fall)
+        return spectrum
+
+
+def _inverse(block: Complex, shape: IntTriple) -> Complex:
+    """Return the unnormalised inverse transform on ``shape`` of a spectrum that is 0 beyond ``block``."""
+    for axis, n in enumerate(shape):
+        block = scipy.fft.ifft(block, n, axis=axis, norm="forward", overwrite_x=True)
+    return block
+
+
+def _synthesis(spectrum: Complex, shape: IntTriple, box: Box) -> FloatArray:
+    """Return the part ``box`` of the array of ``shape`` with this spectrum; lines outside it are not transformed."""
+    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[box[0]]
+    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, box[1]]
+    values: FloatArray = scipy.fft.irfft(part, shape[2], axis=2, norm="forward")
+    return np.ascontiguousarray(values[:, :, box[2]])
+
+
+def _rows(spectrum: Complex, axis: int, end: int) -> Complex:
+    """Return the rows of the frequencies 0 to ``end`` and -``end`` to -1 along ``axis``."""
+    n = spectrum.shape[axis]
+    kept: Complex = np.take(spectrum, np.r_[0 : end + 1, n - end : n], axis=axis)
+    return kept
+
+
+def _with_rows(spectrum: Complex, axis: int, n: int) -> Complex:
+    """Undo `_rows`: return ``n`` rows, those of other frequencies 0."""
+    end = spectrum.shape[axis] // 2
+    shape = list(spectrum.shape)
+    shape[axis] = n
+    out = np.zeros(shape, dtype=np.complex64)
+    moved, given = np.moveaxis(out, axis, 0), np.moveaxis(spectrum, axis, 0)
+    moved[: end + 1] = given[: end + 1]
+    moved[n - end :] = given[end + 1 :]
+    return out
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _place(block, index, lowest, value, gain):  # type: ignore[no-untyped-def]
+    for i in range(value.size):
+        block[index[i, 0] - lowest[0], index[i, 1] - lowest[1], index[i, 2] - lowest[2]] = value[i] * gain[i]
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _tapered_modulus(analytic, amplitude, z2, y2, x2, rim, fall):  # type: ignore[no-untyped-def]
+    inner = (rim - fall) * (rim - fall)
+    for z in range(z2.size):
+        for y in range(y2.size):
+            for x in range(x2.size):
+                r2 = z2[z] + y2[y] + x2[x]
+                if r2 >= rim * rim:
+                    amplitude[z, y, x] = 0
+                    continue
+                a = analytic[z, y, x]
+                modulus = np.sqrt(a.real * a.real + a.imag * a.imag)
+                if r2 > inner:
+                    modulus *= np.float32(0.5 + 0.5 * np.cos(np.pi * (np.sqrt(r2) - rim + fall) / fall))
+                amplitude[z, y, x] = modulus
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _low_pass(spectrum, uz, uy, ux, start, end):  # type: ignore[no-untyped-def]
+    for z in range(uz.size):
+        for y in range(uy.size):
+            for x in range(ux.size):
+                u = np.sqrt(uz[z] * uz[z] + uy[y] * uy[y] + ux[x] * ux[x])
+                if u > end:
+                    spectrum[z, y, x] = 0
+                elif u > start:
+                    spectrum[z, y, x] *= np.float32(0.5 + 0.5 * np.cos(np.pi * (u - start) / (end - start)))
