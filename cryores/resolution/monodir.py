@@ -15,6 +15,7 @@ from cryores.diagnosis import margin_findings
 from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.errors import InputError
 from cryores.execution import Execution
+from cryores.filled_sphere import filled_sphere
 from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._directional_statistics import (
@@ -32,7 +33,7 @@ from cryores.resolution._directional_statistics import (
 )
 from cryores.resolution._directional_sweep import MOST_WORKERS, Regions, filters_at, source_of, sweep
 from cryores.resolution._monogenic_sweep import doubts_about_sweep, tested_resolutions
-from cryores.resolution.monores import DEFAULT_COARSEST, _filled_sphere
+from cryores.resolution.monores import DEFAULT_COARSEST
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 FREQUENCIES_OF_AXES = {False: 4, True: 3}
@@ -210,7 +211,7 @@ def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
         raise InputError("E_MARGIN", finding.message, finding.hint)
     distance = _distances(grid)
     if parameters.map_radius is None:
-        usable = _filled_sphere(full_map(inputs.maps).data, inside, grid)
+        usable = filled_sphere(full_map(inputs.maps).data, inside, grid)
     else:
         usable = distance < parameters.map_radius
     if isinstance(inputs.maps, HalfMaps):

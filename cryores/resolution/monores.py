@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, List, NamedTuple, Optional, Tuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -16,6 +15,7 @@ import scipy.special
 
 from cryores.errors import InputError
 from cryores.execution import Execution
+from cryores.filled_sphere import filled_sphere
 from cryores.fourier import Complex, Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import (
@@ -42,9 +42,6 @@ from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Map
 
 DEFAULT_COARSEST = 18.0
 """Å at which the sweep starts where the user states nothing and the box has room for it."""
-
-CLIFF = 0.01
-"""A shell whose variance falls below this share of the previous one's marks the rim of a spherically masked map."""
 
 SMALLEST_ACTIVE_SHARE = 0.025
 """The sweep ends when a smaller share of the voxels is still tested."""
@@ -177,7 +174,7 @@ class Regions:
 def _regions(inputs: Inputs, parameters: MonoresParameters) -> Regions:
     assert inputs.mask is not None
     inside = inputs.mask.data > parameters.mask_threshold
-    usable = _filled_sphere(full_map(inputs.maps).data, inside, inputs.grid)
+    usable = filled_sphere(full_map(inputs.maps).data, inside, inputs.grid)
     outside_sphere = int(np.count_nonzero(inside & ~usable))
     if inputs.exclude is not None:
         usable &= ~(inputs.exclude.data > 0.5)
@@ -186,52 +183,6 @@ def _regions(inputs: Inputs, parameters: MonoresParameters) -> Regions:
         return Regions(active, active, None, outside_sphere)
     background = usable & ~inside
     return Regions(active, usable if isinstance(inputs.maps, HalfMaps) else background, background, outside_sphere)
-
-
-def _filled_sphere(full: FloatArray, inside: BoolArray, grid: Grid) -> BoolArray:
-    """Return the voxels inside the sphere that the map fills: up to the cliff of its variance, if there is one.
-
-    Without one the sphere reaches to half the longest edge: the corners of a reconstruction hold no data.
-    """
-    squares = [((np.arange(n) - n // 2) * v / grid.spacing) ** 2 for n, v in zip(grid.shape, grid.voxel_size)]
-    rim = int(max(grid.extent) / grid.spacing / 2)
-    radius = int(np.sqrt(_farthest(inside, *squares).max()))
-    sums = _radial_sums(full, *squares, rim + 1).sum(axis=0)
-    count = np.maximum(sums[:, 0], 1)
-    variance = sums[:, 2] / count - (sums[:, 1] / count) ** 2
-    limit = rim
-    for r in range(max(radius, 1), rim):
-        if variance[r] < CLIFF * variance[r - 1]:
-            limit = r - 1
-            break
-    within: BoolArray = squares[0][:, None, None] + squares[1][:, None] + squares[2] < limit**2
-    return within
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _farthest(inside, z2, y2, x2):  # type: ignore[no-untyped-def]
-    farthest = np.zeros(z2.size)
-    for z in numba.prange(z2.size):
-        for y in range(y2.size):
-            for x in range(x2.size):
-                if inside[z, y, x]:
-                    farthest[z] = max(farthest[z], z2[z] + y2[y] + x2[x])
-    return farthest
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _radial_sums(values, z2, y2, x2, shells):  # type: ignore[no-untyped-def]
-    sums = np.zeros((z2.size, shells, 3))
-    for z in numba.prange(z2.size):
-        for y in range(y2.size):
-            for x in range(x2.size):
-                r = int(np.sqrt(z2[z] + y2[y] + x2[x]))
-                if r < shells:
-                    value = np.float64(values[z, y, x])
-                    sums[z, r, 0] += 1
-                    sums[z, r, 1] += value
-                    sums[z, r, 2] += value * value
-    return sums
 
 
 # --- amplitudes of signal and noise -------------------------------------------------------------------------------
