@@ -175,11 +175,13 @@ def _step(parameters: BlocresParameters, box: int) -> int:
 
 
 def automatic_box(overall: Optional[float], grid: Grid) -> int:
-    """Return 6 times the global resolution (Å) in voxels, even; a quarter of the map if it is unknown."""
-    largest = min(grid.shape) // 2 * 2
-    if overall is None:
-        return max(SMALLEST_BOX, largest // 4 // 2 * 2)
-    return int(np.clip(2 * round(BOX_RULE * overall / grid.spacing / 2), SMALLEST_BOX, largest))
+    """Return 6 times the global resolution (Å) in voxels; a quarter of the map if it is unknown.
+
+    It is odd: an even box lies half a voxel beside its voxel, and symmetric maps would get values that are not.
+    """
+    largest = (min(grid.shape) - 1) // 2 * 2 + 1
+    wanted = min(grid.shape) / 4 if overall is None else BOX_RULE * overall / grid.spacing
+    return int(np.clip(2 * round((wanted - 1) / 2) + 1, SMALLEST_BOX + 1, largest))
 
 
 def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:

@@ -150,3 +150,23 @@ REFUSED = [
 def test_what_cannot_work_is_refused(made, options, code):
     with pytest.raises(UsageError, match=code):
         blocres(made.halves, made.mask, **options)
+
+
+@pytest.mark.parametrize("mode", ["fast", "exact"])
+def test_the_automatic_box_keeps_a_symmetry(mode):
+    """Turned four-fold about voxel n/2, and 180 degrees about it: where the arrays are odd that is the middle."""
+    rng = np.random.default_rng(4)
+    grid = Grid.regular((31, 31, 31), 1.5)
+
+    def symmetric(scale):
+        data = filtered(rng.standard_normal(grid.shape).astype(np.float32), bfactor(scale), grid, 2)
+        return sum(np.rot90(data, turns, axes=(1, 2)) for turns in range(4))
+
+    signal, noise = symmetric(150.0), [symmetric(0.0), symmetric(0.0)]
+    halves = HalfMaps(*(Volume((signal + 0.1 * n).astype(np.float32), grid) for n in noise))
+    mask = np.zeros(grid.shape, np.float32)
+    mask[8:-8, 8:-8, 8:-8] = 1
+    result = blocres(halves, Volume(mask, grid), mode=mode, step=1)
+    assert result.details["box"] % 2 == 1
+    data = np.nan_to_num(result.resolution.data)
+    np.testing.assert_allclose(np.rot90(data, axes=(1, 2)), data, atol=1e-3)
