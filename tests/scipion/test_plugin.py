@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from headless import environment
 
 ROOT = Path(__file__).resolve().parents[2]
+CASES = sorted(path.stem for path in (ROOT / "cryoresplugin" / "tests").glob("test_*.py"))
+AT_ONCE = 3
 
 QUEUE = """[localhost]
 PARALLEL_COMMAND = mpirun -np %%_(JOB_NODES)d %%_(COMMAND)s
@@ -69,9 +72,16 @@ def run(words, scipion, cwd=None, **more):
     )
 
 
-@pytest.mark.parametrize("case", sorted(path.stem for path in (ROOT / "cryoresplugin" / "tests").glob("test_*.py")))
-def test_protocols(scipion, case):
-    done = run(["-m", "unittest", f"cryoresplugin.tests.{case}"], scipion)
+@pytest.fixture(scope="module")
+def running(scipion):
+    """Run the plugin's tests side by side: most of their time is the start of interpreters."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {case: pool.submit(run, ["-m", "unittest", f"cryoresplugin.tests.{case}"], scipion) for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_protocols(running, case):
+    done = running[case].result()
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     assert "OK" in done.stderr
 
