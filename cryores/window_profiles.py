@@ -1,0 +1,312 @@
+"""Radial amplitude profiles of the window around every voxel, and what each shell gives to the voxel itself.
+
+A window is a cube of n^3 voxels (n even) around a voxel c, from c - n / 2 to c + n / 2 - 1, without a taper. Shell r
+of its transform holds the coefficients with r <= |k| < r + 1 (k in Fourier pixels of the window), r = 0 ... n / 2.
+
+A radial filter that is linear between whole |k|, and constant beyond n / 2, changes the voxel at the centre of its
+window by numbers that are known before the filter is: the centre is sum_r filter(r) share_r, where share_r is the sum
+of the coefficients, each weighted by the hat function about r and given its phase at the centre. So windows need no
+inverse transform. Nor does a window need a transform of its own: it differs from the next one by two planes, and a
+plane from the next one by two rows, so that both transforms are kept up by what enters and what leaves (a sliding
+transform; exact, as there is no taper). Sums are float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, List, Sequence, Tuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+import cryores.openmp  # noqa: F401  before numba starts a thread
+from cryores.fourier import Float64, hermitian_weights
+from cryores.volume import BoolArray, FloatArray
+
+VOXELS_AT_ONCE = 8192
+"""Fewest voxels of a block of planes, where there are so many."""
+
+
+@dataclass(frozen=True)
+class WindowShells:
+    """The shells of a window's transform.
+
+    Parameters
+    ----------
+    edge : int
+        n, even, in voxels.
+    octant : bool
+        Count only the coefficients whose three indices are positive, as LocScale does; default, all of them once.
+    """
+
+    edge: int
+    octant: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of shells, n / 2 + 1."""
+        return self.edge // 2 + 1
+
+    def radii(self) -> Float64:
+        """Return the mean \\|k\\| of every shell in Fourier pixels."""
+        shell, weight, radius = self._counted()
+        total = np.bincount(shell, weight * radius, minlength=self.count + 1)
+        radii: Float64 = (total / np.maximum(self._sizes(), 1e-300))[: self.count]
+        return radii
+
+    def frequencies(self, voxel_size: float) -> Float64:
+        """Return the mean frequency of every shell in 1/Å."""
+        return self.radii() / (self.edge * voxel_size)
+
+    def profile_tables(self) -> Tuple[npt.NDArray[np.int16], Float64]:
+        """Return shell and weight of every coefficient, shape (n, n (n / 2 + 1)); weights make orthonormal means."""
+        shell, weight, _ = self._counted()
+        weight = np.where(shell < self.count, weight / self._sizes()[shell], 0.0) / self.edge**1.5
+        shape = (self.edge, self.edge * self.count)
+        return np.minimum(shell, self.count - 1).astype(np.int16).reshape(shape), weight.reshape(shape)
+
+    def hat_tables(self) -> Tuple[npt.NDArray[np.int16], Float64, Float64]:
+        """Return for every coefficient the lower of its two hats, and its weights in that one and in the next."""
+        radius = _radius(_signed(self.edge), self.count)
+        weight = np.broadcast_to(hermitian_weights(self.edge), radius.shape) / self.edge**3
+        lower = np.minimum(radius.astype(int), self.count - 2)
+        upper = np.minimum(radius - lower, 1.0)
+        shape = (self.edge, self.edge * self.count)
+        tables = (weight * (1.0 - upper)).reshape(shape), (weight * upper).reshape(shape)
+        return lower.astype(np.int16).reshape(shape), tables[0], tables[1]
+
+    def _counted(self) -> Tuple[Any, Float64, Float64]:
+        """Return shell, weight and |k| of every coefficient of the half spectrum; shells beyond the last are one."""
+        along = np.arange(self.edge) if self.octant else _signed(self.edge)
+        radius = _radius(along, self.count).ravel()
+        weight = np.ones(radius.size)
+        if not self.octant:
+            weight *= np.broadcast_to(hermitian_weights(self.edge), (self.edge, self.edge, self.count)).ravel()
+        return np.minimum(radius.astype(int), self.count), weight, radius
+
+    def _sizes(self) -> Float64:
+        shell, weight, _ = self._counted()
+        return np.bincount(shell, weight, minlength=self.count + 1)
+
+
+@dataclass(frozen=True)
+class WindowProfiles:
+    """The windows around some voxels.
+
+    Parameters
+    ----------
+    voxels : tuple of ndarray
+        Their indices (z, y, x).
+    amplitudes : ndarray of float64, shape (voxels, volumes, shells)
+        Mean modulus of the coefficients of each shell, of transforms divided by n^1.5.
+    shares : ndarray of float64, shape (voxels, shells)
+        What each shell gives to the value of the first volume at the voxel; their sum is that value.
+    """
+
+    voxels: Tuple[Any, Any, Any]
+    amplitudes: Float64
+    shares: Float64
+
+
+def window_profiles(
+    volumes: Sequence[FloatArray], inside: BoolArray, shells: WindowShells, threads: int = 1
+) -> Iterator[WindowProfiles]:
+    """Yield the profiles of the windows around all voxels inside, in blocks of whole planes across x.
+
+    Parameters
+    ----------
+    volumes : sequence of ndarray of float32, shape (nz, ny, nx)
+        One or more maps on one grid; beyond the box each continues as its mean where not ``inside``.
+    inside : ndarray of bool, same shape
+        The voxels that are wanted.
+    shells : WindowShells
+        Size and shells of the windows.
+    threads : int
+        A block has at least as many planes.
+    """
+    padded, local = _padded(volumes, inside, shells.edge)
+    origin = [int(np.flatnonzero(inside.any(axis=others))[0]) for others in ((1, 2), (0, 2), (0, 1))]
+    turn = 2.0 * np.pi * np.arange(shells.edge) / shells.edge
+    tables = (*shells.profile_tables(), *shells.hat_tables(), np.cos(turn), np.sin(turn))
+    for planes in plane_blocks(local, threads):
+        counts = np.count_nonzero(local[:, :, planes], axis=(0, 1))
+        starts = np.cumsum(counts) - counts
+        amplitudes = np.zeros((int(counts.sum()), len(volumes), shells.count))
+        shares = np.zeros((len(amplitudes), shells.count))
+        _slide_windows(padded, local, shells.edge, planes, starts, *tables, amplitudes, shares)
+        x, y, z = np.nonzero(local[:, :, planes].transpose(2, 1, 0))
+        yield WindowProfiles((z + origin[0], y + origin[1], planes[x] + origin[2]), amplitudes, shares)
+
+
+def plane_blocks(inside: BoolArray, threads: int) -> List[Any]:
+    """Return the planes across x that hold voxels, in blocks."""
+    planes = np.flatnonzero(inside.any(axis=(0, 1)))
+    counts = np.count_nonzero(inside[:, :, planes], axis=(0, 1))
+    most = max(threads, int(VOXELS_AT_ONCE / max(counts.mean(), 1.0)))
+    return np.array_split(planes, -(-len(planes) // most))
+
+
+def working_bytes(size: Sequence[int], inside: float, volumes: int, edge: int, threads: int) -> float:
+    """Return the bytes that `window_profiles` holds for a mask whose bounding block has ``size`` voxels (z, y, x).
+
+    ``inside`` is the share of that block which the mask fills.
+    """
+    z, y, x = size
+    columns = edge * (edge // 2 + 1)
+    block = 4.0 * volumes * (z + edge) * (y + edge) * (x + edge)
+    buffers = 16.0 * threads * volumes * columns * (z + 2 * edge)
+    found = 8.0 * (volumes + 1) * (edge // 2 + 1) * max(inside * z * y * threads, 2 * VOXELS_AT_ONCE)
+    return block + buffers + found
+
+
+def _signed(n: int) -> Any:
+    return (np.arange(n) + n // 2) % n - n // 2
+
+
+def _radius(along: Any, columns: int) -> Float64:
+    squares = along.astype(np.float64) ** 2
+    radius: Float64 = np.sqrt(squares[:, None, None] + squares[:, None] + np.arange(columns) ** 2)
+    return radius
+
+
+def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tuple[FloatArray, BoolArray]:
+    """Return the block of every volume that the windows of the mask reach into, and the mask's own block."""
+    cut, reach, put = [], [], []
+    for axis, length in enumerate(inside.shape):
+        used = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))
+        first, last = int(used[0]), int(used[-1]) + 1
+        cut.append(slice(first, last))
+        start, stop = first - edge // 2, last - 1 + edge // 2
+        reach.append(slice(max(start, 0), min(stop, length)))
+        put.append(slice(max(-start, 0), max(-start, 0) + min(stop, length) - max(start, 0)))
+    shape = tuple(c.stop - c.start + edge - 1 for c in cut)
+    padded = np.empty((len(volumes), *shape), dtype=np.float32)
+    outside = ~inside
+    for number, volume in enumerate(volumes):
+        level = volume.mean(dtype=np.float64, where=outside) if outside.any() else 0.0
+        padded[number] = np.float32(level)
+        padded[(number, *put)] = volume[tuple(reach)]
+    return padded, np.ascontiguousarray(inside[tuple(cut)])
+
+
+# --- the sliding transforms ---------------------------------------------------------------------------------------
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _slide_windows(  # type: ignore[no-untyped-def]
+    padded, inside, n, planes, starts, pshell, pweight, hat, low, high, cosines, sines, amplitudes, shares
+):
+    # One plane across x at a time: its windows slide along y, and in each column along z.
+    volumes, depth = padded.shape[0], padded.shape[1]
+    columns = n // 2 + 1
+    for plane in numba.prange(planes.size):
+        x = planes[plane]
+        voxel = starts[plane]
+        rows_re = np.zeros((volumes, depth, n * columns))
+        rows_im = np.zeros((volumes, depth, n * columns))
+        box_re = np.zeros((volumes, n, n * columns))
+        box_im = np.zeros((volumes, n, n * columns))
+        work = np.zeros((2, n * columns))
+        for y in range(1 - n, inside.shape[1]):
+            _slide_along_y(padded, x, y, n, cosines, sines, work, rows_re, rows_im)
+            if y < 0:
+                continue
+            first, last = _ends(inside, y, x)
+            if first < 0:
+                continue
+            box_re[:] = 0.0
+            box_im[:] = 0.0
+            for z in range(first, last + 1):
+                for entering in range(first if z == first else z + n - 1, z + n):
+                    _slide_along_z(rows_re, rows_im, entering, z > first, n, cosines, sines, work, box_re, box_im)
+                if inside[z, y, x]:
+                    for volume in range(volumes):
+                        means = amplitudes[voxel, volume]
+                        _add_amplitudes(box_re[volume], box_im[volume], pshell, pweight, work, means)
+                    at = (z + n // 2, y + n // 2)
+                    _add_shares(box_re[0], box_im[0], at, n, cosines, sines, hat, low, high, work, shares[voxel])
+                    voxel += 1
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _ends(inside, y, x):  # type: ignore[no-untyped-def]
+    first, last = -1, -1
+    for z in range(inside.shape[0]):
+        if inside[z, y, x]:
+            if first < 0:
+                first = z
+            last = z
+    return first, last
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _slide_along_y(padded, x, y, n, cosines, sines, work, rows_re, rows_im):  # type: ignore[no-untyped-def]
+    # Phases along x count from the window's centre, along y and z from the start of the block.
+    columns = n // 2 + 1
+    for volume in range(padded.shape[0]):
+        for z in range(padded.shape[1]):
+            work[0, :columns] = 0.0
+            work[1, :columns] = 0.0
+            for i in range(n):
+                change = np.float64(padded[volume, z, y + n - 1, x + i])
+                if y > 0:
+                    change -= np.float64(padded[volume, z, y - 1, x + i])
+                for k in range(columns):
+                    j = (k * (i + n // 2)) % n
+                    work[0, k] += change * cosines[j]
+                    work[1, k] -= change * sines[j]
+            for h in range(n):
+                j = (h * (y + n - 1)) % n
+                _rotate_add(
+                    rows_re[volume, z, h * columns : (h + 1) * columns],
+                    rows_im[volume, z, h * columns : (h + 1) * columns],
+                    work[0],
+                    work[1],
+                    cosines[j],
+                    -sines[j],
+                )
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _slide_along_z(rows_re, rows_im, z, leaves, n, cosines, sines, work, box_re, box_im):  # type: ignore[no-untyped-def]
+    for volume in range(rows_re.shape[0]):
+        for p in range(work.shape[1]):
+            work[0, p] = rows_re[volume, z, p]
+            work[1, p] = rows_im[volume, z, p]
+        if leaves:
+            for p in range(work.shape[1]):
+                work[0, p] -= rows_re[volume, z - n, p]
+                work[1, p] -= rows_im[volume, z - n, p]
+        for h in range(n):
+            j = (h * z) % n
+            _rotate_add(box_re[volume, h], box_im[volume, h], work[0], work[1], cosines[j], -sines[j])
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _rotate_add(re, im, add_re, add_im, cosine, sine):  # type: ignore[no-untyped-def]
+    for p in range(re.size):
+        re[p] += add_re[p] * cosine - add_im[p] * sine
+        im[p] += add_re[p] * sine + add_im[p] * cosine
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _add_amplitudes(re, im, shell, weight, work, means):  # type: ignore[no-untyped-def]
+    for h in range(re.shape[0]):
+        for p in range(re.shape[1]):
+            work[0, p] = weight[h, p] * np.sqrt(re[h, p] * re[h, p] + im[h, p] * im[h, p])
+        for p in range(re.shape[1]):
+            means[shell[h, p]] += work[0, p]
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _add_shares(re, im, at, n, cosines, sines, hat, low, high, work, shares):  # type: ignore[no-untyped-def]
+    columns = n // 2 + 1
+    for h in range(n):
+        for g in range(n):
+            j = (h * at[0] + g * at[1]) % n
+            for p in range(g * columns, (g + 1) * columns):
+                work[0, p] = re[h, p] * cosines[j] - im[h, p] * sines[j]
+        for p in range(re.shape[1]):
+            shares[hat[h, p]] += low[h, p] * work[0, p]
+            shares[hat[h, p] + 1] += high[h, p] * work[0, p]
