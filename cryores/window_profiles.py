@@ -59,22 +59,28 @@ class WindowShells:
         """Return the mean frequency of every shell in 1/Å."""
         return self.radii() / (self.edge * voxel_size)
 
-    def profile_tables(self) -> Tuple[npt.NDArray[np.int16], Float64]:
-        """Return shell and weight of every coefficient, shape (n, n (n / 2 + 1)); weights make orthonormal means."""
-        shell, weight, _ = self._counted()
-        weight = np.where(shell < self.count, weight / self._sizes()[shell], 0.0) / self.edge**1.5
-        shape = (self.edge, self.edge * self.count)
-        return np.minimum(shell, self.count - 1).astype(np.int16).reshape(shape), weight.reshape(shape)
+    def tables(self) -> Tuple[npt.NDArray[np.int16], Float64, npt.NDArray[np.int16], Float64, Float64]:
+        """Return what the coefficients with indices 0 ... n / 2, shape (n / 2 + 1, (n / 2 + 1)^2), stand for.
 
-    def hat_tables(self) -> Tuple[npt.NDArray[np.int16], Float64, Float64]:
-        """Return for every coefficient the lower of its two hats, and its weights in that one and in the next."""
-        radius = _radius(_signed(self.edge), self.count)
-        weight = np.broadcast_to(hermitian_weights(self.edge), radius.shape) / self.edge**3
+        Coefficients whose indices differ in sign only were added before. In this order: the shell, and the weight that
+        makes orthonormal means; the lower of the two hats, and the weights in that one and in the next.
+        """
+        radius = _radius(np.arange(self.count), self.count)
+        mirrored = np.broadcast_to(hermitian_weights(self.edge), radius.shape)
+        shell = np.minimum(radius.astype(int), self.count)
+        counted = np.where(shell < self.count, 1.0 if self.octant else mirrored, 0.0)
+        weight = counted / self._sizes()[shell] / self.edge**1.5
         lower = np.minimum(radius.astype(int), self.count - 2)
         upper = np.minimum(radius - lower, 1.0)
-        shape = (self.edge, self.edge * self.count)
-        tables = (weight * (1.0 - upper)).reshape(shape), (weight * upper).reshape(shape)
-        return lower.astype(np.int16).reshape(shape), tables[0], tables[1]
+        per_voxel = mirrored / self.edge**3
+        shape = (self.count, self.count**2)
+        return (
+            np.minimum(shell, self.count - 1).astype(np.int16).reshape(shape),
+            weight.reshape(shape),
+            lower.astype(np.int16).reshape(shape),
+            (per_voxel * (1.0 - upper)).reshape(shape),
+            (per_voxel * upper).reshape(shape),
+        )
 
     def _counted(self) -> Tuple[Any, Float64, Float64]:
         """Return shell, weight and |k| of every coefficient of the half spectrum; shells beyond the last are one."""
@@ -128,13 +134,13 @@ def window_profiles(
     padded, local = _padded(volumes, inside, shells.edge)
     origin = [int(np.flatnonzero(inside.any(axis=others))[0]) for others in ((1, 2), (0, 2), (0, 1))]
     turn = 2.0 * np.pi * np.arange(shells.edge) / shells.edge
-    tables = (*shells.profile_tables(), *shells.hat_tables(), np.cos(turn), np.sin(turn))
+    tables = (*shells.tables(), np.cos(turn), np.sin(turn))
     for planes in plane_blocks(local, threads):
         counts = np.count_nonzero(local[:, :, planes], axis=(0, 1))
         starts = np.cumsum(counts) - counts
         amplitudes = np.zeros((int(counts.sum()), len(volumes), shells.count))
         shares = np.zeros((len(amplitudes), shells.count))
-        _slide_windows(padded, local, shells.edge, planes, starts, *tables, amplitudes, shares)
+        _slide_windows(padded, local, shells.edge, shells.octant, planes, starts, *tables, amplitudes, shares)
         x, y, z = np.nonzero(local[:, :, planes].transpose(2, 1, 0))
         yield WindowProfiles((z + origin[0], y + origin[1], planes[x] + origin[2]), amplitudes, shares)
 
@@ -195,7 +201,7 @@ def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tupl
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _slide_windows(  # type: ignore[no-untyped-def]
-    padded, inside, n, planes, starts, pshell, pweight, hat, low, high, cosines, sines, amplitudes, shares
+    padded, inside, n, octant, planes, starts, shell, weight, hat, low, high, cosines, sines, amplitudes, shares
 ):
     # One plane across x at a time: its windows slide along y, and in each column along z.
     volumes, depth = padded.shape[0], padded.shape[1]
@@ -203,29 +209,59 @@ def _slide_windows(  # type: ignore[no-untyped-def]
     for plane in numba.prange(planes.size):
         x = planes[plane]
         voxel = starts[plane]
-        rows_re = np.zeros((volumes, depth, n * columns))
-        rows_im = np.zeros((volumes, depth, n * columns))
-        box_re = np.zeros((volumes, n, n * columns))
-        box_im = np.zeros((volumes, n, n * columns))
-        work = np.zeros((2, n * columns))
+        rows = np.zeros((2, volumes, depth, n * columns))
+        box = np.zeros((2, volumes, n, n * columns))
+        change = np.zeros((2, volumes, n * columns))
+        work = np.zeros(n * columns)
+        phase = np.zeros((2, n * columns))
+        folded = np.zeros((volumes + 1, columns * columns))
         for y in range(1 - n, inside.shape[1]):
-            _slide_along_y(padded, x, y, n, cosines, sines, work, rows_re, rows_im)
+            _slide_along_y(padded, x, y, n, cosines, sines, change[:, 0], rows)
             if y < 0:
                 continue
             first, last = _ends(inside, y, x)
             if first < 0:
                 continue
-            box_re[:] = 0.0
-            box_im[:] = 0.0
+            for p in range(n * columns):
+                j = (p // columns * (y + n // 2)) % n
+                phase[0, p], phase[1, p] = cosines[j], sines[j]
+            _fill_box(rows, first, n, cosines, sines, box)
             for z in range(first, last + 1):
-                for entering in range(first if z == first else z + n - 1, z + n):
-                    _slide_along_z(rows_re, rows_im, entering, z > first, n, cosines, sines, work, box_re, box_im)
+                if z > first:
+                    _take_change(rows, z + n - 1, n, change)
+                for h in range(columns):
+                    # Coefficients that differ in sign only are in one shell: they are added first.
+                    folded[:] = 0.0
+                    for k in (h, n - h):
+                        if z > first:
+                            j = (k * (z + n - 1)) % n
+                            for volume in range(volumes):
+                                _rotate_add(
+                                    box[0, volume, k],
+                                    box[1, volume, k],
+                                    change[0, volume],
+                                    change[1, volume],
+                                    cosines[j],
+                                    -sines[j],
+                                )
+                        if inside[z, y, x]:
+                            if k == h or not octant:
+                                for volume in range(volumes):
+                                    _moduli(box[0, volume, k], box[1, volume, k], work)
+                                    _fold(work, n, octant, folded[volume])
+                            j = (k * (z + n // 2)) % n
+                            _values(box[0, 0, k], box[1, 0, k], phase, cosines[j], sines[j], work)
+                            _fold(work, n, False, folded[volumes])
+                        if 2 * h % n == 0:
+                            break
+                    if inside[z, y, x]:
+                        for volume in range(volumes):
+                            for p in range(columns * columns):
+                                amplitudes[voxel, volume, shell[h, p]] += weight[h, p] * folded[volume, p]
+                        for p in range(columns * columns):
+                            shares[voxel, hat[h, p]] += low[h, p] * folded[volumes, p]
+                            shares[voxel, hat[h, p] + 1] += high[h, p] * folded[volumes, p]
                 if inside[z, y, x]:
-                    for volume in range(volumes):
-                        means = amplitudes[voxel, volume]
-                        _add_amplitudes(box_re[volume], box_im[volume], pshell, pweight, work, means)
-                    at = (z + n // 2, y + n // 2)
-                    _add_shares(box_re[0], box_im[0], at, n, cosines, sines, hat, low, high, work, shares[voxel])
                     voxel += 1
 
 
@@ -241,46 +277,45 @@ def _ends(inside, y, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _slide_along_y(padded, x, y, n, cosines, sines, work, rows_re, rows_im):  # type: ignore[no-untyped-def]
+def _slide_along_y(padded, x, y, n, cosines, sines, change, rows):  # type: ignore[no-untyped-def]
     # Phases along x count from the window's centre, along y and z from the start of the block.
     columns = n // 2 + 1
     for volume in range(padded.shape[0]):
         for z in range(padded.shape[1]):
-            work[0, :columns] = 0.0
-            work[1, :columns] = 0.0
+            change[:, :columns] = 0.0
             for i in range(n):
-                change = np.float64(padded[volume, z, y + n - 1, x + i])
+                value = np.float64(padded[volume, z, y + n - 1, x + i])
                 if y > 0:
-                    change -= np.float64(padded[volume, z, y - 1, x + i])
+                    value -= np.float64(padded[volume, z, y - 1, x + i])
                 for k in range(columns):
                     j = (k * (i + n // 2)) % n
-                    work[0, k] += change * cosines[j]
-                    work[1, k] -= change * sines[j]
+                    change[0, k] += value * cosines[j]
+                    change[1, k] -= value * sines[j]
             for h in range(n):
                 j = (h * (y + n - 1)) % n
-                _rotate_add(
-                    rows_re[volume, z, h * columns : (h + 1) * columns],
-                    rows_im[volume, z, h * columns : (h + 1) * columns],
-                    work[0],
-                    work[1],
-                    cosines[j],
-                    -sines[j],
-                )
+                part = slice(h * columns, (h + 1) * columns)
+                re, im = rows[0, volume, z, part], rows[1, volume, z, part]
+                _rotate_add(re, im, change[0], change[1], cosines[j], -sines[j])
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _slide_along_z(rows_re, rows_im, z, leaves, n, cosines, sines, work, box_re, box_im):  # type: ignore[no-untyped-def]
-    for volume in range(rows_re.shape[0]):
-        for p in range(work.shape[1]):
-            work[0, p] = rows_re[volume, z, p]
-            work[1, p] = rows_im[volume, z, p]
-        if leaves:
-            for p in range(work.shape[1]):
-                work[0, p] -= rows_re[volume, z - n, p]
-                work[1, p] -= rows_im[volume, z - n, p]
+def _fill_box(rows, first, n, cosines, sines, box):  # type: ignore[no-untyped-def]
+    box[:] = 0.0
+    for volume in range(rows.shape[1]):
         for h in range(n):
-            j = (h * z) % n
-            _rotate_add(box_re[volume, h], box_im[volume, h], work[0], work[1], cosines[j], -sines[j])
+            for z in range(first, first + n):
+                j = (h * z) % n
+                re, im = box[0, volume, h], box[1, volume, h]
+                _rotate_add(re, im, rows[0, volume, z], rows[1, volume, z], cosines[j], -sines[j])
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _take_change(rows, z, n, change):  # type: ignore[no-untyped-def]
+    for part in range(2):
+        for volume in range(rows.shape[1]):
+            entering, leaving = rows[part, volume, z], rows[part, volume, z - n]
+            for p in range(entering.size):
+                change[part, volume, p] = entering[p] - leaving[p]
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
@@ -291,22 +326,26 @@ def _rotate_add(re, im, add_re, add_im, cosine, sine):  # type: ignore[no-untype
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _add_amplitudes(re, im, shell, weight, work, means):  # type: ignore[no-untyped-def]
-    for h in range(re.shape[0]):
-        for p in range(re.shape[1]):
-            work[0, p] = weight[h, p] * np.sqrt(re[h, p] * re[h, p] + im[h, p] * im[h, p])
-        for p in range(re.shape[1]):
-            means[shell[h, p]] += work[0, p]
+def _moduli(re, im, out):  # type: ignore[no-untyped-def]
+    for p in range(re.size):
+        out[p] = np.sqrt(re[p] * re[p] + im[p] * im[p])
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _add_shares(re, im, at, n, cosines, sines, hat, low, high, work, shares):  # type: ignore[no-untyped-def]
+def _values(re, im, phase, cosine, sine, out):  # type: ignore[no-untyped-def]
+    # What each coefficient is at the centre of the window.
+    for p in range(re.size):
+        out[p] = re[p] * (phase[0, p] * cosine - phase[1, p] * sine) - im[p] * (
+            phase[0, p] * sine + phase[1, p] * cosine
+        )
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _fold(work, n, octant, folded):  # type: ignore[no-untyped-def]
     columns = n // 2 + 1
-    for h in range(n):
-        for g in range(n):
-            j = (h * at[0] + g * at[1]) % n
-            for p in range(g * columns, (g + 1) * columns):
-                work[0, p] = re[h, p] * cosines[j] - im[h, p] * sines[j]
-        for p in range(re.shape[1]):
-            shares[hat[h, p]] += low[h, p] * work[0, p]
-            shares[hat[h, p] + 1] += high[h, p] * work[0, p]
+    for p in range(columns * columns):
+        folded[p] += work[p]
+    if not octant:
+        for g in range(columns, n):
+            for k in range(columns):
+                folded[(n - g) * columns + k] += work[g * columns + k]
