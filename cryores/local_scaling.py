@@ -62,6 +62,7 @@ def locally_scaled(
     wanted_of: Wanted,
     decay_of: Described,
     execution: Execution,
+    tapered: Sequence[FloatArray] = (),
 ) -> LocallyScaled:
     """Scale the first of ``volumes`` locally; the others are there for ``wanted_of`` to see their amplitudes.
 
@@ -77,11 +78,13 @@ def locally_scaled(
         What the amplitudes of the windows are to be, and the decay that is told of them.
     execution : Execution
         Threads, and who hears of the progress.
+    tapered : sequence of ndarray of float32, same shape
+        Maps of which ``wanted_of`` sees the amplitudes in windows with a Hann taper.
     """
     data = np.zeros(inside.shape, dtype=np.float32)
     bfactor, quality = (np.full(inside.shape, np.nan, dtype=np.float32) for _ in range(2))
     with execution.stage("scaling windows", len(plane_blocks(inside, execution.threads))) as stage:
-        for block in window_profiles(volumes, inside, shells, execution.threads):
+        for block in window_profiles(volumes, inside, shells, execution.threads, tapered):
             wanted = wanted_of(block)
             ratio = amplitude_ratio(wanted, block.amplitudes[:, 0])
             data[block.voxels] = np.einsum("vr,vr->v", ratio, block.shares)

@@ -9,6 +9,10 @@ of the coefficients, each weighted by the hat function about r and given its pha
 inverse transform. Nor does a window need a transform of its own: it differs from the next one by two planes, and a
 plane from the next one by two rows, so that both transforms are kept up by what enters and what leaves (a sliding
 transform; exact, as there is no taper). Sums are float64.
+
+What leaks over the edges of a window has the same phases in every map of the particle. Where the question is how far
+two maps agree, windows get a Hann taper, which in each direction is a sum of three neighbouring coefficients. Every
+second one along z and y then holds what there is to know: neighbours are correlated by 2 / 3, the next but one by 1 / 6.
 """
 
 from __future__ import annotations
@@ -26,6 +30,10 @@ from cryores.volume import BoolArray, FloatArray
 
 VOXELS_AT_ONCE = 8192
 """Fewest voxels of a block of planes, where there are so many."""
+
+
+HANN_SHARE = 18.0 / 35.0
+"""Share of the coefficients along x that a Hann window w leaves independent, (sum w^2)^2 / (n sum w^4)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,11 @@ class WindowShells:
         """Return the mean frequency of every shell in 1/Å."""
         return self.radii() / (self.edge * voxel_size)
 
+    def independent(self) -> Float64:
+        """Return the number of independent coefficients of every shell of a tapered window."""
+        independent: Float64 = np.maximum(0.5 * HANN_SHARE * self._tapered_sizes()[: self.count], 1.0)
+        return independent
+
     def tables(self) -> Tuple[npt.NDArray[np.int16], Float64, npt.NDArray[np.int16], Float64, Float64]:
         """Return what the coefficients with indices 0 ... n / 2, shape (n / 2 + 1, (n / 2 + 1)^2), stand for.
 
@@ -81,6 +94,21 @@ class WindowShells:
             (per_voxel * (1.0 - upper)).reshape(shape),
             (per_voxel * upper).reshape(shape),
         )
+
+    def tapered_table(self) -> Float64:
+        """Return the weight of what `tables` has the shells of, where every second coefficient along z and y counts."""
+        radius = _radius(np.arange(self.count), self.count)
+        shell = np.minimum(radius.astype(int), self.count)
+        counted = np.where(shell < self.count, hermitian_weights(self.edge), 0.0)
+        weight = counted / np.maximum(self._tapered_sizes(), 1.0)[shell] / self.edge**1.5
+        weight[1::2] = weight[:, 1::2] = 0.0
+        return weight.reshape(self.count, self.count**2)
+
+    def _tapered_sizes(self) -> Float64:
+        radius = _radius(_signed(self.edge), self.count)[::2, ::2]
+        weight = np.broadcast_to(hermitian_weights(self.edge), radius.shape)
+        shell = np.minimum(radius.astype(int), self.count)
+        return np.bincount(shell.ravel(), weight.ravel(), minlength=self.count + 1)
 
     def _counted(self) -> Tuple[Any, Float64, Float64]:
         """Return shell, weight and |k| of every coefficient of the half spectrum; shells beyond the last are one."""
@@ -108,15 +136,22 @@ class WindowProfiles:
         Mean modulus of the coefficients of each shell, of transforms divided by n^1.5.
     shares : ndarray of float64, shape (voxels, shells)
         What each shell gives to the value of the first volume at the voxel; their sum is that value.
+    tapered : ndarray of float64, shape (voxels, tapered volumes, shells)
+        Mean moduli of windows that were multiplied by a Hann window.
     """
 
     voxels: Tuple[Any, Any, Any]
     amplitudes: Float64
     shares: Float64
+    tapered: Float64
 
 
 def window_profiles(
-    volumes: Sequence[FloatArray], inside: BoolArray, shells: WindowShells, threads: int = 1
+    volumes: Sequence[FloatArray],
+    inside: BoolArray,
+    shells: WindowShells,
+    threads: int = 1,
+    tapered: Sequence[FloatArray] = (),
 ) -> Iterator[WindowProfiles]:
     """Yield the profiles of the windows around all voxels inside, in blocks of whole planes across x.
 
@@ -130,19 +165,23 @@ def window_profiles(
         Size and shells of the windows.
     threads : int
         A block has at least as many planes.
+    tapered : sequence of ndarray of float32, same shape
+        Maps whose windows get a Hann taper.
     """
-    padded, local = _padded(volumes, inside, shells.edge)
+    plain = len(volumes)
+    padded, local = _padded([*volumes, *tapered], inside, shells.edge)
     origin = [int(np.flatnonzero(inside.any(axis=others))[0]) for others in ((1, 2), (0, 2), (0, 1))]
     turn = 2.0 * np.pi * np.arange(shells.edge) / shells.edge
-    tables = (*shells.tables(), np.cos(turn), np.sin(turn))
+    tables = (*shells.tables(), shells.tapered_table(), np.cos(turn), np.sin(turn))
     for planes in plane_blocks(local, threads):
         counts = np.count_nonzero(local[:, :, planes], axis=(0, 1))
         starts = np.cumsum(counts) - counts
-        amplitudes = np.zeros((int(counts.sum()), len(volumes), shells.count))
+        amplitudes = np.zeros((int(counts.sum()), len(padded), shells.count))
         shares = np.zeros((len(amplitudes), shells.count))
-        _slide_windows(padded, local, shells.edge, shells.octant, planes, starts, *tables, amplitudes, shares)
+        _slide_windows(padded, plain, local, shells.edge, shells.octant, planes, starts, *tables, amplitudes, shares)
         x, y, z = np.nonzero(local[:, :, planes].transpose(2, 1, 0))
-        yield WindowProfiles((z + origin[0], y + origin[1], planes[x] + origin[2]), amplitudes, shares)
+        voxels = z + origin[0], y + origin[1], planes[x] + origin[2]
+        yield WindowProfiles(voxels, amplitudes[:, :plain], shares, amplitudes[:, plain:])
 
 
 def plane_blocks(inside: BoolArray, threads: int) -> List[Any]:
@@ -201,7 +240,23 @@ def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tupl
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _slide_windows(  # type: ignore[no-untyped-def]
-    padded, inside, n, octant, planes, starts, shell, weight, hat, low, high, cosines, sines, amplitudes, shares
+    padded,
+    plain,
+    inside,
+    n,
+    octant,
+    planes,
+    starts,
+    shell,
+    weight,
+    hat,
+    low,
+    high,
+    tapered_weight,
+    cosines,
+    sines,
+    amplitudes,
+    shares,
 ):
     # One plane across x at a time: its windows slide along y, and in each column along z.
     volumes, depth = padded.shape[0], padded.shape[1]
@@ -214,9 +269,10 @@ def _slide_windows(  # type: ignore[no-untyped-def]
         change = np.zeros((2, volumes, n * columns))
         work = np.zeros(n * columns)
         phase = np.zeros((2, n * columns))
+        smooth = np.zeros((2, n * columns))
         folded = np.zeros((volumes + 1, columns * columns))
         for y in range(1 - n, inside.shape[1]):
-            _slide_along_y(padded, x, y, n, cosines, sines, change[:, 0], rows)
+            _slide_along_y(padded, plain, x, y, n, cosines, sines, change[:, 0], rows)
             if y < 0:
                 continue
             first, last = _ends(inside, y, x)
@@ -229,13 +285,14 @@ def _slide_windows(  # type: ignore[no-untyped-def]
             for z in range(first, last + 1):
                 if z > first:
                     _take_change(rows, z + n - 1, n, change)
+                    _advance(change, plain, z + n - 1, n, cosines, sines, box)
                 for h in range(columns):
                     # Coefficients that differ in sign only are in one shell: they are added first.
                     folded[:] = 0.0
                     for k in (h, n - h):
                         if z > first:
                             j = (k * (z + n - 1)) % n
-                            for volume in range(volumes):
+                            for volume in range(plain):
                                 _rotate_add(
                                     box[0, volume, k],
                                     box[1, volume, k],
@@ -246,9 +303,13 @@ def _slide_windows(  # type: ignore[no-untyped-def]
                                 )
                         if inside[z, y, x]:
                             if k == h or not octant:
-                                for volume in range(volumes):
+                                for volume in range(plain):
                                     _moduli(box[0, volume, k], box[1, volume, k], work)
                                     _fold(work, n, octant, folded[volume])
+                            if k % 2 == 0:
+                                for volume in range(plain, volumes):
+                                    re, im = box[0, volume], box[1, volume]
+                                    _fold_tapered(re, im, k, z, y, n, cosines, sines, smooth, folded[volume])
                             j = (k * (z + n // 2)) % n
                             _values(box[0, 0, k], box[1, 0, k], phase, cosines[j], sines[j], work)
                             _fold(work, n, False, folded[volumes])
@@ -256,8 +317,9 @@ def _slide_windows(  # type: ignore[no-untyped-def]
                             break
                     if inside[z, y, x]:
                         for volume in range(volumes):
+                            counted = weight[h] if volume < plain else tapered_weight[h]
                             for p in range(columns * columns):
-                                amplitudes[voxel, volume, shell[h, p]] += weight[h, p] * folded[volume, p]
+                                amplitudes[voxel, volume, shell[h, p]] += counted[p] * folded[volume, p]
                         for p in range(columns * columns):
                             shares[voxel, hat[h, p]] += low[h, p] * folded[volumes, p]
                             shares[voxel, hat[h, p] + 1] += high[h, p] * folded[volumes, p]
@@ -277,7 +339,7 @@ def _ends(inside, y, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _slide_along_y(padded, x, y, n, cosines, sines, change, rows):  # type: ignore[no-untyped-def]
+def _slide_along_y(padded, plain, x, y, n, cosines, sines, change, rows):  # type: ignore[no-untyped-def]
     # Phases along x count from the window's centre, along y and z from the start of the block.
     columns = n // 2 + 1
     for volume in range(padded.shape[0]):
@@ -287,6 +349,8 @@ def _slide_along_y(padded, x, y, n, cosines, sines, change, rows):  # type: igno
                 value = np.float64(padded[volume, z, y + n - 1, x + i])
                 if y > 0:
                     value -= np.float64(padded[volume, z, y - 1, x + i])
+                if volume >= plain:
+                    value *= 0.5 - 0.5 * cosines[i]
                 for k in range(columns):
                     j = (k * (i + n // 2)) % n
                     change[0, k] += value * cosines[j]
@@ -307,6 +371,37 @@ def _fill_box(rows, first, n, cosines, sines, box):  # type: ignore[no-untyped-d
                 j = (h * z) % n
                 re, im = box[0, volume, h], box[1, volume, h]
                 _rotate_add(re, im, rows[0, volume, z], rows[1, volume, z], cosines[j], -sines[j])
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _advance(change, first, z, n, cosines, sines, box):  # type: ignore[no-untyped-def]
+    for volume in range(first, box.shape[1]):
+        for h in range(n):
+            j = (h * z) % n
+            re, im = box[0, volume, h], box[1, volume, h]
+            _rotate_add(re, im, change[0, volume], change[1, volume], cosines[j], -sines[j])
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _fold_tapered(re, im, h, z, y, n, cosines, sines, out, folded):  # type: ignore[no-untyped-def]
+    # Row h of the box, tapered along z and y (it was along x): c / 2 - (c before + c after) / 4, with the phases that
+    # the neighbours have at the start of the window.
+    columns = n // 2 + 1
+    before, after = (h + n - 1) % n, (h + 1) % n
+    c, s = 0.25 * cosines[z % n], 0.25 * sines[z % n]
+    for p in range(n * columns):
+        out[0, p] = 0.5 * re[h, p] - c * (re[before, p] + re[after, p]) - s * (im[before, p] - im[after, p])
+        out[1, p] = 0.5 * im[h, p] - c * (im[before, p] + im[after, p]) - s * (re[after, p] - re[before, p])
+    c, s = 0.25 * cosines[y % n], 0.25 * sines[y % n]
+    for g in range(0, n, 2):
+        at, below, above = g * columns, (g + n - 1) % n * columns, (g + 1) % n * columns
+        put = min(g, n - g) * columns
+        for k in range(columns):
+            re0, re1 = out[0, below + k], out[0, above + k]
+            im0, im1 = out[1, below + k], out[1, above + k]
+            a = 0.5 * out[0, at + k] - c * (re0 + re1) - s * (im0 - im1)
+            b = 0.5 * out[1, at + k] - c * (im0 + im1) - s * (re1 - re0)
+            folded[put + k] += np.sqrt(a * a + b * b)
 
 
 @numba.njit(cache=True)  # type: ignore[misc]

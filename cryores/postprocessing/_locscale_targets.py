@@ -6,7 +6,7 @@ Every function works on many windows at once: amplitudes have the shape (voxels,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,44 @@ JOIN = (12.0, 6.0)
 LOGISTIC_CUT = 10.0
 """1/Å: steepness of the end of the amplitudes, as a function of the resolution."""
 
+SIGMAS = 2.0
+"""Standard deviations of the FSC of noise above which half maps are said to agree."""
+
+FIRST_JUDGED = 2
+"""The innermost shells hold too few coefficients to be judged."""
+
 PROTEIN = (
-    (0.056, 1.39), (0.094, 0.79), (0.134, 0.41), (0.174, 0.41), (0.214, 0.55), (0.253, 0.43),
-    (0.292, 0.22), (0.331, 0.01), (0.371, -0.12), (0.410, -0.17), (0.449, -0.19), (0.489, -0.26),
-    (0.529, -0.38), (0.568, -0.49), (0.607, -0.58), (0.646, -0.67),
+    (0.056, 1.39),
+    (0.094, 0.79),
+    (0.134, 0.41),
+    (0.174, 0.41),
+    (0.214, 0.55),
+    (0.253, 0.43),
+    (0.292, 0.22),
+    (0.331, 0.01),
+    (0.371, -0.12),
+    (0.410, -0.17),
+    (0.449, -0.19),
+    (0.489, -0.26),
+    (0.529, -0.38),
+    (0.568, -0.49),
+    (0.607, -0.58),
+    (0.646, -0.67),
 )
 """Frequency (1/Å) and ln of the mean amplitude in windows of 25 Å inside proteins of which no atom moves (B = 0)."""
 
 
 @dataclass(frozen=True)
 class Shelled:
-    """Frequencies of the shells of a window, and the range of resolution (Å) over which decays are fitted."""
+    """Frequencies of the shells of a window, and the range of resolution (Å) over which decays are fitted.
+
+    ``independent`` is the number of independent coefficients of each shell.
+    """
 
     frequency: Float64
     coarsest: float
     finest: float
+    independent: Float64 = field(default_factory=lambda: np.ones(1))
 
     def chosen(self) -> Any:
         """Return the shells of the fit."""
@@ -56,15 +79,30 @@ def protein_profile(frequency: Float64) -> Float64:
     return np.exp(np.interp(frequency, table[:, 0], table[:, 1]))
 
 
-def agreement(own: Float64, noise: Float64) -> Float64:
-    """Return sqrt(1 - noise^2 / own^2): the share of signal in the amplitudes of the mean of two half maps.
+def agreement(own: Float64, noise: Float64, independent: Float64) -> Float64:
+    """Return the share of signal in the amplitudes of the mean of two half maps, up to the first shell without any.
 
-    ``noise`` are the amplitudes of half their difference. As 1 - noise^2 / own^2 is 2 FSC / (1 + FSC), this is the
-    weight sqrt(2 FSC / (1 + FSC)) of Rosenthal & Henderson, window by window.
+    Parameters
+    ----------
+    own, noise : ndarray of float64, shape (voxels, shells)
+        Amplitudes of the mean, and of half the difference of the half maps, in tapered windows: what leaks over the edge
+        of a window is the same in both halves.
+    independent : ndarray of float64, shape (shells,)
+        Independent coefficients of each shell.
+
+    Notes
+    -----
+    2 FSC / (1 + FSC) is 1 - noise^2 / own^2, so the share is the weight sqrt(2 FSC / (1 + FSC)) of Rosenthal & Henderson
+    for every window. It is 0 from the first shell on (but the innermost two, of few coefficients) whose FSC could be that
+    of noise, which is below 2 / sqrt(independent).
     """
     power = np.square(own)
     share = 1.0 - np.divide(np.square(noise), power, out=np.ones_like(power), where=power > 0)
-    return np.sqrt(np.maximum(share, 0.0))
+    fsc = share / (2.0 - share)
+    doubtful = fsc < SIGMAS / np.sqrt(np.maximum(independent, 1.0))
+    doubtful[:, :FIRST_JUDGED] = False
+    weight: Float64 = np.where(np.logical_or.accumulate(doubtful, axis=1), 0.0, np.sqrt(np.maximum(share, 0.0)))
+    return weight
 
 
 def ended(frequency: Float64, resolution: float) -> Float64:

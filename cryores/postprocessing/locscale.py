@@ -15,8 +15,8 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.local_scaling import Decay, Wanted, fitted_decay, locally_scaled
-from cryores.masks import BINARY_THRESHOLD, bounding_box
-from cryores.method import HALVES, MAP, Inputs, Method, parameter
+from cryores.masks import BINARY_THRESHOLD, bounding_box, soft_edge
+from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, Method, parameter
 from cryores.postprocessing import _locscale_targets as targets
 from cryores.postprocessing._model_reference import ModelReference, as_details, check_model, model_reference
 from cryores.processed import ProcessedMap, finish
@@ -130,22 +130,19 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     resolution = _resolution(inputs, parameters, execution)
     spacing = inputs.grid.spacing
     shells = WindowShells(window_edge(parameters.window, spacing), octant=parameters.compat is not None)
-    frequency = (
-        targets.program_frequencies(shells, spacing) if parameters.compat else shells.frequencies(spacing)
-    )
-    shelled = targets.Shelled(frequency, targets.WILSON, resolution or inputs.grid.nyquist)
+    frequency = targets.program_frequencies(shells, spacing) if parameters.compat else shells.frequencies(spacing)
+    finest = resolution or inputs.grid.nyquist
+    shelled = targets.Shelled(frequency, targets.WILSON, finest, shells.independent())
     volumes = [before.data] + ([] if reference is None else [reference.data])
     noise = _weighted_noise(inputs, parameters)
-    if noise is not None:
-        volumes.append(noise)
-    wanted = _wanted(parameters, shelled, reference is not None, noise is not None)
+    tapered = [] if noise is None else [before.data, noise]
+    wanted = _wanted(parameters, shelled, reference is not None)
     if fitted is not None and parameters.incomplete:
-        wanted = _beside_model(wanted, fitted, before, inside, shells, parameters, shelled, noise is not None)
+        wanted = _beside_model(wanted, fitted, before, inside, shells, parameters, shelled)
     if parameters.min_resolution is not None and not (parameters.compat and reference is None):
         wanted = _cut(wanted, targets.ended(frequency, parameters.min_resolution))
-    scaled = locally_scaled(
-        volumes, inside, shells, wanted, _described(shelled, reference is not None, parameters), execution
-    )
+    described = _described(shelled, reference is not None, parameters)
+    scaled = locally_scaled(volumes, inside, shells, wanted, described, execution, tapered)
     details = _details(shells, parameters, resolution, inputs)
     extra = {"bfactor": before.like(scaled.bfactor), "fit_quality": before.like(scaled.quality)}
     details["local_bfactor"] = _quantiles(scaled.bfactor[inside])
@@ -157,10 +154,10 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
 # --- what is wanted -----------------------------------------------------------------------------------------------
 
 
-def _wanted(parameters: LocscaleParameters, shelled: targets.Shelled, referred: bool, weighted: bool) -> Wanted:
-    """Return what the amplitudes of a window are to be; the last volume is the noise where they are ``weighted``."""
+def _wanted(parameters: LocscaleParameters, shelled: targets.Shelled, referred: bool) -> Wanted:
+    """Return what the amplitudes of a window are to be."""
     if not referred:
-        return lambda block: _free(block, parameters, shelled, weighted)
+        return lambda block: _free(block, parameters, shelled)
 
     def from_reference(block: WindowProfiles) -> Float64:
         amplitude: Float64 = block.amplitudes[:, 1]
@@ -169,24 +166,24 @@ def _wanted(parameters: LocscaleParameters, shelled: targets.Shelled, referred: 
             fit_to = float(1.0 / shelled.frequency[-1])
             times = parameters.secondary_structure
             amplitude = targets.with_secondary_structure(amplitude, shelled, theory, fit_to, times)
-        return amplitude * _weight(block, weighted)
+        return amplitude * _weight(block, shelled)
 
     return from_reference
 
 
-def _weight(block: WindowProfiles, weighted: bool) -> Float64:
-    own = block.amplitudes[:, 0]
-    return targets.agreement(own, block.amplitudes[:, -1]) if weighted else np.ones_like(own)
+def _weight(block: WindowProfiles, shelled: targets.Shelled) -> Float64:
+    """Return the weight of each shell: 1 where no half maps tell what it is worth."""
+    if not block.tapered.shape[1]:
+        return np.ones_like(block.shares)
+    return targets.agreement(block.tapered[:, 0], block.tapered[:, 1], shelled.independent)
 
 
-def _free(
-    block: WindowProfiles, parameters: LocscaleParameters, shelled: targets.Shelled, weighted: bool
-) -> Float64:
+def _free(block: WindowProfiles, parameters: LocscaleParameters, shelled: targets.Shelled) -> Float64:
     """Return the amplitudes of a window without a reference."""
     own = block.amplitudes[:, 0]
     if parameters.compat:
         return targets.levelled(own, shelled, parameters.bfactor)
-    weight = _weight(block, weighted)
+    weight = _weight(block, shelled)
     expected = targets.expected(own * weight, shelled.frequency, parameters.bfactor)
     return expected * weight * targets.ended(shelled.frequency, shelled.finest)
 
@@ -199,7 +196,6 @@ def _beside_model(
     shells: WindowShells,
     parameters: LocscaleParameters,
     shelled: targets.Shelled,
-    weighted: bool,
 ) -> Wanted:
     """Return ``modelled`` where a window holds the model, and what is wanted without one where it does not."""
     from scipy.ndimage import uniform_filter
@@ -212,9 +208,8 @@ def _beside_model(
 
     def mixed(block: WindowProfiles) -> Float64:
         modelled_share = share[block.voxels][:, None]
-        return modelled_share * modelled(block) + (1.0 - modelled_share) * scale * _free(
-            block, parameters, shelled, weighted
-        )
+        beside = scale * _free(block, parameters, shelled)
+        return modelled_share * modelled(block) + (1.0 - modelled_share) * beside
 
     return mixed
 
@@ -230,10 +225,9 @@ def _described(shelled: targets.Shelled, referred: bool, parameters: LocscalePar
     def decay(block: WindowProfiles, wanted: Float64) -> Decay:
         amplitude = block.amplitudes[:, 1 if referred else 0]
         if parameters.compat:
-            fit_to = float(1.0 / shelled.frequency[-1])
-            return targets.local_decay(amplitude, shelled, fit_to)
-        if not referred:
-            amplitude = amplitude * _weight(block, block.amplitudes.shape[1] > 1)
+            return targets.local_decay(amplitude, shelled, float(1.0 / shelled.frequency[-1]))
+        if not referred and block.tapered.shape[1]:
+            amplitude = block.tapered[:, 0] * _weight(block, shelled)
         # Over the protein's own profile the decay is a line from 10 Å on, and its B that of the atoms.
         return fitted_decay(shelled.frequency, amplitude / theory, shelled.chosen())
 
@@ -253,7 +247,10 @@ def _resolution(inputs: Inputs, parameters: LocscaleParameters, execution: Execu
     """Return the finest resolution (Å) that is known: the given one, or that of the half maps."""
     if parameters.min_resolution is not None or not isinstance(inputs.maps, HalfMaps):
         return parameters.min_resolution
-    return global_resolution(inputs.maps, inputs.mask, execution.threads)
+    # Under a hard mask, steep spectra agree beyond their resolution.
+    assert inputs.mask is not None
+    mask = soft_edge(inputs.mask, SOFT_EDGE * inputs.grid.spacing)
+    return global_resolution(inputs.maps, mask, execution.threads)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -322,14 +319,16 @@ def _doubts(inputs: Inputs, parameters: LocscaleParameters) -> List[str]:
             "give --min-resolution, the half maps, a model or a reference map",
         )
     if not referred and single:
-        return ["one map without a reference: where it is poor, noise is sharpened as if it was protein; give the halves"]
+        return [
+            "one map without a reference: where it is poor, noise is sharpened as if it was protein; give the halves"
+        ]
     return []
 
 
 def _memory(inputs: Inputs, parameters: LocscaleParameters, threads: int) -> float:
     # In volumes: mean map, noise, reference and (while the windows slide) three results; before, those of the model's
     # density; after, difference and blobs, when the windows are gone.
-    volumes = 1 + (inputs.model is not None or inputs.reference is not None) + isinstance(inputs.maps, HalfMaps)
+    volumes = 1 + (inputs.model is not None or inputs.reference is not None) + 2 * isinstance(inputs.maps, HalfMaps)
     size, share = _block_of(inputs.mask, inputs.grid)
     edge = window_edge(parameters.window, inputs.grid.spacing)
     sliding = 4.0 * inputs.grid.size * 6.0 + working_bytes(size, share, volumes, edge, threads)
