@@ -12,7 +12,8 @@ transform; exact, as there is no taper). Sums are float64.
 
 What leaks over the edges of a window has the same phases in every map of the particle. Where the question is how far
 two maps agree, windows get a Hann taper, which in each direction is a sum of three neighbouring coefficients. Every
-second one along z and y then holds what there is to know: neighbours are correlated by 2 / 3, the next but one by 1 / 6.
+second one along z and y then holds what there is to know: neighbours are correlated by 2 / 3, the next but one by
+1 / 6.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class WindowShells:
         return self.edge // 2 + 1
 
     def radii(self) -> Float64:
-        """Return the mean \\|k\\| of every shell in Fourier pixels."""
+        """Return the mean abs(k) of every shell in Fourier pixels."""
         shell, weight, radius = self._counted()
         total = np.bincount(shell, weight * radius, minlength=self.count + 1)
         radii: Float64 = (total / np.maximum(self._sizes(), 1e-300))[: self.count]
@@ -102,13 +103,15 @@ class WindowShells:
         counted = np.where(shell < self.count, hermitian_weights(self.edge), 0.0)
         weight = counted / np.maximum(self._tapered_sizes(), 1.0)[shell] / self.edge**1.5
         weight[1::2] = weight[:, 1::2] = 0.0
-        return weight.reshape(self.count, self.count**2)
+        table: Float64 = weight.reshape(self.count, self.count**2)
+        return table
 
     def _tapered_sizes(self) -> Float64:
         radius = _radius(_signed(self.edge), self.count)[::2, ::2]
         weight = np.broadcast_to(hermitian_weights(self.edge), radius.shape)
         shell = np.minimum(radius.astype(int), self.count)
-        return np.bincount(shell.ravel(), weight.ravel(), minlength=self.count + 1)
+        sizes: Float64 = np.bincount(shell.ravel(), weight.ravel(), minlength=self.count + 1).astype(np.float64)
+        return sizes
 
     def _counted(self) -> Tuple[Any, Float64, Float64]:
         """Return shell, weight and |k| of every coefficient of the half spectrum; shells beyond the last are one."""
@@ -121,7 +124,8 @@ class WindowShells:
 
     def _sizes(self) -> Float64:
         shell, weight, _ = self._counted()
-        return np.bincount(shell, weight, minlength=self.count + 1)
+        sizes: Float64 = np.bincount(shell, weight, minlength=self.count + 1).astype(np.float64)
+        return sizes
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,7 @@ def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tupl
     for number, volume in enumerate(volumes):
         level = volume.mean(dtype=np.float64, where=outside) if outside.any() else 0.0
         padded[number] = np.float32(level)
-        padded[(number, *put)] = volume[tuple(reach)]
+        padded[number][tuple(put)] = volume[tuple(reach)]
     return padded, np.ascontiguousarray(inside[tuple(cut)])
 
 

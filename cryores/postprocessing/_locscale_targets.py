@@ -85,16 +85,16 @@ def agreement(own: Float64, noise: Float64, independent: Float64) -> Float64:
     Parameters
     ----------
     own, noise : ndarray of float64, shape (voxels, shells)
-        Amplitudes of the mean, and of half the difference of the half maps, in tapered windows: what leaks over the edge
-        of a window is the same in both halves.
+        Amplitudes of the mean, and of half the difference of the half maps, in tapered windows: what leaks over the
+        edge of a window is the same in both halves.
     independent : ndarray of float64, shape (shells,)
         Independent coefficients of each shell.
 
     Notes
     -----
-    2 FSC / (1 + FSC) is 1 - noise^2 / own^2, so the share is the weight sqrt(2 FSC / (1 + FSC)) of Rosenthal & Henderson
-    for every window. It is 0 from the first shell on (but the innermost two, of few coefficients) whose FSC could be that
-    of noise, which is below 2 / sqrt(independent).
+    2 FSC / (1 + FSC) is 1 - noise^2 / own^2, so the share is the weight sqrt(2 FSC / (1 + FSC)) of Rosenthal and
+    Henderson for every window. It is 0 from the first shell on (but the innermost two, of few coefficients) whose FSC
+    could be that of noise, which is below 2 / sqrt(independent).
     """
     power = np.square(own)
     share = 1.0 - np.divide(np.square(noise), power, out=np.ones_like(power), where=power > 0)

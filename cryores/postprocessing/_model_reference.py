@@ -170,8 +170,9 @@ def _bfactor_doubts(path: str, bfactors: Any) -> List[str]:
         found.append(f"{unset:.0%} of the atoms have a B-factor of 0: the map is sharpened too much around them")
     if np.ptp(bfactors) == 0:
         found.append(
-            f"every atom has the same B-factor, {bfactors[0]:.4g} Å^2: the reference is as sharp where the map is poor; "
-            "refine the B-factors against the map"
+            f"every atom has the same B-factor, {bfactors[0]:.4g} Å^2: "
+            "the reference is as sharp where the map is poor; refine "
+            "the B-factors against the map"
         )
     return found
 

@@ -209,7 +209,8 @@ def _beside_model(
     def mixed(block: WindowProfiles) -> Float64:
         modelled_share = share[block.voxels][:, None]
         beside = scale * _free(block, parameters, shelled)
-        return modelled_share * modelled(block) + (1.0 - modelled_share) * beside
+        both: Float64 = modelled_share * modelled(block) + (1.0 - modelled_share) * beside
+        return both
 
     return mixed
 
@@ -274,8 +275,8 @@ def _criterion(inputs: Inputs, details: Dict[str, Any]) -> str:
     scale = "input" if details["target"] == "theory" else details["target"]
     size = details["window_voxels"]
     return (
-        f"Windows of {size} voxels ({size * inputs.grid.spacing:.1f} Å) given the radial amplitudes {source}{weighted}; "
-        f"0 outside the mask; density on the scale of the {scale}"
+        f"Windows of {size} voxels ({size * inputs.grid.spacing:.1f} Å) given the radial amplitudes {source}{weighted}"
+        f"; 0 outside the mask; density on the scale of the {scale}"
     )
 
 
@@ -319,9 +320,7 @@ def _doubts(inputs: Inputs, parameters: LocscaleParameters) -> List[str]:
             "give --min-resolution, the half maps, a model or a reference map",
         )
     if not referred and single:
-        return [
-            "one map without a reference: where it is poor, noise is sharpened as if it was protein; give the halves"
-        ]
+        return ["one map without a reference: where it is poor, noise is sharpened like protein; give the half maps"]
     return []
 
 

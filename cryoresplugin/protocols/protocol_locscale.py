@@ -28,7 +28,7 @@ class CryoresProtLocScale(CryoresPostprocessing):
         form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", important=True, label="Input EM map",
                       help="Unsharpened and unmasked.")  # fmt: skip
         form.addParam("useHalfMaps", params.BooleanParam, default=False, label="Start from its half maps?",
-                      help="Their mean is scaled, and noise is weighed down in every window by what they agree on.")  # fmt: skip
+                      help="Their mean is scaled, and noise is weighed down in every window.")  # fmt: skip
         form.addHidden("useNNpredict", params.BooleanParam, default=False, label="Use EMmerNet predictions?",
                        help="Kept for scripts: there is no EMmerNet here.")  # fmt: skip
         form.addHidden("emmernetModel", params.EnumParam, choices=["high_context", "low_context"], default=0,
@@ -37,10 +37,10 @@ class CryoresProtLocScale(CryoresPostprocessing):
                       help="Kept for scripts: give a model of the whole assembly.")  # fmt: skip
         form.addParam("refType", params.EnumParam, choices=["None", "PDB", "Volume"], default=REF_PDB,
                       label="Reference type:", condition=scaled,
-                      help="Whose local amplitudes the map gets. None: those that a protein is expected to have.")  # fmt: skip
+                      help="Whose local amplitudes the map gets. None: those expected of a protein.")  # fmt: skip
         form.addParam("refPdb", params.PointerParam, pointerClass="AtomStruct", allowsNull=True,
                       label="Reference PDB model", condition=f"refType=={REF_PDB} and {scaled}",
-                      help="Fitted into the map (in the frame of its file's header), with refined B-factors.")  # fmt: skip
+                      help="Fitted into the map (the header of its file counts), B-factors refined.")  # fmt: skip
         form.addParam("incompletePdb", params.BooleanParam, default=False, label="Is atomic model partial?",
                       condition=f"refType=={REF_PDB} and {scaled}", help=self._helpOn("incomplete"))  # fmt: skip
         form.addParam("refObj", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Reference volume",
@@ -51,7 +51,7 @@ class CryoresProtLocScale(CryoresPostprocessing):
         form.addParam("resol", params.IntParam, default=3, label="Target resolution (A)", condition=scaled,
                       help=f"0: chosen. {self._helpOn('min_resolution')}")  # fmt: skip
         form.addParam("extraParams", params.StringParam, default="", expertLevel=params.LEVEL_ADVANCED,
-                      label="Additional parameters", help="Further words of the command line of cryores locscale.")  # fmt: skip
+                      label="Additional parameters", help="Further words for cryores locscale.")  # fmt: skip
         self._addKeepParam(form)
         self._addEngineParams(form)
         self._addRunParams(form, threads=3)

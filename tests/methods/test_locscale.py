@@ -4,7 +4,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from cryores import HalfMaps, Volume
+from cryores import Volume
 from cryores.errors import CryoresWarning, InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import bfactor

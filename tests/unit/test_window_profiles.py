@@ -21,7 +21,7 @@ def profile(window):
 
 
 def tapered_profile(window):
-    """Mean modulus of every second coefficient along z and y of a window times a Hann window; 0 where a shell has none."""
+    """Mean modulus of every second coefficient along z and y of a window times a Hann window; 0 in empty shells."""
     n = len(window)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     moduli = np.abs(np.fft.fftn(window * hann[:, None, None] * hann[:, None] * hann, norm="ortho"))[::2, ::2]
