@@ -133,6 +133,17 @@ def around_atoms(structure: Any, grid: Grid, reach: float) -> BoolArray:
     return near
 
 
+def fit_doubts(fit: ModelFit) -> List[str]:
+    """Say in words that a model that was not refused may still lie elsewhere."""
+    if (fit.resolution or np.inf) <= COARSEST_FIT and fit.correlation >= LEAST_CORRELATION:
+        return []
+    where = "from the start" if fit.resolution is None else f"at {fit.resolution:.1f} Å"
+    return [
+        f"the model agrees poorly with the map: their FSC falls below 0.5 {where}, and around the atoms the densities "
+        f"correlate by {fit.correlation:.2f}; look whether it lies in the map"
+    ]
+
+
 def as_details(before: ModelFit, after: ModelFit) -> Dict[str, Any]:
     """Return both fits for the report."""
     return {

@@ -18,7 +18,7 @@ from cryores.local_scaling import Decay, Wanted, fitted_decay, locally_scaled
 from cryores.masks import BINARY_THRESHOLD, bounding_box, soft_edge
 from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, Method, parameter
 from cryores.postprocessing import _locscale_targets as targets
-from cryores.postprocessing._model_reference import ModelReference, as_details, check_model, model_reference
+from cryores.postprocessing._model_reference import ModelReference, as_details, check_model, fit_doubts, model_reference
 from cryores.processed import ProcessedMap, finish
 from cryores.shell_correlation import global_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
@@ -60,6 +60,10 @@ class LocscaleParameters:
     compat: Optional[str] = parameter(None, "locscale: the published program", choices=(COMPAT,), expert=True)
 
 
+class LocscaleResult(ProcessedMap):
+    """A locally scaled map, whose ``extra`` holds ``bfactor`` and ``fit_quality``."""
+
+
 def locscale(
     maps: Maps,
     mask: Optional[Volume] = None,
@@ -68,7 +72,7 @@ def locscale(
     keep: Optional[Volume] = None,
     execution: Optional[Execution] = None,
     **parameters: Any,
-) -> ProcessedMap:
+) -> LocscaleResult:
     """Map whose local amplitudes are those of a model, of another map, or what a protein is expected to have.
 
     Parameters
@@ -90,7 +94,7 @@ def locscale(
 
     Returns
     -------
-    ProcessedMap
+    LocscaleResult
         ``sharpened`` on the scale of the reference or model (without: of the input); ``extra`` holds ``bfactor``, the
         local B in Å^2 of the reference (without: of the input's signal), positive where amplitudes fall, and
         ``fit_quality``, the squared correlation of that fit. `cryores.local_scaling.scaled_to_reference` is the same
@@ -112,7 +116,7 @@ def locscale(
     sqrt(2 FSC / (1 + FSC)) of that window; those of a reference map never are. Source: Jakobi et al. 2017.
     """
     inputs = Inputs(maps, mask=mask, model=model, reference=reference, keep=keep)
-    result: ProcessedMap = METHOD.result(inputs, execution, parameters)
+    result: LocscaleResult = METHOD.result(inputs, execution, parameters)
     return result
 
 
@@ -121,7 +125,7 @@ def window_edge(window: float, spacing: float) -> int:
     return 2 * int(np.ceil(window / spacing / 2 - 1e-6))
 
 
-def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Execution) -> ProcessedMap:
+def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Execution) -> LocscaleResult:
     assert inputs.mask is not None
     before = full_map(inputs.maps)
     inside = inputs.mask.data > BINARY_THRESHOLD
@@ -148,7 +152,8 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     details["local_bfactor"] = _quantiles(scaled.bfactor[inside])
     if fitted is not None:
         details.update(as_details(fitted.fit, fitted.fit_of(before.like(scaled.data), execution.threads)))
-    return ProcessedMap(**finish(inputs, scaled.data, _criterion(inputs, details), details, execution, extra))
+        details["warnings"] = fit_doubts(fitted.fit)
+    return LocscaleResult(**finish(inputs, scaled.data, _criterion(inputs, details), details, execution, extra))
 
 
 # --- what is wanted -----------------------------------------------------------------------------------------------

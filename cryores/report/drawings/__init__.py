@@ -21,6 +21,8 @@ DRAWINGS = {
     "LocalMap": "local_map",
     "FSOResult": "fso",
     "MonodirResult": "monodir",
+    "LocalResolution": "local_resolution",
+    "LocscaleResult": "locscale",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
     "ResmapResult": "resmap",
