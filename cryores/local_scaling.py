@@ -8,7 +8,7 @@ from half maps: it is a function of the amplitudes that the window has. Source: 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Optional, Sequence
+from typing import Callable, Iterator, Optional, Sequence
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from cryores.window_profiles import WindowProfiles, WindowShells, plane_blocks, 
 
 FEWEST_SHELLS = 3
 """A line through fewer points says nothing about how well it fits."""
+
+ROUNDING = 1e-9
+"""Amplitudes below this share of the largest density are rounding: a window of constant density has none."""
 
 Wanted = Callable[[WindowProfiles], Float64]
 """Returns the wanted mean amplitudes of some windows, shape (voxels, shells)."""
@@ -55,6 +58,15 @@ class LocallyScaled:
     quality: FloatArray
 
 
+@dataclass(frozen=True)
+class ScaledVoxels:
+    """The scaled values of some voxels, their windows, and the amplitudes that were wanted of these."""
+
+    values: Float64
+    windows: WindowProfiles
+    wanted: Float64
+
+
 def locally_scaled(
     volumes: Sequence[FloatArray],
     inside: BoolArray,
@@ -84,14 +96,29 @@ def locally_scaled(
     data = np.zeros(inside.shape, dtype=np.float32)
     bfactor, quality = (np.full(inside.shape, np.nan, dtype=np.float32) for _ in range(2))
     with execution.stage("scaling windows", len(plane_blocks(inside, execution.threads))) as stage:
-        for block in window_profiles(volumes, inside, shells, execution.threads, tapered):
-            wanted = wanted_of(block)
-            ratio = amplitude_ratio(wanted, block.amplitudes[:, 0])
-            data[block.voxels] = np.einsum("vr,vr->v", ratio, block.shares)
-            decay = decay_of(block, wanted)
-            bfactor[block.voxels], quality[block.voxels] = decay.bfactor, decay.quality
+        for block in scaled_voxels(volumes, inside, shells, wanted_of, execution.threads, tapered):
+            voxels = block.windows.voxels
+            data[voxels] = block.values
+            decay = decay_of(block.windows, block.wanted)
+            bfactor[voxels], quality[voxels] = decay.bfactor, decay.quality
             stage.advance()
     return LocallyScaled(data, bfactor, quality)
+
+
+def scaled_voxels(
+    volumes: Sequence[FloatArray],
+    inside: BoolArray,
+    shells: WindowShells,
+    wanted_of: Wanted,
+    threads: int,
+    tapered: Sequence[FloatArray] = (),
+) -> Iterator[ScaledVoxels]:
+    """Yield the voxels of `locally_scaled`, in blocks."""
+    least = ROUNDING * float(np.abs(volumes[0]).max())
+    for windows in window_profiles(volumes, inside, shells, threads, tapered):
+        wanted = wanted_of(windows)
+        ratio = amplitude_ratio(wanted, windows.amplitudes[:, 0], least)
+        yield ScaledVoxels(np.einsum("vr,vr->v", ratio, windows.shares), windows, wanted)
 
 
 def scaled_to_reference(
@@ -117,19 +144,17 @@ def scaled_to_reference(
     """
     execution = execution or Execution()
     execution.use_threads()
-    shells = WindowShells(edge)
     scaled = np.zeros(inside.shape, dtype=np.float32)
-    for block in window_profiles([data, reference], inside, shells, execution.threads):
-        ratio = amplitude_ratio(block.amplitudes[:, 1], block.amplitudes[:, 0])
-        scaled[block.voxels] = np.einsum("vr,vr->v", ratio, block.shares)
+    volumes, shells = [data, reference], WindowShells(edge)
+    for block in scaled_voxels(volumes, inside, shells, lambda found: found.amplitudes[:, 1], execution.threads):
+        scaled[block.windows.voxels] = block.values
     return scaled
 
 
-def amplitude_ratio(wanted: Float64, own: Float64) -> Float64:
-    """Return wanted / own, 0 where there is nothing to be scaled."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio: Float64 = wanted / own
-    return np.where(np.isfinite(ratio), ratio, 0.0)
+def amplitude_ratio(wanted: Float64, own: Float64, least: float = 0.0) -> Float64:
+    """Return wanted / own, 0 where ``own`` is at most ``least``: there is nothing to be scaled."""
+    ratio: Float64 = np.divide(wanted, own, out=np.zeros_like(own), where=own > least)
+    return ratio
 
 
 def fitted_decay(frequency: Float64, amplitude: Float64, chosen: BoolArray) -> Decay:

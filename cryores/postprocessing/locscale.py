@@ -147,7 +147,7 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
         wanted = _cut(wanted, targets.ended(frequency, parameters.min_resolution))
     described = _described(shelled, reference is not None, parameters)
     scaled = locally_scaled(volumes, inside, shells, wanted, described, execution, tapered)
-    details = _details(shells, parameters, resolution, inputs)
+    details = _details(shells, resolution, inputs, noise is not None)
     extra = {"bfactor": before.like(scaled.bfactor), "fit_quality": before.like(scaled.quality)}
     details["local_bfactor"] = _quantiles(scaled.bfactor[inside])
     if fitted is not None:
@@ -262,11 +262,8 @@ def _resolution(inputs: Inputs, parameters: LocscaleParameters, execution: Execu
 # --- words --------------------------------------------------------------------------------------------------------
 
 
-def _details(
-    shells: WindowShells, parameters: LocscaleParameters, resolution: Optional[float], inputs: Inputs
-) -> Dict[str, Any]:
+def _details(shells: WindowShells, resolution: Optional[float], inputs: Inputs, weighted: bool) -> Dict[str, Any]:
     source = "model" if inputs.model else "reference map" if inputs.reference else "theory"
-    weighted = _weighted_noise(inputs, parameters) is not None
     return {"window_voxels": shells.edge, "target": source, "fitted_to": resolution, "weighted": weighted}
 
 
@@ -330,13 +327,13 @@ def _doubts(inputs: Inputs, parameters: LocscaleParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: LocscaleParameters, threads: int) -> float:
-    # In volumes: mean map, noise, reference and (while the windows slide) three results; before, those of the model's
-    # density; after, difference and blobs, when the windows are gone.
+    # In volumes while the windows slide: mean map, noise, reference and three results; after, these and what finds the
+    # blobs that changed.
     volumes = 1 + (inputs.model is not None or inputs.reference is not None) + 2 * isinstance(inputs.maps, HalfMaps)
     size, share = _block_of(inputs.mask, inputs.grid)
     edge = window_edge(parameters.window, inputs.grid.spacing)
     sliding = 4.0 * inputs.grid.size * 6.0 + working_bytes(size, share, volumes, edge, threads)
-    return max(sliding, 4.0 * inputs.grid.size * 8.5)
+    return max(sliding, 4.0 * inputs.grid.size * 10.5)
 
 
 def _block_of(mask: Optional[Volume], grid: Grid) -> Tuple[Tuple[int, ...], float]:

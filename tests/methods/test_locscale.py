@@ -119,6 +119,17 @@ def test_a_filter_of_the_map_is_undone(made):
     assert result[within].std() == pytest.approx(made.clean.data[within].std(), rel=0.02)
 
 
+def test_where_the_map_is_constant_nothing_is_made(inside):
+    volume = white(1)
+    empty = volume.data.copy()
+    empty[:, :17] = 0.1
+    result = locscale(volume.like(empty), inside, reference=white(2), **WINDOW).sharpened.data
+    far = (inside.data > 0.5) & (np.arange(34)[None, :, None] < 12)
+    near = (inside.data > 0.5) & (np.arange(34)[None, :, None] > 16)
+    # Only the mean is left to be scaled.
+    assert np.abs(result[far]).max() < 0.2 < result[near].std()
+
+
 # --- models -------------------------------------------------------------------------------------------------------
 
 
