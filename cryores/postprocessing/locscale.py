@@ -6,7 +6,7 @@ and keeps its phases. Source: Jakobi et al., eLife 6, e27131 (2017).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.local_scaling import Decay, Wanted, fitted_decay, locally_scaled
 from cryores.masks import BINARY_THRESHOLD, bounding_box, soft_edge
-from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, Method, parameter
+from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, LocalMap, Method, parameter, statistics
 from cryores.postprocessing import _locscale_targets as targets
 from cryores.postprocessing._model_reference import ModelReference, as_details, check_model, fit_doubts, model_reference
 from cryores.processed import ProcessedMap, finish
@@ -60,8 +60,30 @@ class LocscaleParameters:
     compat: Optional[str] = parameter(None, "locscale: the published program", choices=(COMPAT,), expert=True)
 
 
+@dataclass(frozen=True)
+class WindowBfactors(LocalMap):
+    """The B-factor (Å^2) of the window around every voxel, positive where amplitudes fall."""
+
+    quantity = "Local B-factor"
+    unit = "Å²"
+
+    bfactor: Volume
+    mask: Volume
+    details: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def local(self) -> Volume:
+        """The B-factor in Å^2."""
+        return self.bfactor
+
+
 class LocscaleResult(ProcessedMap):
     """A locally scaled map, whose ``extra`` holds ``bfactor`` and ``fit_quality``."""
+
+    @property
+    def bfactors(self) -> WindowBfactors:
+        """The local B-factors, to be drawn."""
+        return WindowBfactors(self.extra["bfactor"], self.mask)
 
 
 def locscale(
@@ -149,7 +171,8 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     scaled = locally_scaled(volumes, inside, shells, wanted, described, execution, tapered)
     details = _details(shells, resolution, inputs, noise is not None)
     extra = {"bfactor": before.like(scaled.bfactor), "fit_quality": before.like(scaled.quality)}
-    details["local_bfactor"] = _quantiles(scaled.bfactor[inside])
+    found = scaled.bfactor[inside]
+    details["local_bfactor"] = statistics(found[np.isfinite(found)], found.size)
     if fitted is not None:
         details.update(as_details(fitted.fit, fitted.fit_of(before.like(scaled.data), execution.threads)))
         details["warnings"] = fit_doubts(fitted.fit)
@@ -280,13 +303,6 @@ def _criterion(inputs: Inputs, details: Dict[str, Any]) -> str:
         f"Windows of {size} voxels ({size * inputs.grid.spacing:.1f} Å) given the radial amplitudes {source}{weighted}"
         f"; 0 outside the mask; density on the scale of the {scale}"
     )
-
-
-def _quantiles(values: FloatArray) -> Dict[str, float]:
-    found = values[np.isfinite(values)]
-    if not found.size:
-        return {}
-    return dict(zip(("p5", "median", "p95"), map(float, np.percentile(found.astype(np.float64), (5, 50, 95)))))
 
 
 # --- declaration --------------------------------------------------------------------------------------------------
