@@ -165,8 +165,6 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     wanted = _wanted(parameters, shelled, reference is not None)
     if fitted is not None and parameters.incomplete:
         wanted = _beside_model(wanted, fitted, before, inside, shells, parameters, shelled)
-    if parameters.min_resolution is not None and not (parameters.compat and reference is None):
-        wanted = _cut(wanted, targets.ended(frequency, parameters.min_resolution))
     described = _described(shelled, reference is not None, parameters)
     scaled = locally_scaled(volumes, inside, shells, wanted, described, execution, tapered)
     details = _details(shells, resolution, inputs, noise is not None)
@@ -186,6 +184,9 @@ def _wanted(parameters: LocscaleParameters, shelled: targets.Shelled, referred: 
     """Return what the amplitudes of a window are to be."""
     if not referred:
         return lambda block: _free(block, parameters, shelled)
+    end = np.ones_like(shelled.frequency)
+    if parameters.min_resolution is not None and not parameters.compat:
+        end = targets.ended(shelled.frequency, parameters.min_resolution)
 
     def from_reference(block: WindowProfiles) -> Float64:
         amplitude: Float64 = block.amplitudes[:, 1]
@@ -194,7 +195,7 @@ def _wanted(parameters: LocscaleParameters, shelled: targets.Shelled, referred: 
             fit_to = float(1.0 / shelled.frequency[-1])
             times = parameters.secondary_structure
             amplitude = targets.with_secondary_structure(amplitude, shelled, theory, fit_to, times)
-        return amplitude * _weight(block, shelled)
+        return amplitude * _weight(block, shelled) * end
 
     return from_reference
 
@@ -241,10 +242,6 @@ def _beside_model(
         return both
 
     return mixed
-
-
-def _cut(wanted: Wanted, end: Float64) -> Wanted:
-    return lambda block: wanted(block) * end
 
 
 def _described(shelled: targets.Shelled, referred: bool, parameters: LocscaleParameters) -> Any:

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from cryores import Volume
+from cryores.cli import main
 from cryores.errors import CryoresWarning, InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered
 from cryores.local_scaling import scaled_to_reference
+from cryores.mapio import write_map
 from cryores.masks import sphere
 from cryores.postprocessing import locscale
 from cryores.postprocessing._locscale_targets import agreement, expected
@@ -289,6 +291,16 @@ def test_the_first_of_several_models_is_taken(made, model, tmp_path):
         result = locscale(made.halves.mean(), made.mask, model=several, **options)
     alone = locscale(made.halves.mean(), made.mask, model=changed(model, tmp_path, lambda s: None, "cif"), **options)
     np.testing.assert_array_equal(result.sharpened.data, alone.sharpened.data)
+
+
+def test_at_the_command_line_nothing_is_left_behind(made, model, tmp_path, capsys):
+    write_map(tmp_path / "map.mrc", made.clean)
+    words = ["locscale", "--map", str(tmp_path / "map.mrc"), "--min-resolution", "4", "--quiet"]
+    shifted = changed(model, tmp_path, moved(22.0))
+    assert main([*words, "--model", shifted, "--out", str(tmp_path / "out")]) == 3
+    said = capsys.readouterr().err
+    assert "error E_MODEL_MISFIT: " in said and "hint: fit the model" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_does_not_go_together_is_refused(made, model, inside):
