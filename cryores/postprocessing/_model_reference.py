@@ -30,6 +30,10 @@ MOSTLY_INSIDE = 0.95
 """Share of the atoms below which a model that reaches out of the map is worth a warning."""
 
 
+MOSTLY_MASKED = 0.5
+"""Share of the model's surroundings inside the mask below which the mask is worth a warning."""
+
+
 @dataclass(frozen=True)
 class ModelFit:
     """How a map agrees with a model around its atoms.
@@ -53,10 +57,6 @@ class ModelReference:
     density: Volume
     near: Volume
     fit: ModelFit
-
-    def fit_of(self, volume: Volume, threads: int) -> ModelFit:
-        """Return how another map on the same grid agrees with the model."""
-        return fit_of(volume, self.density, self.near, threads)
 
 
 def check_model(path: str, grid: Grid) -> List[str]:
@@ -133,7 +133,25 @@ def around_atoms(structure: Any, grid: Grid, reach: float) -> BoolArray:
     return near
 
 
-def fit_doubts(fit: ModelFit) -> List[str]:
+def fit_details(
+    model: ModelReference, before: Volume, after: Volume, inside: BoolArray, threads: int
+) -> Dict[str, Any]:
+    """Return for the report how two maps agree with a model where it lies inside the mask, and doubts in words."""
+    near = model.near.like(model.near.data * inside)
+    share = np.count_nonzero(near.data > BINARY_THRESHOLD) / np.count_nonzero(model.near.data > BINARY_THRESHOLD)
+    doubts = _fit_doubts(model.fit)
+    if share < MOSTLY_MASKED:
+        doubts.append(f"only {share:.0%} of what surrounds the model lies in the mask")
+    found: Dict[str, Any] = {"model_in_mask": share, "warnings": doubts}
+    if share == 0:
+        return found
+    for name, volume in (("before", before), ("after", after)):
+        fit = fit_of(volume, model.density, near, threads)
+        found.update({f"model_resolution_{name}": fit.resolution, f"model_correlation_{name}": fit.correlation})
+    return found
+
+
+def _fit_doubts(fit: ModelFit) -> List[str]:
     """Say in words that a model that was not refused may still lie elsewhere."""
     if (fit.resolution or np.inf) <= COARSEST_FIT and fit.correlation >= LEAST_CORRELATION:
         return []
@@ -142,16 +160,6 @@ def fit_doubts(fit: ModelFit) -> List[str]:
         f"the model agrees poorly with the map: their FSC falls below 0.5 {where}, and around the atoms the densities "
         f"correlate by {fit.correlation:.2f}; look whether it lies in the map"
     ]
-
-
-def as_details(before: ModelFit, after: ModelFit) -> Dict[str, Any]:
-    """Return both fits for the report."""
-    return {
-        "model_resolution_before": before.resolution,
-        "model_resolution_after": after.resolution,
-        "model_correlation_before": before.correlation,
-        "model_correlation_after": after.correlation,
-    }
 
 
 def _is_calpha(atom: Any) -> bool:

@@ -18,7 +18,7 @@ from cryores.local_scaling import Decay, Wanted, fitted_decay, locally_scaled
 from cryores.masks import BINARY_THRESHOLD, bounding_box, soft_edge
 from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, LocalMap, Method, parameter, statistics
 from cryores.postprocessing import _locscale_targets as targets
-from cryores.postprocessing._model_reference import ModelReference, as_details, check_model, fit_doubts, model_reference
+from cryores.postprocessing._model_reference import ModelReference, check_model, fit_details, model_reference
 from cryores.processed import ProcessedMap, finish
 from cryores.shell_correlation import global_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
@@ -172,8 +172,7 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     found = scaled.bfactor[inside]
     details["local_bfactor"] = statistics(found[np.isfinite(found)], found.size)
     if fitted is not None:
-        details.update(as_details(fitted.fit, fitted.fit_of(before.like(scaled.data), execution.threads)))
-        details["warnings"] = fit_doubts(fitted.fit)
+        details.update(fit_details(fitted, before, before.like(scaled.data), inside, execution.threads))
     return LocscaleResult(**finish(inputs, scaled.data, _criterion(inputs, details), details, execution, extra))
 
 

@@ -179,6 +179,17 @@ def test_the_result_agrees_better_with_the_model(made, model):
     assert details["model_resolution_before"] < 12
 
 
+def test_a_mask_beside_the_model_is_told(made, model):
+    few = np.zeros(made.mask.grid.shape, dtype=np.float32)
+    few[22, 24, 20:26] = 1
+    details = locscale(made.halves, made.mask.like(few), model=str(model), window=13.0, min_resolution=4.0).details
+    assert details["model_in_mask"] < 0.05 and "lies in the mask" in details["warnings"][0]
+    few[:] = 0
+    few[2, 2, 2:8] = 1
+    details = locscale(made.halves, made.mask.like(few), model=str(model), window=13.0, min_resolution=4.0).details
+    assert details["model_in_mask"] == 0 and "model_correlation_after" not in details
+
+
 def test_what_a_partial_model_lacks_is_kept(made, model, tmp_path):
     middle = made.clean.grid.extent[1] / 2
 
