@@ -49,6 +49,12 @@ BIBTEX: Dict[str, str] = {
   journal = {eLife}, volume = {5}, pages = {e18722}, year = {2016},
   doi = {10.7554/eLife.18722}
 }""",
+    "Jakobi2017": """@article{Jakobi2017,
+  title = {Model-based local density sharpening of cryo-EM maps},
+  author = {Jakobi, Arjen J. and Wilmanns, Matthias and Sachse, Carsten},
+  journal = {eLife}, volume = {6}, pages = {e27131}, year = {2017},
+  doi = {10.7554/eLife.27131}
+}""",
     "Kaur2021": """@article{Kaur2021,
   title = {Local computational methods to improve the interpretability and analysis of cryo-EM maps},
   author = {Kaur, Satinder and Gomez-Blanco, Josue and Khalifa, Ahmad A. Z. and Adinarayanan, Swathi and Sanchez-Garcia, Ruben and Wrapp, Daniel and McLellan, Jason S. and Bui, Khanh Huy and Vargas, Javier},

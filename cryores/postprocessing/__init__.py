@@ -7,5 +7,6 @@ from cryores.postprocessing.localdeblur import localdeblur  # noqa: F401
 from cryores.postprocessing.locbfactor import locbfactor  # noqa: F401
 from cryores.postprocessing.locbsharpen import locbsharpen  # noqa: F401
 from cryores.postprocessing.lococcupancy import lococcupancy  # noqa: F401
+from cryores.postprocessing.locscale import locscale  # noqa: F401
 from cryores.postprocessing.locspiral import locspiral  # noqa: F401
 from cryores.postprocessing.postprocess import postprocess  # noqa: F401

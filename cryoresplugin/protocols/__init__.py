@@ -14,6 +14,7 @@ from cryoresplugin.protocols.protocol_localdeblur import CryoresProtLocalDeblur
 from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_lococcupancy import CryoresProtLocOccupancy
+from cryoresplugin.protocols.protocol_locscale import CryoresProtLocScale
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monodir import CryoresProtMonoDir
 from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
@@ -32,6 +33,7 @@ __all__ = [
     "CryoresProtLocBFactor",
     "CryoresProtLocBSharpen",
     "CryoresProtLocOccupancy",
+    "CryoresProtLocScale",
     "CryoresProtLocSpiral",
     "CryoresProtLocalDeblur",
     "CryoresProtLocalLowpass",

@@ -11,6 +11,8 @@ class CryoresPostprocessing(CryoresProtocol):
     """Base of the protocols that make a map easier to read."""
 
     _possibleOutputs = {"outputVolume": Volume, "outputMask": VolumeMask}
+    _processedOutput = "outputVolume"
+    """Name of the output that is the processed map."""
 
     def _addKeepParam(self, form):
         form.addParam(
@@ -20,7 +22,7 @@ class CryoresPostprocessing(CryoresProtocol):
 
     def createOutputStep(self, words):
         """Register the processed map, and the mask where the engine made one."""
-        self._defineVolume("outputVolume", "sharpened.mrc", Volume())
+        self._defineVolume(self._processedOutput, "sharpened.mrc", Volume())
         if self.readReport()["mask_was_made"]:
             self._defineVolume("outputMask", "mask.mrc", VolumeMask())
 

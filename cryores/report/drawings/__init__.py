@@ -20,6 +20,7 @@ DRAWINGS = {
     "FSCResult": "fsc",
     "LocalMap": "local_map",
     "FSOResult": "fso",
+    "LocscaleResult": "locscale",
     "MonodirResult": "monodir",
     "PostprocessResult": "postprocess",
     "ProcessedMap": "processed_map",
