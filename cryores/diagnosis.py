@@ -70,7 +70,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     maps = inputs.maps
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
     for name, volume in named.items():
-        _check_density(name, volume)
+        check_density(name, volume)
     for name, volume in inputs.beside_the_maps().items():
         _check_on_grid(name, volume, maps.grid)
     if inputs.mask is not None:
@@ -96,7 +96,8 @@ def _check_kind(inputs: Inputs, method: Method) -> None:
             raise UsageError("E_MISSING_INPUT", f"{method.title} needs a {name}", f"give it with --{name}")
 
 
-def _check_density(name: str, volume: Volume) -> None:
+def check_density(name: str, volume: Volume) -> None:
+    """Raise `InputError` for a map with NaN or infinite voxels (``E_NOT_FINITE``) or of one value (``E_CONSTANT``)."""
     low, high = float(volume.data.min()), float(volume.data.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("E_NOT_FINITE", f"{name} has voxels that are NaN or infinite", "find the step that wrote them")
