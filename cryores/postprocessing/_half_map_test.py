@@ -22,6 +22,9 @@ LIMIT = 0.143
 CHANGE = 0.01
 """Change of the correlation with the signal from which it counts as gain or loss."""
 
+NOTHING_NEW = 1e-6
+"""Share of power that is rounding."""
+
 
 @dataclass(frozen=True)
 class HalfMapTest:
@@ -49,7 +52,8 @@ class HalfMapTest:
     @property
     def signal_before(self) -> Float64:
         """Correlation of h1 with the true signal in the shells of the band: sqrt(FSC(h1, h2))."""
-        return np.sqrt(np.maximum(self.raw[self.band], 0.0))
+        before: Float64 = np.sqrt(self.raw[self.band])
+        return before
 
     @property
     def signal_after(self) -> Float64:
@@ -62,32 +66,29 @@ class HalfMapTest:
         return 1.0 - np.minimum(self.kept[self.band] ** 2, 1.0)
 
     @property
-    def new_signal(self) -> float:
+    def new_signal(self) -> Optional[float]:
         """Correlation of what is new in P(h1) with the true signal, mean over the band weighted by how much is new.
 
         Above 0 where the processing found signal, 0 where what it adds has nothing to do with the data, below 0 where
-        it took signal away. NaN where nothing is new.
+        it took signal away. None where nothing is new.
         """
         share = self.new_share
         rest = (self.processed - self.kept * self.raw)[self.band]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            agreement = np.where(share > 1e-6, rest / (np.sqrt(share) * self.signal_before), 0.0)
-        return float(np.sum(share * agreement) / np.sum(share)) if share.max(initial=0.0) > 1e-6 else float("nan")
+        if share.max(initial=0.0) < NOTHING_NEW:
+            return None
+        agreement = rest / (np.sqrt(np.maximum(share, NOTHING_NEW)) * self.signal_before)
+        return float(np.sum(share * agreement) / np.sum(share))
 
-    def measures(self) -> Dict[str, Dict[str, Optional[float]]]:
-        """Return the rows that this test adds to the table: measure -> before and after."""
-        rows: Dict[str, Dict[str, Optional[float]]] = {}
-        for cutoff in (0.5, LIMIT):
-            rows[f"half_fsc_{cutoff:g}"] = {
-                "before": crossing_resolution(self.frequency, self.raw, cutoff),
-                "after": crossing_resolution(self.frequency, self.processed, cutoff),
-            }
+    def measures(self, side: str) -> Dict[str, Optional[float]]:
+        """Return what this test adds to the table, of half 1 ``before`` or ``after`` the processing."""
+        curve = self.raw if side == "before" else self.processed
+        found = {f"half_fsc_{c:g}": crossing_resolution(self.frequency, curve, c) for c in (0.5, LIMIT)}
         if self.signal_before.size:
-            before, after = (float(np.mean(c)) for c in (self.signal_before, self.signal_after))
-            rows["half_signal"] = {"before": before, "after": after}
-            rows["half_new_share"] = {"before": 0.0, "after": float(np.mean(self.new_share))}
-            rows["half_new_signal"] = {"before": None, "after": self.new_signal}
-        return rows
+            signal = self.signal_before if side == "before" else self.signal_after
+            found["half_signal"] = float(np.mean(signal))
+            found["half_new_share"] = 0.0 if side == "before" else float(np.mean(self.new_share))
+            found["half_new_signal"] = None if side == "before" else self.new_signal
+        return found
 
     @property
     def verdict(self) -> str:

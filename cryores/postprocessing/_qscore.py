@@ -6,7 +6,7 @@ correlation of the values with a Gaussian of the distance. Source: Pintilie et a
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Tuple
 
 import numba
 import numpy as np

@@ -92,8 +92,8 @@ class ResidueVoxels:
 
     def correlation(self, density: Volume, model: Volume) -> Float64:
         """Return the correlation of two maps over the voxels of each residue; NaN where one of them is constant."""
-        a, b = (v.data.ravel()[self._voxel].astype(np.float64) for v in (density, model))
-        a, b = (v - self._mean(v)[self._residue] for v in (a, b))
+        a, b = (self._values(volume) for volume in (density, model))
+        a, b = (values - self._mean(values)[self._residue] for values in (a, b))
         cross, aa, bb = (self._sum(product) for product in (a * b, a * a, b * b))
         with np.errstate(invalid="ignore", divide="ignore"):
             found: Float64 = cross / np.sqrt(aa * bb)
@@ -101,15 +101,19 @@ class ResidueVoxels:
 
     def mean(self, volume: Volume) -> Float64:
         """Return the mean of the finite values over the voxels of each residue; NaN where there is none."""
-        values = volume.data.ravel()[self._voxel].astype(np.float64)
+        values = self._values(volume)
         known = np.isfinite(values)
-        count = np.bincount(self._residue[known], minlength=self._count)
-        total = np.bincount(self._residue[known], values[known], self._count)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        count = self._sum(known.astype(np.float64))
+        return np.where(count > 0, self._sum(np.where(known, values, 0.0)) / np.maximum(count, 1.0), np.nan)
+
+    def _values(self, volume: Volume) -> Float64:
+        values: Float64 = volume.data.ravel()[self._voxel].astype(np.float64)
+        return values
 
     def _sum(self, values: Float64) -> Float64:
         total: Float64 = np.bincount(self._residue, values, self._count)
         return total
 
     def _mean(self, values: Float64) -> Float64:
-        return self._sum(values) / np.maximum(np.bincount(self._residue, minlength=self._count), 1)
+        mean: Float64 = self._sum(values) / np.maximum(self._sum(np.ones(len(values))), 1.0)
+        return mean

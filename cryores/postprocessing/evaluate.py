@@ -8,20 +8,20 @@ half 2 than it did raw, or was something invented?
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from cryores.atoms import Atoms, density_from_model, heavy_atoms, read_model, with_b_factors
-from cryores.curves import csv_text
+from cryores.atoms import density_from_model, heavy_atoms, read_model
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_sums, shell_width
 from cryores.masks import bounding_box, soft_edge
-from cryores.method import MAP, SOFT_EDGE, Inputs, Method, Result, parameter
+from cryores.method import MAP, SOFT_EDGE, Inputs, Method, parameter
+from cryores.postprocessing._evaluation import Evaluation, spread
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test
 from cryores.postprocessing._qscore import q_scores
 from cryores.postprocessing._real_space import ResidueVoxels, around_atoms, correlations
@@ -29,10 +29,7 @@ from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.resolution.blocres import automatic_box
 from cryores.resolution.fsc import solvent_level
 from cryores.shell_correlation import crossing_resolution, fsc_curve, global_resolution
-from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
-
-CUTOFFS = (0.5, 0.143)
 
 POOR_FIT = 0.2
 """CC_mask below which the model does not seem to belong to the map."""
@@ -42,27 +39,6 @@ TOO_GOOD = 1.02
 
 BYTES_PER_ATOM = 4000.0
 """Neighbours, voxels and names of an atom; a line of a model file has at least 80 bytes."""
-
-MEASURES = {
-    "model_fsc_0.5": "Map-model FSC at 0.5 (Å)",
-    "model_fsc_0.143": "Map-model FSC at 0.143 (Å)",
-    "masked_model_fsc_0.5": "  under the mask of the model, at 0.5 (Å)",
-    "masked_model_fsc_0.143": "  under the mask of the model, at 0.143 (Å)",
-    "cc_box": "CC_box",
-    "cc_mask": "CC_mask",
-    "cc_peaks": "CC_peaks",
-    "residue_cc": "CC of a residue, median",
-    "q_score": "Q-score, mean of the atoms",
-    "local_resolution": "Local resolution against the model, median (Å)",
-    "local_resolution_p95": "  95 % of the voxels are finer than (Å)",
-    "half_fsc_0.5": "FSC of half 1 with raw half 2 at 0.5 (Å)",
-    "half_fsc_0.143": "  at 0.143 (Å)",
-    "half_local_resolution": "  local, median (Å)",
-    "half_signal": "Correlation of half 1 with the true signal",
-    "half_new_share": "Share of half 1 that is new",
-    "half_new_signal": "  its correlation with the true signal",
-}
-"""Name in the report -> what it is, in the order of the table."""
 
 
 @dataclass(frozen=True)
@@ -89,122 +65,6 @@ class EvaluateParameters:
         minimum=8,
         expert=True,
     )
-
-
-@dataclass(frozen=True)
-class Evaluation(Result):
-    """How good a map is by a model and by half maps, before (where given) and after the processing.
-
-    Parameters
-    ----------
-    maps : dict of Volume
-        ``before`` and ``after``, or only ``after``.
-    model : Volume
-        Density of the model at the resolution of the data.
-    inside : ndarray of bool
-        The mask of the model.
-    atoms : Atoms
-        The model without hydrogens, one conformer.
-    measures : dict
-        Name (a key of `MEASURES`) -> {``before``: value, ``after``: value}; None where there is none.
-    frequency : ndarray of float64, shape (shells,)
-        In 1/Å.
-    curves : dict
-        ``before``, ``after``, ``masked_before``, ``masked_after`` -> map-model FSC.
-    q : dict
-        ``before``, ``after`` -> Q-score of every atom.
-    residue_cc, residue_resolution : dict
-        The same -> real-space correlation, and mean local resolution against the model (Å), of every residue.
-    local : dict
-        ``before``, ``after``, ``half_before``, ``half_after`` -> local resolution (Å) of the voxels inside.
-    half_map_test : HalfMapTest or None
-    criterion : str
-    details : dict
-        Resolved choices and warnings.
-    """
-
-    maps: Dict[str, Volume]
-    model: Volume
-    inside: BoolArray = field(repr=False)
-    atoms: Atoms = field(repr=False)
-    measures: Dict[str, Dict[str, Optional[float]]]
-    frequency: Float64
-    curves: Dict[str, Float64]
-    q: Dict[str, Float64]
-    residue_cc: Dict[str, Float64]
-    residue_resolution: Dict[str, Float64]
-    local: Dict[str, FloatArray]
-    half_map_test: Optional[HalfMapTest]
-    criterion: str
-    details: Dict[str, Any]
-
-    def residue_q(self, name: str) -> Float64:
-        """Return the mean Q-score of the atoms of every residue, NaN where no atom has one."""
-        known = np.isfinite(self.q[name])
-        count = len(self.atoms.chains)
-        total = np.bincount(self.atoms.residue[known], self.q[name][known], count)
-        atoms = np.bincount(self.atoms.residue[known], minlength=count)
-        return np.where(atoms > 0, total / np.maximum(atoms, 1), np.nan)
-
-    def volumes(self) -> Dict[str, Volume]:
-        """Return the density of the model, its mask, and the local resolutions."""
-        found = {"model": self.model, "model_mask": self.model.like(self.inside)}
-        names = {"after": "resolution", "before": "resolution_before"}
-        names.update(half_after="half_resolution", half_before="half_resolution_before")
-        for name, values in self.local.items():
-            found[names[name]] = self.model.like(_spread(values, self.inside))
-        return found
-
-    def tables(self) -> Dict[str, str]:
-        """Return the table, its values by residue and by atom, the curves, and the model coloured by Q-score."""
-        tables = {
-            "evaluation.csv": records_text([{"measure": name, **row} for name, row in self.measures.items()]),
-            "residues.csv": records_text(self._residue_rows()),
-            "atoms.csv": records_text(self._atom_rows()),
-            "model_fsc.csv": csv_text({"frequency": self.frequency, **self.curves}),
-            "qscores.cif": with_b_factors(self.atoms, self.q["after"]),
-        }
-        test = self.half_map_test
-        if test is not None:
-            curves = {"raw": test.raw, "processed": test.processed, "kept": test.kept}
-            tables["half_fsc.csv"] = csv_text({"frequency": test.frequency, **curves})
-        return tables
-
-    def _residue_rows(self) -> List[Dict[str, Any]]:
-        atoms, counts = self.atoms, np.bincount(self.atoms.residue, minlength=len(self.atoms.chains))
-        columns = {
-            "chain": atoms.chains,
-            "number": atoms.numbers,
-            "residue": atoms.residue_names,
-            "atoms": counts.tolist(),
-            **{_column("q_score", name): self.residue_q(name).tolist() for name in self.maps},
-            **{_column("cc", name): self.residue_cc[name].tolist() for name in self.maps},
-            **{_column("local_resolution", name): self.residue_resolution[name].tolist() for name in self.maps},
-        }
-        return [dict(zip(columns, row)) for row in zip(*columns.values())]
-
-    def _atom_rows(self) -> List[Dict[str, Any]]:
-        atoms = self.atoms
-        columns = {
-            "chain": [atoms.chains[r] for r in atoms.residue],
-            "number": [atoms.numbers[r] for r in atoms.residue],
-            "residue": [atoms.residue_names[r] for r in atoms.residue],
-            "atom": atoms.names,
-            "element": atoms.elements,
-            "b_factor": atoms.b_factors.tolist(),
-            **{_column("q_score", name): self.q[name].tolist() for name in self.maps},
-        }
-        return [dict(zip(columns, row)) for row in zip(*columns.values())]
-
-    def summary(self) -> Dict[str, Any]:
-        """Return the table, the masked map-model FSC after the processing, the verdict of the halves, the details."""
-        after = {f"{c:g}": self.measures[f"masked_model_fsc_{c:g}"]["after"] for c in CUTOFFS}
-        verdict = {} if self.half_map_test is None else {"half_map_verdict": self.half_map_test.verdict}
-        return {"measures": self.measures, "model_resolution": after, **verdict, **self.details}
-
-
-def _column(quantity: str, name: str) -> str:
-    return quantity if name == "after" else f"{quantity}_{name}"
 
 
 def evaluate(
@@ -254,8 +114,8 @@ def evaluate(
     the density of the model at the resolution of the data; Q-scores (Pintilie et al. 2020); local FSC 0.5 of map and
     model in a moving box. The half-map test is described in `cryores.postprocessing._half_map_test`.
     """
-    halves = {} if raw_halves is None else {"raw_half1": raw_halves.half1, "raw_half2": raw_halves.half2}
-    inputs = Inputs(map, model=model, before=before, processed_half1=processed_half1, **halves)
+    half1, half2 = (None, None) if raw_halves is None else (raw_halves.half1, raw_halves.half2)
+    inputs = Inputs(map, model=model, before=before, raw_half1=half1, raw_half2=half2, processed_half1=processed_half1)
     result: Evaluation = METHOD.result(inputs, execution, parameters)
     return result
 
@@ -266,70 +126,52 @@ def evaluate(
 def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Execution) -> Evaluation:
     assert inputs.model is not None
     grid, threads = inputs.grid, execution.threads
-    maps, halves = _maps(inputs), _raw_halves(inputs)
+    maps, halves, processed = _maps(inputs), _raw_halves(inputs), inputs.processed_half1
     with execution.stage("density of the model"):
         structure = read_model(inputs.model)
         atoms = heavy_atoms(structure)
         model = _of_unit_spread(density_from_model(structure, grid))
         inside = around_atoms(atoms.positions, grid, parameters.mask_radius)
         mask = soft_edge(model.like(inside), SOFT_EDGE * grid.spacing)
-    rows: Dict[str, Dict[str, Optional[float]]] = {name: {} for name in MEASURES}
     with execution.stage("FSC of map and model"):
+        frequency = shell_frequencies(grid)
         curves = _model_curves(maps, model, mask.data, threads)
-        for name, curve in curves.items():
-            prefix, side = ("masked_", name[7:]) if name.startswith("masked_") else ("", name)
-            for cutoff in CUTOFFS:
-                found = crossing_resolution(shell_frequencies(grid), curve, cutoff)
-                rows[f"{prefix}model_fsc_{cutoff:g}"][side] = found
-    resolution = _resolution(parameters, halves, mask, rows, grid, threads)
-    with execution.stage("Q-scores", len(maps)) as stage:
-        q = {}
-        for name, volume in maps.items():
-            q[name] = q_scores(volume, atoms.positions, parameters.sigma)
-            stage.advance()
+    resolution = parameters.resolution or _data_resolution(halves, mask, frequency, curves, threads)
     box = parameters.box or automatic_box(resolution, grid)
-    local, test = {}, None
-    with execution.stage("local resolution"):
-        for name, volume in maps.items():
-            local[name] = _local_resolution(volume.data, model.data, inside, grid, box, execution)
-    if halves is not None and inputs.processed_half1 is not None:
+    with execution.stage("Q-scores"):
+        q = {name: q_scores(volume, atoms.positions, parameters.sigma) for name, volume in maps.items()}
+    pairs = {name: (volume.data, model.data) for name, volume in maps.items()}
+    test = None
+    if halves is not None and processed is not None:
         with execution.stage("half maps"):
-            test = half_map_test(halves, inputs.processed_half1, mask.data, threads)
-            for name, one in (("half_before", halves.half1), ("half_after", inputs.processed_half1)):
-                local[name] = _local_resolution(one.data, halves.half2.data, inside, grid, box, execution)
+            test = half_map_test(halves, processed, mask.data, threads)
+        pairs["half_before"] = (halves.half1.data, halves.half2.data)
+        pairs["half_after"] = (processed.data, halves.half2.data)
     del mask
+    with execution.stage("local resolution", len(pairs)) as stage:
+        local = {}
+        for name, (one, two) in pairs.items():
+            local[name] = _local_resolution(one, two, inside, grid, box, execution)
+            stage.advance()
+    del pairs
     with execution.stage("correlation in real space"):
-        limit = low_pass(resolution, 2 * shell_width(grid))
-        model = model.like(filtered(model.data, limit, grid, threads))
+        model = model.like(filtered(model.data, low_pass(resolution, 2 * shell_width(grid)), grid, threads))
+        cc = {name: correlations(volume.data, model.data, inside) for name, volume in maps.items()}
         voxels = ResidueVoxels(atoms, grid)
         residue_cc = {name: voxels.correlation(volume, model) for name, volume in maps.items()}
-        residue_resolution = {name: voxels.mean(model.like(_spread(local[name], inside, np.nan))) for name in maps}
-        for name, volume in maps.items():
-            for measure, value in zip(("cc_box", "cc_mask", "cc_peaks"), correlations(volume.data, model.data, inside)):
-                rows[measure][name] = value
-    for name in maps:
-        rows["residue_cc"][name] = _of_finite(np.median, residue_cc[name])
-        rows["q_score"][name] = _of_finite(np.mean, q[name])
-    for side in ("before", "after"):
-        for prefix in ("", "half_"):
-            if prefix + side in local:
-                rows[f"{prefix}local_resolution"][side] = _of_finite(np.median, local[prefix + side])
-        if side in local:
-            rows["local_resolution_p95"][side] = _of_finite(lambda v: np.percentile(v, 95), local[side])
-    if test is not None:
-        rows.update(test.measures())
-    measures = {name: {side: rows[name].get(side) for side in ("before", "after")} for name in MEASURES if rows[name]}
+        residue_resolution = {name: voxels.mean(model.like(spread(local[name], inside, np.nan))) for name in maps}
     details = {
         "resolution": resolution,
         "box": box,
         "atoms": len(atoms.names),
         "atoms_without_q_score": int(np.count_nonzero(~np.isfinite(q["after"]))),
         "residues": len(atoms.chains),
-        "warnings": _doubts(measures, test),
+        "warnings": _doubts(cc["after"][1], test),
     }
+    criterion = _criterion(maps, test, parameters, resolution)
     return Evaluation(
-        maps, model, inside, atoms, measures, shell_frequencies(grid), curves, q, residue_cc, residue_resolution,
-        local, test, _criterion(maps, test, parameters, resolution), details,
+        maps, model, inside, atoms, frequency, curves, cc, q, residue_cc, residue_resolution, local, test,
+        criterion, details,
     )  # fmt: skip
 
 
@@ -368,20 +210,15 @@ def _model_curves(maps: Mapping[str, Volume], model: Volume, mask: FloatArray, t
     return curves
 
 
-def _resolution(
-    parameters: EvaluateParameters,
-    halves: Optional[HalfMaps],
-    mask: Volume,
-    rows: Mapping[str, Mapping[str, Optional[float]]],
-    grid: Grid,
-    threads: int,
+def _data_resolution(
+    halves: Optional[HalfMaps], mask: Volume, frequency: Float64, curves: Mapping[str, Float64], threads: int
 ) -> float:
-    if parameters.resolution is not None:
-        return parameters.resolution
+    """Return where the raw halves agree to 0.143, or else the map before the processing and the model to 0.5 (Å)."""
+    grid = mask.grid
     if halves is not None:
         found = global_resolution(halves, mask, threads)
     else:
-        found = next(iter(rows["masked_model_fsc_0.5"].values()))
+        found = crossing_resolution(frequency, curves.get("masked_before", curves["masked_after"]), 0.5)
     return max(found or 0.0, grid.nyquist)
 
 
@@ -391,24 +228,14 @@ def _local_resolution(
     """Return where the FSC of two maps in a moving box falls to 0.5 (Å), at the voxels inside."""
     mask = Volume(inside.astype(np.float32), grid)
     block = bounding_box(mask, box // 2)
-    part = Grid.regular(one[block].shape, grid.voxel_size)
+    z, y, x = one[block].shape
+    part = Grid.regular((z, y, x), grid.voxel_size)
     pair = HalfMaps(Volume(one[block], part), Volume(two[block], part))
-    parameters = BLOCRES.make_parameters({"box": min(box, min(part.shape) // 2 * 2)})
+    parameters = BLOCRES.make_parameters({"box": min(box, min(z, y, x) // 2 * 2)})
     silent = Execution(execution.threads, execution.memory)
     found = BLOCRES.compute(Inputs(pair, mask=Volume(mask.data[block], part)), parameters, silent)
     values: FloatArray = found.resolution.data[inside[block]]
     return values
-
-
-def _spread(values: FloatArray, inside: BoolArray, outside: float = 0.0) -> FloatArray:
-    whole = np.full(inside.shape, outside, dtype=np.float32)
-    whole[inside] = values
-    return whole
-
-
-def _of_finite(number: Any, values: Any) -> Optional[float]:
-    known = values[np.isfinite(values)].astype(np.float64)
-    return float(number(known)) if known.size else None
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -425,10 +252,9 @@ def _criterion(
     )
 
 
-def _doubts(measures: Mapping[str, Mapping[str, Optional[float]]], test: Optional[HalfMapTest]) -> List[str]:
+def _doubts(fit: float, test: Optional[HalfMapTest]) -> List[str]:
     found = []
-    fit = measures["cc_mask"]["after"]
-    if fit is not None and fit < POOR_FIT:
+    if fit < POOR_FIT:
         found.append(
             f"map and model hardly correlate (CC_mask {fit:.2f}): is the model fitted into this map, and the density "
             "positive?"
