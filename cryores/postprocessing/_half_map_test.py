@@ -11,10 +11,10 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
-from cryores.fourier import Float64, rfft, shell_sums
+from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_frequencies, shell_sums
 from cryores.resolution.fsc import solvent_level
 from cryores.shell_correlation import crossing_resolution, fsc_curve
-from cryores.volume import FloatArray, HalfMaps, Volume
+from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
 LIMIT = 0.143
 """FSC of the half maps down to which they tell anything of the true signal."""
@@ -22,8 +22,20 @@ LIMIT = 0.143
 CHANGE = 0.01
 """Change of the correlation with the signal from which it counts as gain or loss."""
 
+TOO_GOOD = 1.2
+"""Agreement of what is new with half 2, relative to the most that is possible, from which it must come from half 2."""
+
+LITTLE_NEW = 0.002
+"""Mean share of new power below which nothing is concluded from it."""
+
+HARDLY = 0.1
+"""Power, relative to the raw half's, below which a shell was filtered out, and holds what the mask brought there."""
+
 NOTHING_NEW = 1e-6
 """Share of power that is rounding."""
+
+EMPTY = 0.01
+"""Power over that of the raw half, relative to the shells before, below which a shell was filtered out."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +48,21 @@ class HalfMapTest:
         In 1/Å.
     raw, processed, kept : ndarray of float64, shape (shells,)
         FSC(h1, h2), FSC(P(h1), h2) and FSC(P(h1), h1).
+    filled : ndarray of bool, shape (shells,)
+        Where P(h1), levelled, has any power: a low-pass takes signal away, which is no invention.
     """
 
     frequency: Float64
     raw: Float64
     processed: Float64
     kept: Float64
+    filled: BoolArray
 
     @property
     def band(self) -> slice:
-        """The shells, from the first, in which the raw halves tell anything of the signal."""
-        below = np.flatnonzero(self.raw[1:] < LIMIT)
-        return slice(1, 1 + (int(below[0]) if below.size else self.raw.size))
+        """The shells, from the first, in which the raw halves tell anything of the signal and P(h1) holds anything."""
+        ended = np.flatnonzero((self.raw[1:] < LIMIT) | ~self.filled[1:])
+        return slice(1, 1 + (int(ended[0]) if ended.size else self.raw.size))
 
     @property
     def signal_before(self) -> Float64:
@@ -73,11 +88,16 @@ class HalfMapTest:
         it took signal away. None where nothing is new.
         """
         share = self.new_share
-        rest = (self.processed - self.kept * self.raw)[self.band]
         if share.max(initial=0.0) < NOTHING_NEW:
             return None
-        agreement = rest / (np.sqrt(np.maximum(share, NOTHING_NEW)) * self.signal_before)
-        return float(np.sum(share * agreement) / np.sum(share))
+        return float(np.sum(share * self._agreement) / np.sum(share))
+
+    @property
+    def _agreement(self) -> Float64:
+        """Correlation of what is new with the true signal, by shell."""
+        rest = (self.processed - self.kept * self.raw)[self.band]
+        found: Float64 = rest / (np.sqrt(np.maximum(self.new_share, NOTHING_NEW)) * self.signal_before)
+        return found
 
     def measures(self, side: str) -> Dict[str, Optional[float]]:
         """Return what this test adds to the table, of half 1 ``before`` or ``after`` the processing."""
@@ -91,6 +111,16 @@ class HalfMapTest:
         return found
 
     @property
+    def has_seen_half2(self) -> bool:
+        """Whether what is new agrees better with h2 than all the signal that h1 lacks could, sqrt(1 - FSC(h1, h2)).
+
+        Of the mean of the halves it is at least 1.4 times as much.
+        """
+        share, lacking = self.new_share, np.sqrt(np.maximum(1.0 - self.raw[self.band], 0.0))
+        enough = share.size > 0 and float(np.mean(share)) > LITTLE_NEW
+        return enough and bool(np.sum(share * self._agreement) > TOO_GOOD * np.sum(share * lacking))
+
+    @property
     def verdict(self) -> str:
         """One word: gain, loss or neutral; "unknown" where the raw halves have nothing in common."""
         if not self.signal_before.size:
@@ -100,13 +130,43 @@ class HalfMapTest:
 
 
 def half_map_test(raw: HalfMaps, processed: Volume, mask: FloatArray, threads: int) -> HalfMapTest:
-    """Compare the halves under a soft mask; each loses the mean that it has outside of it first."""
+    """Compare the halves under a soft mask; each loses the mean that it has outside of it first.
+
+    ``processed`` should be `levelled`: a mask mixes neighbouring shells, and would carry noise that was sharpened into
+    shells where there was none.
+    """
     grid = raw.grid
 
     def spectrum(volume: Volume) -> Any:
         return rfft((volume.data - np.float32(solvent_level(volume.data, mask))) * mask, threads)
 
-    half1, half2, changed = (spectrum(volume) for volume in (raw.half1, raw.half2, processed))
-    pairs = ((half1, half2), (changed, half2), (changed, half1))
-    sums = [shell_sums(a, b, grid) for a, b in pairs]
-    return HalfMapTest(sums[0].frequency, *(fsc_curve(s) for s in sums))
+    changed, half2 = spectrum(processed), spectrum(raw.half2)
+    sums = shell_sums(changed, half2, grid)
+    half1 = spectrum(raw.half1)
+    raw_sums = shell_sums(half1, half2, grid)
+    return HalfMapTest(
+        frequency=sums.frequency,
+        raw=fsc_curve(raw_sums),
+        processed=fsc_curve(sums),
+        kept=fsc_curve(shell_sums(changed, half1, grid)),
+        filled=sums.power1 > HARDLY * raw_sums.power1,
+    )
+
+
+def levelled(volume: Volume, like: Volume, threads: int) -> Volume:
+    """Return ``volume`` with the mean power that ``like`` has in each shell; shells that were cut off are emptied.
+
+    What a filter of the frequency alone did is taken back by this.
+    """
+    grid = volume.grid
+    spectrum = rfft(volume.data, threads)
+    power = shell_sums(spectrum, spectrum, grid).power1
+    wanted = rfft(like.data, threads)
+    target = shell_sums(wanted, wanted, grid).power1
+    del wanted
+    left = power / np.maximum(target, np.finfo(np.float64).tiny)
+    left[0] = left[1]  # the mean of a map tells nothing of its filter
+    empty = left <= EMPTY * np.maximum.accumulate(left)
+    gain = np.where(empty, 0.0, 1.0 / np.sqrt(np.where(empty, 1.0, left)))
+    multiply_radial(spectrum, lambda s: np.interp(s, shell_frequencies(grid), gain), grid)
+    return volume.like(irfft(spectrum, grid.shape, threads))

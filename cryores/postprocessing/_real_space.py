@@ -18,7 +18,7 @@ from cryores.volume import BoolArray, FloatArray, Grid, Volume
 RESIDUE_RADIUS = 2.0
 """A residue is what lies within so many Å of one of its atoms."""
 
-POINTS_AT_ONCE = 1 << 18
+POINTS_AT_ONCE = 1 << 16
 """Voxels around atoms that are looked at together: this bounds the memory, not the result."""
 
 Indices = npt.NDArray[np.int64]
@@ -111,8 +111,7 @@ class ResidueVoxels:
         return values
 
     def _sum(self, values: Float64) -> Float64:
-        total: Float64 = np.bincount(self._residue, values, self._count)
-        return total
+        return np.bincount(self._residue, values, self._count).astype(np.float64)
 
     def _mean(self, values: Float64) -> Float64:
         mean: Float64 = self._sum(values) / np.maximum(self._sum(np.ones(len(values))), 1.0)

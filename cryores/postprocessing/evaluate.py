@@ -22,9 +22,9 @@ from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_su
 from cryores.masks import bounding_box, soft_edge
 from cryores.method import MAP, SOFT_EDGE, Inputs, Method, parameter
 from cryores.postprocessing._evaluation import Evaluation, spread
-from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test
+from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
 from cryores.postprocessing._qscore import q_scores
-from cryores.postprocessing._real_space import ResidueVoxels, around_atoms, correlations
+from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, around_atoms, correlations
 from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.resolution.blocres import automatic_box
 from cryores.resolution.fsc import solvent_level
@@ -33,9 +33,6 @@ from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 POOR_FIT = 0.2
 """CC_mask below which the model does not seem to belong to the map."""
-
-TOO_GOOD = 1.02
-"""Mean correlation with the signal above which the processed half must have seen half 2."""
 
 BYTES_PER_ATOM = 4000.0
 """Neighbours, voxels and names of an atom; a line of a model file has at least 80 bytes."""
@@ -144,6 +141,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
     test = None
     if halves is not None and processed is not None:
         with execution.stage("half maps"):
+            processed = levelled(processed, halves.half1, threads)
             test = half_map_test(halves, processed, mask.data, threads)
         pairs["half_before"] = (halves.half1.data, halves.half2.data)
         pairs["half_after"] = (processed.data, halves.half2.data)
@@ -153,7 +151,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
         for name, (one, two) in pairs.items():
             local[name] = _local_resolution(one, two, inside, grid, box, execution)
             stage.advance()
-    del pairs
+    del pairs, processed
     with execution.stage("correlation in real space"):
         model = model.like(filtered(model.data, low_pass(resolution, 2 * shell_width(grid)), grid, threads))
         cc = {name: correlations(volume.data, model.data, inside) for name, volume in maps.items()}
@@ -268,7 +266,7 @@ def _doubts(fit: float, test: Optional[HalfMapTest]) -> List[str]:
             "the processed half 1 agrees less with half 2 than the raw one: what was added or changed is not in the "
             "data, or regions were scaled; compare the local resolutions of the halves"
         )
-    if test.signal_after.size and float(np.mean(test.signal_after)) > TOO_GOOD:
+    if test.has_seen_half2:
         found.append(
             "the processed half 1 agrees better with half 2 than the true signal could: it has seen half 2; process "
             "half 1 alone"
@@ -282,6 +280,12 @@ def _doubts(fit: float, test: Optional[HalfMapTest]) -> List[str]:
 def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
     assert inputs.model is not None
     structure = read_model(inputs.model)
+    if parameters.box is not None and parameters.box > min(inputs.grid.shape):
+        raise UsageError(
+            "E_BOX",
+            f"a box of {parameters.box} voxels does not fit into {min(inputs.grid.shape)}",
+            "give a smaller --box",
+        )
     found = [] if len(structure) == 1 else [f"the file holds {len(structure)} models: the first is used"]
     outside = _share_outside(heavy_atoms(structure).positions, inputs.grid)
     if outside == 1.0:
@@ -339,7 +343,7 @@ def _memory(inputs: Inputs, parameters: EvaluateParameters, threads: int) -> flo
     local = 10.0
     packed = 4.0 if str(inputs.model).endswith(".gz") else 1.0
     atoms = packed * os.path.getsize(inputs.model) / 80.0
-    return 4.0 * inputs.grid.size * (2.5 + mean + local) + BYTES_PER_ATOM * atoms
+    return 4.0 * inputs.grid.size * (2.5 + mean + local) + BYTES_PER_ATOM * atoms + 100.0 * POINTS_AT_ONCE
 
 
 METHOD = Method(

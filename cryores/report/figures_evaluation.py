@@ -94,7 +94,7 @@ def _draw_along_model(axes: Any, result: Evaluation, values: Dict[str, Float64],
     axes.set_ylabel(name)
     axes.set_xlim(-0.5, len(result.atoms.chains) - 0.5)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2)
 
 
 def thinned(values: Float64) -> Tuple[Float64, Float64]:
