@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
+from cryoresplugin.viewers.viewer_evaluate import CryoresEvaluateViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_fso import CryoresFSOViewer
 from cryoresplugin.viewers.viewer_localmap import CryoresLocalMapViewer
@@ -24,3 +25,8 @@ if find_spec("tomo") is not None:
     from cryoresplugin.viewers.viewer_tomograms import CryoresTomogramsViewer
 
     __all__ += ["CryoresTomogramsViewer"]
+    "CryoresEvaluateViewer",
+    "CryoresFSCViewer",
+    "CryoresLocalResolutionViewer",
+    "CryoresPostprocessingViewer",
+]
