@@ -9,7 +9,7 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
-from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method
+from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method, in_words
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -72,7 +72,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     for name, volume in named.items():
         check_density(name, volume)
     for name, volume in inputs.beside_the_maps().items():
-        _check_on_grid(name, volume, maps.grid)
+        _check_on_grid(in_words(name), volume, maps.grid)
     if inputs.mask is not None:
         _check_mask(inputs.mask)
 
@@ -197,8 +197,8 @@ def _grid_findings(inputs: Inputs) -> Iterator[Finding]:
         if not grid.same_voxels(volume.grid):
             yield Finding(
                 "W_VOXEL_SIZE",
-                f"the {name} says {volume.grid.spacing:.4f} Å a voxel and the map {grid.spacing:.4f} Å",
-                f"the voxels of the {name} are taken as those of the map",
+                f"the {in_words(name)} says {volume.grid.spacing:.4f} Å a voxel and the map {grid.spacing:.4f} Å",
+                f"the voxels of the {in_words(name)} are taken as those of the map",
             )
     if isinstance(inputs.maps, HalfMaps) and inputs.maps.half1.grid.first_voxel != inputs.maps.half2.grid.first_voxel:
         yield Finding(

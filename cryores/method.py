@@ -143,6 +143,13 @@ VOLUME_ROLES = (
 """Fields of `Inputs` that are volumes on the grid of the maps."""
 
 
+def in_words(role: str) -> str:
+    """Return what messages call the volume that `Inputs.beside_the_maps` calls ``role``."""
+    if role not in VOLUME_ROLES:
+        return role
+    return "map before" if role == "before" else role.replace("_", " ")
+
+
 def several_role(name: str) -> str:
     """Return what messages and the report call the map ``name`` of `Inputs.resolution_maps`."""
     return f"resolution map {name}"

@@ -12,7 +12,7 @@ from cryores.curves import csv_text
 from cryores.fourier import Float64
 from cryores.method import Result
 from cryores.postprocessing._half_map_test import HalfMapTest
-from cryores.shell_correlation import crossing_resolution
+from cryores.shell_correlation import crossing_past_shape
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, Volume
 
@@ -114,7 +114,7 @@ class Evaluation(Result):
         return found
 
     def _crossing(self, name: str, cutoff: float) -> Optional[float]:
-        return crossing_resolution(self.frequency, self.curves[name], cutoff)
+        return crossing_past_shape(self.frequency, self.curves[name], cutoff)
 
     def residue_q(self, name: str) -> Float64:
         """Return the mean Q-score of the atoms of every residue, NaN where no atom has one."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_frequencies, shell_sums
 from cryores.resolution.fsc import solvent_level
-from cryores.shell_correlation import crossing_resolution, fsc_curve
+from cryores.shell_correlation import crossing_past_shape, fsc_curve
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
 LIMIT = 0.143
@@ -27,6 +27,9 @@ TOO_GOOD = 1.2
 
 LITTLE_NEW = 0.002
 """Mean share of new power below which nothing is concluded from it."""
+
+ROUNDING = 1e-8
+"""The same, relative to all shells, below which nothing is left of what a high-pass took out."""
 
 HARDLY = 0.1
 """Power, relative to the raw half's, below which a shell was filtered out, and holds what the mask brought there."""
@@ -59,10 +62,12 @@ class HalfMapTest:
     filled: BoolArray
 
     @property
-    def band(self) -> slice:
-        """The shells, from the first, in which the raw halves tell anything of the signal and P(h1) holds anything."""
-        ended = np.flatnonzero((self.raw[1:] < LIMIT) | ~self.filled[1:])
-        return slice(1, 1 + (int(ended[0]) if ended.size else self.raw.size))
+    def band(self) -> BoolArray:
+        """The shells in which the raw halves tell anything of the signal and P(h1) holds anything."""
+        below = np.flatnonzero(self.raw[1:] < LIMIT) + 1
+        shells = np.arange(self.raw.size)
+        found: BoolArray = (shells > 0) & (shells < (below[0] if below.size else self.raw.size)) & self.filled
+        return found
 
     @property
     def signal_before(self) -> Float64:
@@ -102,7 +107,7 @@ class HalfMapTest:
     def measures(self, side: str) -> Dict[str, Optional[float]]:
         """Return what this test adds to the table, of half 1 ``before`` or ``after`` the processing."""
         curve = self.raw if side == "before" else self.processed
-        found = {f"half_fsc_{c:g}": crossing_resolution(self.frequency, curve, c) for c in (0.5, LIMIT)}
+        found = {f"half_fsc_{c:g}": crossing_past_shape(self.frequency, curve, c) for c in (0.5, LIMIT)}
         if self.signal_before.size:
             signal = self.signal_before if side == "before" else self.signal_after
             found["half_signal"] = float(np.mean(signal))
@@ -166,7 +171,7 @@ def levelled(volume: Volume, like: Volume, threads: int) -> Volume:
     del wanted
     left = power / np.maximum(target, np.finfo(np.float64).tiny)
     left[0] = left[1]  # the mean of a map tells nothing of its filter
-    empty = left <= EMPTY * np.maximum.accumulate(left)
+    empty = (left <= EMPTY * np.maximum.accumulate(left)) | (left <= ROUNDING * left.max())
     gain = np.where(empty, 0.0, 1.0 / np.sqrt(np.where(empty, 1.0, left)))
     multiply_radial(spectrum, lambda s: np.interp(s, shell_frequencies(grid), gain), grid)
     return volume.like(irfft(spectrum, grid.shape, threads))

@@ -20,7 +20,7 @@ from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_sums, shell_width
 from cryores.masks import bounding_box, soft_edge
-from cryores.method import MAP, SOFT_EDGE, Inputs, Method, parameter
+from cryores.method import MAP, SOFT_EDGE, Inputs, Method, in_words, parameter
 from cryores.postprocessing._evaluation import Evaluation, spread
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
 from cryores.postprocessing._qscore import q_scores
@@ -28,14 +28,17 @@ from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, ar
 from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.resolution.blocres import automatic_box
 from cryores.resolution.fsc import solvent_level
-from cryores.shell_correlation import crossing_resolution, fsc_curve, global_resolution
+from cryores.shell_correlation import crossing_past_shape, fsc_curve, global_resolution
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 POOR_FIT = 0.2
 """CC_mask below which the model does not seem to belong to the map."""
 
-BYTES_PER_ATOM = 4000.0
-"""Neighbours, voxels and names of an atom; a line of a model file has at least 80 bytes."""
+BEYOND = 0.9
+"""Ratio of the map-model resolutions (FSC 0.143) after and before from which the gain is doubted."""
+
+BYTES_PER_ATOM, BYTES_PER_LINE = 4000.0, 80.0
+"""Neighbours, voxels and names of an atom; the least that a model file says of it."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
         "atoms": len(atoms.names),
         "atoms_without_q_score": int(np.count_nonzero(~np.isfinite(q["after"]))),
         "residues": len(atoms.chains),
-        "warnings": _doubts(cc["after"][1], test),
+        "warnings": _doubts(cc["after"][1], frequency, curves, test),
     }
     criterion = _criterion(maps, test, parameters, resolution)
     return Evaluation(
@@ -216,7 +219,7 @@ def _data_resolution(
     if halves is not None:
         found = global_resolution(halves, mask, threads)
     else:
-        found = crossing_resolution(frequency, curves.get("masked_before", curves["masked_after"]), 0.5)
+        found = crossing_past_shape(frequency, curves.get("masked_before", curves["masked_after"]), 0.5)
     return max(found or 0.0, grid.nyquist)
 
 
@@ -250,8 +253,17 @@ def _criterion(
     )
 
 
-def _doubts(fit: float, test: Optional[HalfMapTest]) -> List[str]:
+def _doubts(fit: float, frequency: Float64, curves: Mapping[str, Float64], test: Optional[HalfMapTest]) -> List[str]:
     found = []
+    before, after = (
+        crossing_past_shape(frequency, curves.get(f"masked_{side}", curves["masked_after"]), 0.143)
+        for side in ("before", "after")
+    )
+    if before is not None and after is not None and after < BEYOND * before:
+        found.append(
+            f"the processed map agrees with the model up to {after:.2f} Å and the map before up to {before:.2f} Å: "
+            "what only makes peaks as sharp as atoms looks like that too, and holds no new data; trust the half maps"
+        )
     if fit < POOR_FIT:
         found.append(
             f"map and model hardly correlate (CC_mask {fit:.2f}): is the model fitted into this map, and the density "
@@ -299,7 +311,7 @@ def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
     for role in ("before", "raw_half1", "raw_half2", "processed_half1"):
         volume = getattr(inputs, role)
         if volume is not None:
-            check_density(f"the {role}", volume)
+            check_density(f"the {in_words(role)}", volume)
             found += _origin_findings(role, volume, inputs.grid)
     _check_half_test(inputs)
     return found
@@ -313,7 +325,9 @@ def _share_outside(positions: Float64, grid: Grid) -> float:
 def _origin_findings(role: str, volume: Volume, grid: Grid) -> List[str]:
     if np.allclose(volume.grid.first_voxel, grid.first_voxel, atol=0.5 * min(grid.voxel_size)):
         return []
-    return [f"the {role} has another origin than the map: it is compared voxel by voxel, in the place of the map"]
+    return [
+        f"the {in_words(role)} has another origin than the map: it is compared voxel by voxel, in the place of the map"
+    ]
 
 
 def _check_half_test(inputs: Inputs) -> None:
@@ -337,13 +351,13 @@ def _check_half_test(inputs: Inputs) -> None:
 
 def _memory(inputs: Inputs, parameters: EvaluateParameters, threads: int) -> float:
     assert inputs.model is not None
-    # In volumes: the density of the model and its mask, the mean of the halves; then, one after the other, three
-    # spectra and a product, or the local resolution in a box around the model.
-    mean = inputs.before is None and inputs.raw_half1 is not None
-    local = 10.0
+    # In volumes: the density of the model, its mask and the mean of the halves; then the local resolution in a box
+    # around the model, or a map's highest voxels beside what belongs to the atoms.
+    kept = 2.5 + (inputs.before is None and inputs.raw_half1 is not None) + (inputs.processed_half1 is not None)
+    volume = 4.0 * inputs.grid.size
     packed = 4.0 if str(inputs.model).endswith(".gz") else 1.0
-    atoms = packed * os.path.getsize(inputs.model) / 80.0
-    return 4.0 * inputs.grid.size * (2.5 + mean + local) + BYTES_PER_ATOM * atoms + 100.0 * POINTS_AT_ONCE
+    atoms = packed * os.path.getsize(inputs.model) / BYTES_PER_LINE
+    return volume * kept + max(10.0 * volume, 5.0 * volume + BYTES_PER_ATOM * atoms + 100.0 * POINTS_AT_ONCE)
 
 
 METHOD = Method(

@@ -231,6 +231,15 @@ def test_a_low_pass_takes_signal_away_and_invents_nothing():
     assert before["half_fsc_0.5"] < 3.0 and after["half_fsc_0.5"] == pytest.approx(4.7, abs=0.3)
 
 
+@pytest.mark.parametrize("depth", [0.0, 1e-3])
+def test_a_high_pass_is_no_loss_and_its_curves_have_a_resolution(depth):
+    high = filtered(HALVES.half1.data, lambda s: np.where(s < 1 / 14.0, depth, 1.0), GRID, 1)
+    test = judged(high)
+    assert test.verdict == "neutral"
+    wanted = test.measures("before")["half_fsc_0.143"]
+    assert test.measures("after")["half_fsc_0.143"] == pytest.approx(wanted, rel=0.02)
+
+
 def test_what_is_invented_is_a_loss_and_agrees_with_nothing():
     invented = density_from_model(helix_bundle(14.0, CENTRE, seed=11), GRID, 3.0).data
     test = judged(HALVES.half1.data + invented / invented.std())
@@ -285,9 +294,18 @@ def test_inverted_density_is_told_of(model):
     assert any("the density positive?" in line for line in found.details["warnings"])
 
 
+def test_a_model_seen_beyond_the_data_is_told_of(model):
+    blurred = CLEAN.like(filtered(CLEAN.data, low_pass(5.0, 0.05), GRID, 1))
+    peaked = blurred.like(np.maximum(blurred.data, 0) ** 2)
+    found = evaluate(peaked, model, before=blurred.like(blurred.data + noise(4, 0.1)), resolution=4.0)
+    rows = found.measures()["masked_model_fsc_0.143"]
+    assert rows["after"] < 0.9 * rows["before"]
+    assert any("holds no new data" in line for line in found.details["warnings"])
+
+
 def test_a_map_in_another_place_is_told_of(model):
     moved = Volume(HALVES.mean().data, Grid(SHAPE, GRID.cell, SHAPE))
-    with pytest.warns(CryoresWarning, match="the before has another origin than the map"):
+    with pytest.warns(CryoresWarning, match="the map before has another origin than the map"):
         found = evaluate(PROCESSED, model, before=moved)
     assert found.measures()["cc_mask"]["before"] > 0.3
 
