@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 
 from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_frequencies, shell_sums
-from cryores.resolution.fsc import solvent_level
+from cryores.masks import solvent_level
 from cryores.shell_correlation import crossing_past_shape, fsc_curve
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 

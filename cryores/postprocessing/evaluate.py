@@ -19,7 +19,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_sums, shell_width
-from cryores.masks import bounding_box, soft_edge
+from cryores.masks import bounding_box, soft_edge, solvent_level
 from cryores.method import MAP, SOFT_EDGE, Inputs, Method, in_words, parameter
 from cryores.postprocessing._evaluation import Evaluation, spread
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
@@ -27,7 +27,6 @@ from cryores.postprocessing._qscore import q_scores
 from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, around_atoms, correlations
 from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.resolution.blocres import automatic_box
-from cryores.resolution.fsc import solvent_level
 from cryores.shell_correlation import crossing_past_shape, fsc_curve, global_resolution
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 

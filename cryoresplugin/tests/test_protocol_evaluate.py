@@ -11,7 +11,7 @@ from cryores.postprocessing import evaluate, locbsharpen
 from cryores.simulation import simulate
 from cryores.volume import HalfMaps
 from cryoresplugin.protocols import CryoresProtEvaluate, CryoresProtLocBSharpen
-from cryoresplugin.protocols.protocol_postprocessing_base import ONE_MAP
+from cryoresplugin.protocols.protocol_map_input import ONE_MAP
 from cryoresplugin.tests.project import ORIGIN, SAMPLING, CryoresTest, written
 from cryoresplugin.viewers import CryoresEvaluateViewer
 

@@ -13,6 +13,7 @@ from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingVie
 
 __all__ = [
     "CryoresCompareViewer",
+    "CryoresEvaluateViewer",
     "CryoresFSCViewer",
     "CryoresFSOViewer",
     "CryoresLocalMapViewer",
@@ -25,8 +26,3 @@ if find_spec("tomo") is not None:
     from cryoresplugin.viewers.viewer_tomograms import CryoresTomogramsViewer
 
     __all__ += ["CryoresTomogramsViewer"]
-    "CryoresEvaluateViewer",
-    "CryoresFSCViewer",
-    "CryoresLocalResolutionViewer",
-    "CryoresPostprocessingViewer",
-]
