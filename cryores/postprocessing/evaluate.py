@@ -130,7 +130,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
         structure = read_model(inputs.model)
         atoms = heavy_atoms(structure)
         model = _of_unit_spread(density_from_model(structure, grid))
-        inside = around_atoms(atoms.positions, grid, parameters.mask_radius)
+        inside = around_atoms(atoms.positions, grid, max(parameters.mask_radius, grid.spacing))
         mask = soft_edge(model.like(inside), SOFT_EDGE * grid.spacing)
     with execution.stage("FSC of map and model"):
         frequency = shell_frequencies(grid)
@@ -291,6 +291,12 @@ def _doubts(fit: float, frequency: Float64, curves: Mapping[str, Float64], test:
 def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
     assert inputs.model is not None
     structure = read_model(inputs.model)
+    if parameters.resolution is not None and parameters.resolution < inputs.grid.nyquist:
+        raise UsageError(
+            "E_RANGE",
+            f"{parameters.resolution:g} Å is finer than Nyquist, {inputs.grid.nyquist:.3g} Å",
+            "give the resolution of the data with --resolution",
+        )
     if parameters.box is not None and parameters.box > min(inputs.grid.shape):
         raise UsageError(
             "E_BOX",

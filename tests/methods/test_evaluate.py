@@ -289,6 +289,13 @@ def test_a_given_map_before_goes_before_that_of_the_halves(model):
     assert found.maps["before"] is CLEAN and found.half_map_test is None
 
 
+def test_voxels_larger_than_the_mask_are_judged_too(model):
+    grid = Grid.regular((12, 12, 12), 4.8)
+    coarse = density_from_model(STRUCTURE, Grid(grid.shape, grid.cell, grid.shape, GRID.origin))
+    found = evaluate(coarse, model, mask_radius=1.0)
+    assert found.inside.sum() > 50 and found.measures()["cc_mask"]["after"] > 0.9
+
+
 def test_inverted_density_is_told_of(model):
     found = evaluate(PROCESSED.like(-PROCESSED.data), model, resolution=4.0)
     assert any("the density positive?" in line for line in found.details["warnings"])
@@ -476,6 +483,7 @@ CASES = {
     "the processed map as half": ({**FULL, "processed_half1": "map.mrc"}, [], 3, "E_SAME_HALF"),
     "a box of no size": ({}, ["--box", "2"], 2, "E_PARAMETER"),
     "a box larger than the map": ({}, ["--box", "60"], 2, "E_BOX"),
+    "finer than Nyquist": ({}, ["--resolution", "1.5"], 2, "E_RANGE"),
     "too little memory": ({}, ["--memory", "0.00001"], 4, "E_MEMORY"),
 }
 
