@@ -231,7 +231,7 @@ def _local_resolution(
     z, y, x = one[block].shape
     part = Grid.regular((z, y, x), grid.voxel_size)
     pair = HalfMaps(Volume(one[block], part), Volume(two[block], part))
-    parameters = BLOCRES.make_parameters({"box": min(box, min(z, y, x) // 2 * 2)})
+    parameters = BLOCRES.make_parameters({"box": min(box, (min(z, y, x) - 1) // 2 * 2 + 1)})
     silent = Execution(execution.threads, execution.memory)
     found = BLOCRES.compute(Inputs(pair, mask=Volume(mask.data[block], part)), parameters, silent)
     values: FloatArray = found.resolution.data[inside[block]]
