@@ -7,7 +7,8 @@ lies at `Grid.first_voxel`.
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Union
+from dataclasses import dataclass, field
+from typing import Any, Optional, Tuple, Union
 
 import gemmi
 import numpy as np
@@ -67,6 +68,85 @@ def read_model(path: Union[str, os.PathLike[str]]) -> Any:
 def atom_positions(structure: Any) -> Float64:
     """Return the positions of the first model's atoms as an array of shape (atoms, 3), in Å, in the order z, y, x."""
     return np.array([[c.atom.pos.z, c.atom.pos.y, c.atom.pos.x] for c in structure[0].all()], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """The atoms of a model that are not hydrogen, one conformer of each residue, as arrays in the order of the file.
+
+    Parameters
+    ----------
+    positions : ndarray of float64, shape (atoms, 3)
+        (z, y, x) in Å.
+    names, elements : tuple of str
+        Of each atom.
+    residue : ndarray of int, shape (atoms,)
+        Which of the residues each atom belongs to.
+    chains, numbers, residue_names : tuple of str
+        Of each residue; the number comes with its insertion code.
+    b_factors : ndarray of float64, shape (atoms,)
+        In Å^2.
+    structure : gemmi.Structure
+        The same atoms, for writing.
+    """
+
+    positions: Float64
+    names: Tuple[str, ...]
+    elements: Tuple[str, ...]
+    residue: npt.NDArray[np.int64]
+    chains: Tuple[str, ...]
+    numbers: Tuple[str, ...]
+    residue_names: Tuple[str, ...]
+    b_factors: Float64
+    structure: Any = field(repr=False)
+
+
+def heavy_atoms(structure: Any) -> Atoms:
+    """Return the atoms of the first model without hydrogens and, where there are alternatives, with the first only.
+
+    Raises
+    ------
+    InputError
+        ``E_MODEL`` if only hydrogens are there.
+    """
+    kept = _first_model(structure)
+    kept.remove_hydrogens()
+    kept.remove_alternative_conformations()
+    kept.remove_empty_chains()
+    residues = [(chain.name, residue) for chain in kept[0] for residue in chain]
+    sites = [(number, atom) for number, (_, residue) in enumerate(residues) for atom in residue]
+    if not sites:
+        raise InputError(
+            "E_MODEL", "the model holds no atom but hydrogens", "give the model with its carbons, nitrogens, oxygens"
+        )
+    return Atoms(
+        positions=np.array([atom.pos.tolist()[::-1] for _, atom in sites], dtype=np.float64),
+        names=tuple(atom.name for _, atom in sites),
+        elements=tuple(atom.element.name for _, atom in sites),
+        residue=np.array([number for number, _ in sites], dtype=np.int64),
+        chains=tuple(chain for chain, _ in residues),
+        numbers=tuple(str(residue.seqid) for _, residue in residues),
+        residue_names=tuple(residue.name for _, residue in residues),
+        b_factors=np.array([atom.b_iso for _, atom in sites], dtype=np.float64),
+        structure=kept,
+    )
+
+
+def with_b_factors(atoms: Atoms, values: Float64) -> str:
+    """Return the atoms as the text of an mmCIF file that has ``values`` in place of the B-factors, 0 where NaN."""
+    structure = atoms.structure.clone()
+    for site, value in zip(structure[0].all(), np.nan_to_num(values).tolist()):
+        site.atom.b_iso = value
+    structure.setup_entities()
+    text: str = structure.make_mmcif_document().as_string()
+    return text
+
+
+def _first_model(structure: Any) -> Any:
+    first = gemmi.Structure()
+    first.name = structure.name
+    first.add_model(structure[0].clone())
+    return first
 
 
 def density_from_model(model: Model, grid: Grid, resolution: Optional[float] = None) -> Volume:

@@ -61,6 +61,24 @@ BIBTEX: Dict[str, str] = {
   journal = {Nature Communications}, volume = {12}, pages = {1240}, year = {2021},
   doi = {10.1038/s41467-021-21509-5}
 }""",
+    "Pintilie2020": """@article{Pintilie2020,
+  title = {Measurement of atom resolvability in cryo-EM maps with Q-scores},
+  author = {Pintilie, Grigore and Zhang, Kaiming and Su, Zhaoming and Li, Shanshan and Schmid, Michael F. and Chiu, Wah},
+  journal = {Nature Methods}, volume = {17}, pages = {328--334}, year = {2020},
+  doi = {10.1038/s41592-020-0731-1}
+}""",
+    "Afonine2018": """@article{Afonine2018,
+  title = {New tools for the analysis and validation of cryo-EM maps and atomic models},
+  author = {Afonine, Pavel V. and Klaholz, Bruno P. and Moriarty, Nigel W. and Poon, Billy K. and Sobolev, Oleg V. and Terwilliger, Thomas C. and Adams, Paul D. and Urzhumtsev, Alexandre},
+  journal = {Acta Crystallographica Section D}, volume = {74}, pages = {814--840}, year = {2018},
+  doi = {10.1107/S2059798318009324}
+}""",
+    "SanchezGarcia2021": """@article{SanchezGarcia2021,
+  title = {DeepEMhancer: a deep learning solution for cryo-EM volume post-processing},
+  author = {Sanchez-Garcia, Ruben and Gomez-Blanco, Josue and Cuervo, Ana and Carazo, Jose Maria and Sorzano, Carlos Oscar S. and Vargas, Javier},
+  journal = {Communications Biology}, volume = {4}, pages = {874}, year = {2021},
+  doi = {10.1038/s42003-021-02399-1}
+}""",
     "Vilas2018": """@article{Vilas2018,
   title = {MonoRes: automatic and accurate estimation of local resolution for electron microscopy maps},
   author = {Vilas, Jose Luis and Gomez-Blanco, Josue and Conesa, Pablo and Melero, Roberto and de la Rosa-Trevin, Jose Miguel and Oton, Joaquin and Cuenca, Jesus and Marabini, Roberto and Carazo, Jose Maria and Vargas, Javier and Sorzano, Carlos Oscar S.},

@@ -9,7 +9,7 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
-from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method
+from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method, in_words
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -70,9 +70,9 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     maps = inputs.maps
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
     for name, volume in named.items():
-        _check_density(name, volume)
+        check_density(name, volume)
     for name, volume in inputs.beside_the_maps().items():
-        _check_on_grid(name, volume, maps.grid)
+        _check_on_grid(in_words(name), volume, maps.grid)
     if inputs.mask is not None:
         _check_mask(inputs.mask)
 
@@ -96,7 +96,8 @@ def _check_kind(inputs: Inputs, method: Method) -> None:
             raise UsageError("E_MISSING_INPUT", f"{method.title} needs a {name}", f"give it with --{name}")
 
 
-def _check_density(name: str, volume: Volume) -> None:
+def check_density(name: str, volume: Volume) -> None:
+    """Raise `InputError` for a map with NaN or infinite voxels (``E_NOT_FINITE``) or of one value (``E_CONSTANT``)."""
     low, high = float(volume.data.min()), float(volume.data.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("E_NOT_FINITE", f"{name} has voxels that are NaN or infinite", "find the step that wrote them")
@@ -196,8 +197,8 @@ def _grid_findings(inputs: Inputs) -> Iterator[Finding]:
         if not grid.same_voxels(volume.grid):
             yield Finding(
                 "W_VOXEL_SIZE",
-                f"the {name} says {volume.grid.spacing:.4f} Å a voxel and the map {grid.spacing:.4f} Å",
-                f"the voxels of the {name} are taken as those of the map",
+                f"the {in_words(name)} says {volume.grid.spacing:.4f} Å a voxel and the map {grid.spacing:.4f} Å",
+                f"the voxels of the {in_words(name)} are taken as those of the map",
             )
     if isinstance(inputs.maps, HalfMaps) and inputs.maps.half1.grid.first_voxel != inputs.maps.half2.grid.first_voxel:
         yield Finding(

@@ -137,8 +137,17 @@ def make_parameters(declaration: type, values: Mapping[str, Any]) -> Any:
 # --- inputs and results -------------------------------------------------------------------------------------------
 
 
-VOLUME_ROLES = ("mask", "exclude", "keep", "reference", "resolution_map")
+VOLUME_ROLES = (
+    "mask", "exclude", "keep", "reference", "resolution_map", "before", "raw_half1", "raw_half2", "processed_half1",
+)  # fmt: skip
 """Fields of `Inputs` that are volumes on the grid of the maps."""
+
+
+def in_words(role: str) -> str:
+    """Return what messages call the volume that `Inputs.beside_the_maps` calls ``role``."""
+    if role not in VOLUME_ROLES:
+        return role
+    return "map before" if role == "before" else role.replace("_", " ")
 
 
 def several_role(name: str) -> str:
@@ -153,7 +162,8 @@ class Inputs:
     ``mask`` is a Volume (voxels above 0.5 are analysed, unless the method documents a soft mask); ``exclude`` marks
     voxels that belong to neither signal nor noise; ``keep`` marks those that a post-processing leaves as they are;
     ``model`` is the path of an atomic model. ``resolution_map`` has NaN where it has no value; ``resolution_maps`` are
-    several of any program, by name.
+    several of any program, by name. ``before``, ``raw_half1`` and ``raw_half2`` are what a processed map was made from,
+    ``processed_half1`` is what the same processing makes of ``raw_half1`` alone.
     """
 
     maps: Maps
@@ -164,6 +174,10 @@ class Inputs:
     reference: Optional[Volume] = None
     resolution_map: Optional[Volume] = None
     resolution_maps: Optional[Mapping[str, ResolutionMap]] = None
+    before: Optional[Volume] = None
+    raw_half1: Optional[Volume] = None
+    raw_half2: Optional[Volume] = None
+    processed_half1: Optional[Volume] = None
 
     def beside_the_maps(self) -> Dict[str, Volume]:
         """Return every other volume that is given, by what messages and the report call it."""

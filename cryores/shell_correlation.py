@@ -275,6 +275,22 @@ def crossing_resolution(frequency: Float64, curve: Float64, threshold: Any, cros
     return 1.0 / found if found else None
 
 
+SHAPE = 10.0
+"""Å: coarser shells show the shape of the molecule, which some filters take out."""
+
+
+def crossing_past_shape(frequency: Float64, curve: Float64, threshold: float) -> Optional[float]:
+    """Return where a curve first falls below ``threshold`` (Å), or None.
+
+    Shells coarser than `SHAPE` before the first one that is above are passed over: high-passed maps, and those whose
+    local amplitudes were levelled, lack them.
+    """
+    above = np.flatnonzero(curve[1:] >= threshold) + 1
+    if not above.size or frequency[above[0] - 1] > 1.0 / SHAPE:
+        return None
+    return crossing_resolution(frequency, np.where(np.arange(len(curve)) < above[0], 1.0, curve), threshold)
+
+
 def stays_above(curve: Float64, threshold: Any) -> bool:
     """Tell whether a curve never falls below its threshold after shell 0: its resolution is then "at least Nyquist"."""
     return bool(np.all((curve - threshold)[1:] >= 0))

@@ -23,6 +23,10 @@ VOLUME_INPUTS = {
     "keep": "volume above 0.5 in voxels that stay as they are",
     "reference": "reference map on the same grid",
     "resolution_map": "local-resolution map (Å) of any program, on the same grid",
+    "before": "the map before it was processed",
+    "raw_half1": "first half map, as it was reconstructed",
+    "raw_half2": "second half map, as it was reconstructed",
+    "processed_half1": "what the same processing makes of the first half map alone",
 }
 SEVERAL = "resolution_maps"
 MODEL_HELP = "atomic model, PDB or mmCIF"

@@ -69,6 +69,36 @@ def before_after(title: str, before: str, after: str, levels: Tuple[float, float
     )
 
 
+Q_SCORE_PALETTE = "0,#d55e00:0.4,#f0e442:0.8,#0072b2"
+"""From no likeness to an atom to that of an atom at 2 Å."""
+
+
+def coloured_model(title: str, map_name: str, model_name: str, level: float) -> str:
+    """Return the text of a ``.cxc`` file that shows a model, coloured by its B-factors, inside a map."""
+    return "\n".join(
+        (
+            f"# {title}",
+            "# Open this file with ChimeraX. It closes what is open. Another contour level: volume #1 level NUMBER",
+            "close",
+            "set bgColor white",
+            f"open {map_name}",
+            f"open {model_name}",
+            f"volume #1 style surface region all step 1 level {level:.6g} color #9a9a9a",
+            "surface zone #1 nearAtoms #2 distance 4",
+            "transparency #1 70",
+            "hide #2 cartoons",
+            "show #2 atoms",
+            "style #2 stick",
+            f"color byattribute bfactor #2 palette {Q_SCORE_PALETTE}",
+            "key #d55e00:0 #f0e442:0.4 #0072b2:0.8 pos 0.03,0.25 size 0.03,0.45 fontSize 18 labelColor black",
+            '2dlabels text "Q-score" color black size 18 xpos 0.03 ypos 0.73',
+            "lighting soft",
+            "view",
+            "",
+        )
+    )
+
+
 def side_by_side(map_name: str, resolution_names: Mapping[str, str], level: float, scale: ColourScale) -> str:
     """Return the text of a ``.cxc`` file that shows a map once for each resolution map, coloured by it, in one scale.
 

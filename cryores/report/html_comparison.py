@@ -107,7 +107,7 @@ def maps_section(result: Comparison) -> html.Section:
         "In Å. No value: the number that stands for it. Cover: share of the mask with a value. Common: over the "
         f"{100 * result.common_fraction:.1f} % of the mask where every map has a value. Also in comparison.csv."
     )
-    return html.Section("Maps", _table(head, rows), words)
+    return html.Section("Maps", table(head, rows), words)
 
 
 def pairs_section(result: Comparison) -> html.Section:
@@ -128,14 +128,15 @@ def pairs_section(result: Comparison) -> html.Section:
         "from the shift. Rank: Spearman's correlation. Regions: of the means over cubes of "
         f"{result.window:.1f} Å, which is what can be interpreted; single voxels cannot. Also in pairs.csv."
     )
-    return html.Section("Agreement", _table(head, rows), words)
+    return html.Section("Agreement", table(head, rows), words)
 
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
-def _table(head: Sequence[str], rows: List[List[str]]) -> Any:
+def table(head: Sequence[str], rows: List[List[str]]) -> Any:
+    """Return a plotly table of words."""
     import plotly.graph_objects as go
 
     style: Dict[str, Any] = {"align": "left", "height": ROW_HEIGHT, "line": {"color": "#dddddd"}}

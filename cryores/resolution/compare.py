@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -18,6 +16,7 @@ from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.localres_maps import AUTO, recognise
 from cryores.method import MAP, Inputs, Method, Result, parameter, statistics
+from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 WINDOW_RULE = 5.0
@@ -139,7 +138,7 @@ class Comparison(Result):
     def tables(self) -> Dict[str, str]:
         """Return ``comparison.csv``, a row a map, and ``pairs.csv``, a row a pair."""
         maps = [{"name": name, **row} for name, row in self.maps.items()]
-        return {"comparison.csv": _csv(maps), "pairs.csv": _csv([asdict(pair) for pair in self.pairs])}
+        return {"comparison.csv": records_text(maps), "pairs.csv": records_text([asdict(pair) for pair in self.pairs])}
 
     def summary(self) -> Dict[str, Any]:
         """Return the rows of both tables, the window and the share of the mask where every map has a value."""
@@ -322,21 +321,6 @@ def _doubts(
         if pair.window_rank < POOR_AGREEMENT
     ]
     return found
-
-
-def _csv(rows: List[Dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.6g}"
-    return value
 
 
 # --- declaration --------------------------------------------------------------------------------------------------

@@ -402,11 +402,12 @@ def _model_curves(
 
 
 def correlation(a: FloatArray, b: FloatArray) -> float:
-    """Return Pearson's correlation coefficient of two arrays, 0 if one is constant."""
-    x, y = (np.asarray(v, dtype=np.float64).ravel() for v in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt(x @ x) * np.sqrt(y @ y))
-    return float(x @ y) / scale if scale else 0.0
+    """Return the correlation coefficient of two arrays in double precision, without copies; 0 if one is constant."""
+    x, y = np.ravel(a), np.ravel(b)
+    n, mean_x, mean_y = x.size, float(x.mean(dtype=np.float64)), float(y.mean(dtype=np.float64))
+    cross, xx, yy = (float(np.einsum("i,i->", p, q, dtype=np.float64)) for p, q in ((x, y), (x, x), (y, y)))
+    variance = (xx - n * mean_x**2) * (yy - n * mean_y**2)
+    return (cross - n * mean_x * mean_y) / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 # --- choices ------------------------------------------------------------------------------------------------------

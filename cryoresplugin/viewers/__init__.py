@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 from cryoresplugin.viewers.viewer_compare import CryoresCompareViewer
+from cryoresplugin.viewers.viewer_evaluate import CryoresEvaluateViewer
 from cryoresplugin.viewers.viewer_fsc import CryoresFSCViewer
 from cryoresplugin.viewers.viewer_fso import CryoresFSOViewer
 from cryoresplugin.viewers.viewer_localmap import CryoresLocalMapViewer
@@ -12,6 +13,7 @@ from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingVie
 
 __all__ = [
     "CryoresCompareViewer",
+    "CryoresEvaluateViewer",
     "CryoresFSCViewer",
     "CryoresFSOViewer",
     "CryoresLocalMapViewer",

@@ -15,6 +15,7 @@ from cryores.shell_correlation import (
     bit_threshold,
     corrected_curve,
     crossing_frequency,
+    crossing_past_shape,
     crossing_resolution,
     fdr_threshold,
     fsc_curve,
@@ -245,6 +246,15 @@ def test_crossings_by_their_rules(curve, first, last, shell):
         resolution = crossing_resolution(FREQUENCY, curve, np.full(8, 0.5), rule)
         assert resolution == (None if expected is None else pytest.approx(1 / expected))
     assert stays_above(curve, 0.5) == bool(np.all(curve[1:] >= 0.5))
+
+
+def test_coarse_shells_that_were_filtered_out_are_passed_over():
+    frequency = np.arange(8) * 0.04  # 25, 12.5, 8.3, 6.25, 5, 4.2, 3.6 Å
+    whole = np.array([1, 0.9, 0.9, 0.9, 0.9, 0.6, 0.4, 0.1])
+    assert crossing_past_shape(frequency, whole, 0.5) == pytest.approx(1 / 0.22)
+    assert crossing_past_shape(frequency, np.where(frequency < 0.09, 0.0, whole), 0.5) == pytest.approx(1 / 0.22)
+    assert crossing_past_shape(frequency, np.where(frequency < 0.13, 0.0, whole), 0.5) is None
+    assert crossing_past_shape(frequency, 0 * whole, 0.5) is None
 
 
 def test_an_unknown_crossing_rule_is_refused():

@@ -17,6 +17,7 @@ Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 DRAWINGS = {
     "AutosharpenResult": "autosharpen",
     "Comparison": "comparison",
+    "Evaluation": "evaluation",
     "FSCResult": "fsc",
     "LocalMap": "local_map",
     "FSOResult": "fso",

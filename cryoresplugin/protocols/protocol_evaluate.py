@@ -1,0 +1,93 @@
+"""A processed map judged by an atomic model and by half maps."""
+
+import os
+
+from pwem.objects import AtomStruct, Volume
+from pyworkflow.protocol import params
+
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
+
+ROWS = (
+    ("masked_model_fsc_0.5", "Map-model FSC at 0.5", "{:.2f} Å"),
+    ("cc_mask", "CC_mask", "{:.3f}"),
+    ("q_score", "Q-score", "{:.3f}"),
+    ("local_resolution", "Local resolution against the model, median", "{:.2f} Å"),
+    ("half_fsc_0.143", "FSC of half 1 with raw half 2 at 0.143", "{:.2f} Å"),
+    ("half_signal", "Correlation of half 1 with the true signal", "{:.3f}"),
+)
+"""Measures that the summary shows: name in the report, words, how it is written."""
+
+
+class CryoresProtEvaluate(CryoresProtocol):
+    """Judges a processed map by an atomic model, before and after: map-model FSC, CC, Q-scores, local resolution.
+
+    With what the same processing makes of half 1 alone, also by half 2: was something found, or invented?
+    """
+
+    _label = "evaluate a processed map"
+    _method = "evaluate"
+    _possibleOutputs = {"outputAtomStruct": AtomStruct, "resolution_Volume": Volume}
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        form.addParam("map", params.PointerParam, pointerClass="Volume", label="Processed map")
+        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", label="Atomic model",
+                      help="Fitted into the map. Hydrogens are left out.")  # fmt: skip
+        form.addParam("before", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Map before",
+                      help="What it was made from: every measure is taken before and after.")  # fmt: skip
+        form.addSection(label="Half maps")
+        form.addParam("processedHalf1", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                      label="Processed half map 1",
+                      help="What the same processing makes of half map 1 alone. It is compared with half map 2 as it "
+                      "is: was something found, or invented?")  # fmt: skip
+        form.addParam("halvesAttached", params.BooleanParam, default=True,
+                      label="Are the half maps stored with the map before?",
+                      help="Yes: they are found. No: give the two half maps.")  # fmt: skip
+        for number in (1, 2):
+            form.addParam(f"rawHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                          condition="not halvesAttached", label=f"Half map {number}",
+                          help="As it was reconstructed.")  # fmt: skip
+        form.addSection(label="Parameters")
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    def createOutputStep(self, words):
+        """Register the model with its Q-scores in place of B-factors, and the local resolution against it."""
+        model = AtomStruct(filename=os.path.join(self._resultFolder(), "qscores.cif"))
+        self._defineOutputs(outputAtomStruct=model)
+        self._defineSourceRelation(self.model, model)
+        self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+
+    def _summaryOf(self, report):
+        lines = [report["criterion"]]
+        measures = report["summary"]["measures"]
+        for name, words, text in ROWS:
+            row = measures.get(name, {})
+            values = [text.format(row[side]) for side in ("before", "after") if row.get(side) is not None]
+            if values:
+                lines.append(f"{words}: {' -> '.join(values)}")
+        return lines
+
+    def _rawHalves(self):
+        """Return role -> half map, of the map before or given; empty where there are none."""
+        if not self.halvesAttached:
+            return self._given(raw_half1=self.rawHalf1, raw_half2=self.rawHalf2)
+        halves = (self.before.get().getHalfMaps(asList=True) or []) if self.before.get() is not None else []
+        return dict(zip(("raw_half1", "raw_half2"), halves)) if len(halves) == 2 else {}
+
+    def _sources(self):
+        given = self._given(map=self.map, before=self.before, processed_half1=self.processedHalf1)
+        return {**given, **self._rawHalves()}
+
+    def _engineFiles(self):
+        return {**super()._engineFiles(), "model": self.model.get().getFileName()}
+
+    def _referencePointer(self):
+        return self.map
+
+    def _missingInputs(self):
+        if self.map.get() is None or self.model.get() is None:
+            return ["Give the processed map and an atomic model."]
+        if self.processedHalf1.get() is not None and len(self._rawHalves()) < 2:
+            return ["Give the two raw half maps, or a map before that has them attached."]
+        return []
