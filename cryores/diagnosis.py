@@ -34,6 +34,12 @@ GLOBAL_CUTOFF = 0.143
 RISES_BY = 0.2
 """Height, over what noise explains, to which an FSC must rise again before it is told."""
 
+FEWEST_COMMON_SHELLS = 8
+"""Half maps that agree in no more shells than this hardly show the shape of a particle."""
+
+UNLIKE_POWERS = 4.0
+"""Ratio of the powers of two half maps between a tenth and nine tenths of the shells; a filter makes it large."""
+
 WINDOW_RULE = (5.0, 7.0)
 """Least and largest window of a local FSC in units of the global resolution (Vilas et al. 2020)."""
 
@@ -62,10 +68,17 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     Raises
     ------
     UsageError
-        ``E_NO_HALVES``, ``E_NO_MAP`` the wrong kind of maps · ``E_MISSING_INPUT`` · ``E_UNUSED_INPUT``.
+        ``E_NO_VOLUME`` a file name · ``E_NO_HALVES``, ``E_NO_MAP`` the wrong kind of maps · ``E_MISSING_INPUT`` ·
+        ``E_UNUSED_INPUT``.
     InputError
         ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL``.
     """
+    for name, given in {"maps": inputs.maps, **inputs.beside_the_maps()}.items():
+        if not isinstance(given, (Volume, HalfMaps)):
+            raise UsageError(
+                "E_NO_VOLUME", f"{in_words(name)}: a map is wanted, not {type(given).__name__}",
+                "read files with read_map or read_half_maps",
+            )  # fmt: skip
     _check_kind(inputs, method)
     maps = inputs.maps
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
@@ -174,7 +187,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     -------
     list of Finding
         ``W_MASKED``, ``W_FILTERED``, ``W_SHARPENED``, ``W_INVERTED``, ``W_DEPENDENT_HALVES``, ``W_FSC_RISES``,
-        ``W_OPPOSITE_HALVES``; empty where nothing is suspicious.
+        ``W_OPPOSITE_HALVES``, ``W_HALVES_DIFFER``; empty where nothing is suspicious.
     """
     halves = isinstance(maps, HalfMaps)
     full = full_map(maps)
@@ -262,8 +275,28 @@ def _halves(maps: HalfMaps, threads: int) -> Iterator[Finding]:
             f"{1 / sums.frequency[again]:.2f} Å (to {curve[again]:.2f})",
             "noise cannot do that; look for a shared mask, interpolation, a wrong CTF or an artefact at that frequency",
         )
+    yield from _belong_together(sums, curve)
     if float(np.median(curve[1:6])) < -0.5:
         yield Finding("W_OPPOSITE_HALVES", "one half map is the negative of the other", "invert the contrast of one")
+
+
+def _belong_together(sums: ShellSums, curve: Float64) -> Iterator[Finding]:
+    """Yield what tells that two maps are no halves of one refinement."""
+    below = np.flatnonzero(curve[1:] < GLOBAL_CUTOFF) + 1
+    if below.size and 1 < below[0] <= FEWEST_COMMON_SHELLS < len(curve) // 2:
+        yield Finding(
+            "W_HALVES_DIFFER",
+            f"the half maps agree only to {1 / sums.frequency[below[0]]:.0f} Å, {below[0] - 1} shells",
+            "is one of them shifted, turned, mirrored or of another refinement?",
+        )
+    powers = (sums.power1[1:] > 0) & (sums.power2[1:] > 0)
+    ratio = np.log(sums.power1[1:][powers] / sums.power2[1:][powers])
+    if ratio.size and np.percentile(ratio, 90) - np.percentile(ratio, 10) > np.log(UNLIKE_POWERS):
+        yield Finding(
+            "W_HALVES_DIFFER",
+            "the spectra of the half maps have different shapes",
+            "is one of them sharpened, filtered or masked, or the full map?",
+        )
 
 
 def _correlation(maps: HalfMaps, threads: int) -> Tuple[ShellSums, Float64]:
@@ -379,7 +412,8 @@ def range_findings(maps: Maps, parameters: Any, threads: int = 1) -> Iterator[Fi
     if overall is not None and not (finest or 0.0) <= overall <= (coarsest or np.inf):
         yield Finding(
             "W_RANGE",
-            f"the global resolution of {overall:.2f} Å (FSC {GLOBAL_CUTOFF}) lies outside the range that is tested",
+            f"the global resolution of {overall:.2f} Å (plain FSC {GLOBAL_CUTOFF}) lies outside the range that is "
+            "tested",
             "widen the range: most of the map has values beyond it, and they pile up at its end",
         )
 

@@ -175,7 +175,8 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
         if _stands_out(density > STANDS_OUT * noise, width, grid):
             halos = float(np.percentile(-density[density < 0], HALOS))
             found = density > max(SHARE_OF_OTSU * _otsu(density), (STANDS_OUT - 1.0) * noise, halos)
-            return dilate(full.like(_without_holes(_large_parts(found))), RIM)
+            if found.any():
+                return dilate(full.like(_without_holes(_large_parts(found))), RIM)
     raise InputError(
         "E_NO_PARTICLE",
         "no particle stands out from the background, so no mask can be made",

@@ -55,15 +55,17 @@ def run_method(name: str, words: List[str]) -> None:
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
-        for finding in outcome.findings:
+        for finding in [*outcome.findings, *outcome.result.summary().get("warnings", [])]:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
             overall = _global_resolution(outcome, execution)
         from cryores.report import write_report
+        from cryores.report.html import headline
 
         paths = {several_role(name): path for name, path in several.items()}
-        write_report(outcome, folder, {**sources, **paths}, overall)
+        record = write_report(outcome, folder, {**sources, **paths}, overall)
     if not arguments.quiet:
+        progress.say("; ".join(f"{name}: {text}" for name, text in headline(record["summary"])))
         progress.say(f"done: {arguments.out}/report.html")
 
 
@@ -88,9 +90,14 @@ def read_inputs(
         From `read_map`, `HalfMaps` and `read_resolution_map`.
     """
     halves = [role for role in ("half1", "half2") if role in sources]
-    if bool(halves) == ("map" in sources) or len(halves) == 1:
-        wanted = " or ".join({HALVES: "--half1 and --half2", MAP: "--map"}[kind] for kind in method.maps)
-        raise UsageError("E_USAGE", f"{method.name} starts from {wanted}", "give these, and only these")
+    wanted = " or ".join({HALVES: "--half1 and --half2", MAP: "--map"}[kind] for kind in method.maps)
+    if len(halves) == 1 and "map" not in sources:
+        missing = {"half1": "--half2", "half2": "--half1"}[halves[0]]
+        raise UsageError("E_USAGE", f"{missing} is missing", f"{method.name} starts from {wanted}")
+    if not halves and "map" not in sources:
+        raise UsageError("E_USAGE", f"{wanted} is missing", f"{method.name} starts from it")
+    if halves and "map" in sources:
+        raise UsageError("E_USAGE", f"{method.name} starts from {wanted}", "give half maps or one map, not both")
     with execution.stage("reading"):
         maps: Maps = (
             read_half_maps(sources["half1"], sources["half2"], voxel_size)

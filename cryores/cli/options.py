@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, List, NoReturn, Optional, Sequence
 
 from cryores.errors import UsageError
@@ -45,9 +46,20 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of how a computation may run."""
     parser.add_argument("--threads", type=positive_int, metavar="N", help="threads (default: every processor)")
     parser.add_argument(
-        "--device", default="cpu", help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu"
+        "--device",
+        type=device,
+        default="cpu",
+        metavar="DEVICE",
+        help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu",
     )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
+
+
+def device(word: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``cuda:N``."""
+    if re.fullmatch(r"cpu|cuda(:\d+)?", word) is None:
+        raise argparse.ArgumentTypeError(f"{word!r} is no device: give cpu, cuda or cuda:N")
+    return word
 
 
 def add_parameter(parser: Any, parameter: Parameter) -> None:
@@ -56,8 +68,9 @@ def add_parameter(parser: Any, parameter: Parameter) -> None:
     default = "chosen by the method" if parameter.default is None else _spelled(parameter.default)
     text = f"{parameter.help}{unit}; default: {default}".replace("%", "%%")
     if parameter.type is bool:
-        parser.add_argument(parameter.option, dest=parameter.name, action="store_true", default=None, help=text)
         negative = "--no-" + parameter.option[2:]
+        text = f"{text} ({negative} turns it off)" if parameter.default else text
+        parser.add_argument(parameter.option, dest=parameter.name, action="store_true", default=None, help=text)
         parser.add_argument(negative, dest=parameter.name, action="store_false", default=None, help=argparse.SUPPRESS)
         return
     parser.add_argument(

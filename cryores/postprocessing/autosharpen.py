@@ -159,7 +159,8 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
     details = {
         "resolution_used": resolution,
         "map_bfactor": search.map_bfactor,
-        "bfactor": search.map_bfactor - b if chosen == "b-iso" else None,
+        # As in postprocess: negative where it sharpens.
+        "bfactor": b - search.map_bfactor if chosen == "b-iso" else None,
         "b_iso": b,
         "variant": chosen,
         "score": score,
@@ -311,7 +312,11 @@ def _check(inputs: Inputs, parameters: AutosharpenParameters) -> List[str]:
     if parameters.b_min >= parameters.b_max:
         raise UsageError("E_RANGE", "--b-min is not below --b-max", "the largest B is the most blurred map")
     if not halves and (parameters.resolution is None or parameters.variant == "half-maps"):
-        raise UsageError("E_NO_HALVES", "one map tells neither its resolution nor its FSC", "give --resolution, b-iso")
+        raise UsageError(
+            "E_NO_HALVES",
+            "one map tells neither its resolution nor its FSC",
+            "give --resolution 3.4, say, and leave --variant b-iso",
+        )
     if parameters.variant == "model" and inputs.model is None:
         raise UsageError("E_MISSING_INPUT", "the variant 'model' wants an atomic model", "give --model")
     if inputs.model is not None and parameters.variant in ("b-iso", "half-maps"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Mapping, Optional, Union
+from typing import Any, Dict, Mapping, Optional, Union
 
 from cryores.mapio import write_map
 from cryores.method import Outcome
@@ -14,7 +14,7 @@ from cryores.report.record import json_text, make_record
 
 def write_report(
     outcome: Outcome, folder: Union[str, Path], sources: Mapping[str, str], global_resolution: Optional[float] = None
-) -> None:
+) -> Dict[str, Any]:
     """Write the maps, tables, pictures, ``report.json`` and ``report.html`` of a run.
 
     Parameters
@@ -27,6 +27,11 @@ def write_report(
         Role of an input (``half1``, ``half2``, ``map``, ``mask``, ...) -> its path as the user gave it.
     global_resolution : float, optional
         FSC of the half maps at 0.143 in Å, to be shown beside local values.
+
+    Returns
+    -------
+    dict
+        What ``report.json`` holds.
 
     Raises
     ------
@@ -48,3 +53,4 @@ def write_report(
     record = make_record(outcome, sources, files, global_resolution)
     (folder / "report.json").write_text(json_text(record), encoding="utf-8")
     (folder / "report.html").write_text(html.page(outcome.method, record, sections), encoding="utf-8")
+    return record

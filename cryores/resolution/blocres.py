@@ -179,9 +179,13 @@ def automatic_box(overall: Optional[float], grid: Grid) -> int:
 
     It is odd: an even box lies half a voxel beside its voxel, and symmetric maps would get values that are not.
     """
-    largest = (min(grid.shape) - 1) // 2 * 2 + 1
     wanted = min(grid.shape) / 4 if overall is None else BOX_RULE * overall / grid.spacing
-    return int(np.clip(2 * round((wanted - 1) / 2) + 1, SMALLEST_BOX + 1, largest))
+    return int(np.clip(2 * round((wanted - 1) / 2) + 1, SMALLEST_BOX + 1, _largest_box(grid)))
+
+
+def _largest_box(grid: Grid) -> int:
+    """Return the largest box that is chosen by itself: half the map is hardly local any more."""
+    return max(min(grid.shape) // 4 * 2 + 1, SMALLEST_BOX + 1)
 
 
 def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:

@@ -29,8 +29,8 @@ from cryores.whitening import Whitening, fit_whitening
 FINEST_SCALE = 2.2
 """Voxels: finer waves do not fit the model's window."""
 
-COARSEST_SCALE = 4.0
-"""Voxels: the published program's default end of the range."""
+COARSEST_SCALE = 8.0
+"""Voxels: default end of the range. The published program ends at 4, where most maps hold no significant wave yet."""
 
 LOW_PASSED = 1e-4
 """Share of the median power of the shells below which a shell is empty: the map was low-passed."""
@@ -58,7 +58,7 @@ class ResmapParameters:
     min_resolution: Optional[float] = parameter(
         None, "Finest resolution that is tested; default, and at the least, 2.2 voxels", "Å", 0.1
     )
-    max_resolution: Optional[float] = parameter(None, "Coarsest resolution that is tested; default, 4 voxels", "Å", 0.1)
+    max_resolution: Optional[float] = parameter(None, "Coarsest resolution that is tested; default, 8 voxels", "Å", 0.1)
     resolution_step: float = parameter(1.0, "Distance of the tested resolutions", "Å", 0.05)
     p_value: float = parameter(0.05, "Significance at which a voxel is assigned", "", 1e-12, 0.5)
     correction: str = parameter(

@@ -85,7 +85,7 @@ def test_the_best_b_lies_inside_the_range(done):
     best = int(np.argmax(tried["score"]))
     assert 0 < best < len(tried["b_iso"]) - 1
     assert done.details["b_iso"] == tried["b_iso"][best] and done.details["score"] == tried["score"][best]
-    assert done.details["bfactor"] == pytest.approx(done.details["map_bfactor"] - done.details["b_iso"])
+    assert done.details["bfactor"] == pytest.approx(done.details["b_iso"] - done.details["map_bfactor"])
 
 
 @pytest.mark.parametrize("planted", [60.0, 150.0])

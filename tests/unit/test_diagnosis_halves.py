@@ -1,0 +1,36 @@
+"""Half maps that do not belong together are told; those that do are not."""
+
+import numpy as np
+import pytest
+
+from cryores.diagnosis import diagnose
+from cryores.filters import bfactor
+from cryores.fourier import filtered
+from cryores.simulation import simulate
+from cryores.volume import HalfMaps
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulate(shape=(64, 64, 64), voxel_size=1.5, finest=4.0, coarsest=7.0, seed=3)
+
+
+def codes(half1, half2, mask):
+    return [finding.code for finding in diagnose(HalfMaps(half1, half2), mask)]
+
+
+def test_halves_of_one_refinement_are_not_suspected(made):
+    assert "W_HALVES_DIFFER" not in codes(made.halves.half1, made.halves.half2, made.mask)
+
+
+@pytest.mark.parametrize("how", ["mirrored", "shifted"])
+def test_halves_that_do_not_overlap_are_told(made, how):
+    data = made.halves.half2.data
+    other = data[:, :, ::-1].copy() if how == "mirrored" else np.roll(data, 8, axis=1)
+    assert "W_HALVES_DIFFER" in codes(made.halves.half1, made.halves.half2.like(other), made.mask)
+
+
+def test_a_sharpened_half_is_told(made):
+    half2 = made.halves.half2
+    other = half2.like(filtered(half2.data, bfactor(-100.0), half2.grid, 2))
+    assert "W_HALVES_DIFFER" in codes(made.halves.half1, other, made.mask)
