@@ -165,6 +165,7 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
         "variant": chosen,
         "score": score,
         "region_weight": search.region_weight,
+        "warnings": _doubts(tried[chosen], b),
     }
     fields = finish(inputs, search.sharpened(response), _criterion(details, resolution, parameters), details, execution)
     return AutosharpenResult(**fields, tried=tried)
@@ -292,6 +293,18 @@ def _fsc(inputs: Inputs, execution: Execution) -> Optional[FSCResult]:
         return None
     result: FSCResult = FSC.compute(Inputs(inputs.maps, mask=inputs.mask), FSC.make_parameters({}), execution)
     return result
+
+
+def _doubts(tried: Dict[str, Float64], b: float) -> List[str]:
+    """Return a warning where a softer map is a maximum of the score too: noise can look like detail."""
+    scores, bs = tried["score"], tried["b_iso"]
+    peaks = [i for i in range(1, len(bs) - 1) if scores[i] > max(scores[i - 1], scores[i + 1]) and bs[i] > b]
+    if not peaks:
+        return []
+    return [
+        f"the score has another maximum, at B = {bs[peaks[-1]]:.0f} Å^2; the map may be too sharp: look at search.png, "
+        "and limit the search with --b-min"
+    ]
 
 
 def _criterion(details: Dict[str, Any], resolution: float, parameters: AutosharpenParameters) -> str:

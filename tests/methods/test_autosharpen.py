@@ -9,6 +9,7 @@ from cryores.filters import bfactor
 from cryores.fourier import filtered
 from cryores.postprocessing import autosharpen
 from cryores.postprocessing._adjusted_surface import Surface, kurtosis, region_weight, surface_of
+from cryores.postprocessing.autosharpen import _doubts
 from cryores.simulation import simulate
 from cryores.volume import HalfMaps
 
@@ -148,3 +149,11 @@ def test_threads_change_nothing(made, done):
 def test_what_cannot_work_is_refused(made, given, code):
     with pytest.raises(UsageError, match=code):
         autosharpen(made.halves.mean(), made.mask, **given)
+
+
+def test_a_second_maximum_on_the_soft_side_is_told():
+    bs = np.arange(-40.0, 100.0, 20.0)
+    two = {"b_iso": bs, "score": np.array([0.9, 1.0, 0.4, 0.5, 0.8, 0.7, 0.6])}
+    (said,) = _doubts(two, -20.0)
+    assert "another maximum, at B = 40" in said
+    assert _doubts(two, 40.0) == []
