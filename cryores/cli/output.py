@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Iterator, Union
 
@@ -36,13 +36,10 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
             f"{folder} already holds files",
             "choose another --out, or add --overwrite to replace them",
         )
-    made = _missing_folders(folder)
+    # Named before anything is made, so that a signal at any moment leaves nothing.
+    made, staging = _missing_folders(folder), folder / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
-    except OSError as error:
-        raise InputError("E_OUTPUT", f"cannot write in {folder}: {error.strerror}", "choose another --out") from error
-    try:
+        _make(staging)
         yield staging
         stop_if_asked()
         for item in sorted(staging.iterdir()):
@@ -54,6 +51,14 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _make(staging: Path) -> None:
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        reason = f"cannot write in {staging.parent}: {error.strerror}"
+        raise InputError("E_OUTPUT", reason, "choose another --out") from error
 
 
 def _missing_folders(folder: Path) -> list[Path]:
