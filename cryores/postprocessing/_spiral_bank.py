@@ -196,7 +196,7 @@ def check(inputs: Inputs, parameters: BandParameters) -> List[str]:
 
 def memory(inputs: Inputs, parameters: BandParameters, threads: int) -> float:
     """Return the peak in bytes, in volumes: the map, two spectra, three reals, the sum, and what a band takes."""
-    return 4.0 * inputs.grid.size * 12.5
+    return 4.0 * inputs.grid.size * 14.0
 
 
 OUTPUTS = {

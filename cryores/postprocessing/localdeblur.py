@@ -200,7 +200,7 @@ def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: LocaldeblurParameters, threads: int) -> float:
     # In volumes: mean of the halves, resolution and its places, two spectra, three maps and the filtered one.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * 10.0, MONORES)
+    return memory(inputs, threads, 4.0 * inputs.grid.size * 12.0, MONORES)
 
 
 METHOD = Method(
