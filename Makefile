@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/cryores demo --out demo-output
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 test-all:
 	tests/matrix.sh
