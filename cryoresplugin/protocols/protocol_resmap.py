@@ -37,7 +37,7 @@ class CryoresProtResMap(CryoresProtocol):
                       label="Visualize 2D results?", help="Kept for scripts; the viewer shows them.")  # fmt: skip
         form.addParam("stepRes", params.FloatParam, default=1, label="Step size (Ang):",
                       help=self._helpOn("resolution_step"))  # fmt: skip
-        line = form.addLine("Resolution Range (A)", help="0: 2.2 voxels, and 4 voxels.")
+        line = form.addLine("Resolution Range (A)", help="0: 2.2 and 8 voxels.")
         line.addParam("minRes", params.FloatParam, default=0, label="Min", help=self._helpOn("min_resolution"))
         line.addParam("maxRes", params.FloatParam, default=0, label="Max", help=self._helpOn("max_resolution"))
         form.addParam("pVal", params.FloatParam, default=0.05, label="Confidence level:", help=self._helpOn("p_value"))
