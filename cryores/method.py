@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, get_type_hints
 
@@ -406,6 +407,12 @@ class Outcome:
     findings: List[str]
     mask_was_made: bool
     execution: Execution
+
+    @cached_property
+    def summary(self) -> Dict[str, Any]:
+        """The numbers that describe the result; computed once, for a tomogram has many values."""
+        numbers: Dict[str, Any] = self.result.summary()
+        return numbers
 
 
 # --- registry -----------------------------------------------------------------------------------------------------

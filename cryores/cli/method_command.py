@@ -55,7 +55,7 @@ def run_method(name: str, words: List[str]) -> None:
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
-        for finding in [*outcome.findings, *outcome.result.summary().get("warnings", [])]:
+        for finding in [*outcome.findings, *outcome.summary.get("warnings", [])]:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
             overall = _global_resolution(outcome, execution)

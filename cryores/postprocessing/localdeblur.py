@@ -17,10 +17,17 @@ from cryores.execution import Execution
 from cryores.masks import automatic_mask
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.postprocessing._deblur_bank import Deblurring, norms
-from cryores.postprocessing._local_filter import details_of, extra_maps, findings, memory, resolution_of
+from cryores.postprocessing._local_filter import (
+    details_of,
+    extra_maps,
+    findings,
+    in_a_sentence,
+    memory,
+    resolution_of,
+)
 from cryores.processed import ProcessedMap, finish
 from cryores.resolution.monores import METHOD as MONORES
-from cryores.volume import FloatArray, Maps, Volume, full_map
+from cryores.volume import FloatArray, HalfMaps, Maps, Volume, full_map
 
 CLIP = 4.0
 """Standard deviations of the solvent below which density is cut off."""
@@ -123,7 +130,7 @@ def _compute(inputs: Inputs, parameters: LocaldeblurParameters, execution: Execu
             break
     criterion = (
         f"Deconvolution of the bands near the local resolution, K = {parameters.k:g}, {rounds[-1]['iterations']} steps "
-        f"of {rounds[-1]['step']:.3g}; {first.criterion[:1].lower()}{first.criterion[1:]}; scale of the input"
+        f"of {rounds[-1]['step']:.3g}; {in_a_sentence(first)}; scale of the input"
     )
     chosen = dataclasses.replace(inputs, mask=first.mask)
     told = {**details_of(inputs, first), "rounds": rounds}
@@ -188,11 +195,11 @@ def _settled(rounds: List[Dict[str, Any]]) -> bool:
 
 
 def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
-    found = (
-        findings(inputs)
-        if inputs.resolution_map is not None
-        else [str(finding) for finding in diagnose(inputs.maps, inputs.mask or automatic_mask(inputs.maps))]
-    )
+    # Of one map, what is noise is known only with a mask.
+    if inputs.resolution_map is not None or isinstance(inputs.maps, HalfMaps):
+        found = findings(inputs)
+    else:
+        found = [str(finding) for finding in diagnose(inputs.maps, inputs.mask or automatic_mask(inputs.maps))]
     if parameters.rounds != 1:
         found.append("LocalDeblur takes noise out: what MonoRes measures on its result is finer than what is there")
     return found

@@ -6,14 +6,14 @@ Source: Kaur et al., Nat. Commun. 12, 1240 (2021).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
-from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres, finest_band
+from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres, check, finest_band
 from cryores.volume import Maps, Volume, full_map
 
 
@@ -117,12 +117,6 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
     return LocalOccupancy(Volume(occupancy, grid), inputs.mask, criterion, details)
 
 
-def _check(inputs: Inputs, parameters: LococcupancyParameters) -> List[str]:
-    if parameters.min_resolution is not None:
-        band_centres(inputs.grid, parameters.max_resolution, max(parameters.min_resolution, inputs.grid.nyquist))
-    return []
-
-
 def _memory(inputs: Inputs, parameters: LococcupancyParameters, threads: int) -> float:
     # In volumes: the map, two spectra, three reals, what a band takes, the count.
     return 4.0 * inputs.grid.size * 9.5
@@ -140,5 +134,5 @@ METHOD = Method(
     citations=("Kaur2021",),
     mask="made",
     needs_noise=False,
-    check=_check,
+    check=check,
 )

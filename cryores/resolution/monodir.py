@@ -34,6 +34,7 @@ from cryores.resolution._directional_statistics import (
 from cryores.resolution._directional_sweep import MOST_WORKERS, Regions, filters_at, source_of, sweep
 from cryores.resolution._monogenic_sweep import doubts_about_sweep, tested_resolutions
 from cryores.resolution.monores import DEFAULT_COARSEST
+from cryores.tables import records_text
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 FREQUENCIES_OF_AXES = {False: 4, True: 3}
@@ -116,15 +117,13 @@ class MonodirResult(LocalResolution):
         """Return ``directions.csv`` and ``radial.csv``."""
         angles = rotation_and_tilt(self.directions.axes)
         rows = np.column_stack([angles, self.directions.axes[:, ::-1], np.array(self.directions[1:4]).T])
-        names = "rotation_deg,tilt_deg,x,y,z,preferring_voxels,their_highest_A,mean_resolution_A"
+        names = ("rotation_deg", "tilt_deg", "x", "y", "z", "preferring_voxels", "their_highest_A", "mean_resolution_A")
         shells = np.column_stack([self.averages.radius, self.averages.voxels, self.averages.mean])
-        columns = ",".join(("radius_A", "voxels", *(f"{name}_A" for name in AVERAGED)))
-        return {"directions.csv": _csv(names, rows), "radial.csv": _csv(columns, shells)}
-
-
-def _csv(names: str, rows: Float64) -> str:
-    lines = [",".join("" if np.isnan(value) else f"{value:.6g}" for value in row) for row in rows]
-    return "\n".join([names, *lines]) + "\n"
+        columns = ("radius_A", "voxels", *(f"{name}_A" for name in AVERAGED))
+        return {
+            "directions.csv": records_text([dict(zip(names, row)) for row in rows.tolist()]),
+            "radial.csv": records_text([dict(zip(columns, row)) for row in shells.tolist()]),
+        }
 
 
 def monodir(

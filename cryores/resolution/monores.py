@@ -31,6 +31,7 @@ from cryores.monogenic import (
     order_statistic,
 )
 from cryores.resolution._monogenic_sweep import (
+    SMALLEST_SIGNAL_SHARE,
     Engines,
     Progress,
     doubts_about_sweep,
@@ -45,9 +46,6 @@ DEFAULT_COARSEST = 18.0
 
 SMALLEST_ACTIVE_SHARE = 0.025
 """The sweep ends when a smaller share of the voxels is still tested."""
-
-SMALLEST_SIGNAL_SHARE = 0.001
-"""The high-pass sweep ends when the mean signal falls below this share of the largest so far."""
 
 REFINING_SIGMA = 4.0 / np.sqrt(2.0)
 """Standard deviation, in voxels, of the published Gaussian exp(-(pi u sigma)^2) of sigma 4."""

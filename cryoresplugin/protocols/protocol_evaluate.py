@@ -79,8 +79,8 @@ class CryoresProtEvaluate(CryoresProtocol):
         given = self._given(map=self.map, before=self.before, processed_half1=self.processedHalf1)
         return {**given, **self._rawHalves()}
 
-    def _engineFiles(self):
-        return {**super()._engineFiles(), "model": self.model.get().getFileName()}
+    def _models(self):
+        return self._given(model=self.model)
 
     def _referencePointer(self):
         return self.map

@@ -3,10 +3,10 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
-from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
-class CryoresProtResMap(CryoresProtocol):
+class CryoresProtResMap(CryoresHalves):
     """Local resolution as the finest wave that a local model finds significant.
 
     Give unmasked, unsharpened half maps; the spectrum of their noise is made flat by itself.
@@ -53,9 +53,3 @@ class CryoresProtResMap(CryoresProtocol):
     def _sources(self):
         mask = self._given(mask=self.maskVolume) if self.applyMask else {}
         return {**self._attachedOrPaired(*self._halvesFields()), **mask}
-
-    def _referencePointer(self):
-        return self.volumeHalf1
-
-    def _missingInputs(self):
-        return self._missingHalves(*self._halvesFields())

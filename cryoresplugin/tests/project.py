@@ -62,6 +62,11 @@ class CryoresTest(BaseTest):
     def assertSameResolution(self, output, volume):
         self.assertTrue(np.allclose(written(output).data, np.nan_to_num(volume.data), rtol=1e-4))
 
+    def assertShownWithoutChimera(self, viewer, words):
+        message, view = viewer._showChimera()
+        self.assertIn(f"{words} are shown instead", message.getMessage())
+        self.assertTrue(view.getFigure().axes)
+
     def assertFields(self, protocolClass, fields):
         protocol = self.newProtocol(protocolClass)
         for name, default in fields.items():
