@@ -12,7 +12,7 @@ import dataclasses
 import importlib
 import warnings
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, get_type_hints
 
@@ -418,6 +418,7 @@ class Outcome:
 # --- registry -----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=None)
 def method_summaries() -> Dict[str, str]:
     """Return the name and the one-line summary of every method, without importing any of them.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Tuple
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
+import scipy.special
 
 from cryores.directions import angles_between
 from cryores.fourier import Float64
@@ -163,7 +163,7 @@ def axis_chance(values: Float64, axes: Float64) -> float:
     rest = len(axes) - 6
     if left[1] <= 1e-12 * np.sum(values**2):
         return float("nan")
-    return float(scipy.stats.f.sf((left[0] - left[1]) / 5.0 / (left[1] / rest), 5, rest))
+    return float(scipy.special.fdtrc(5, rest, (left[0] - left[1]) / 5.0 / (left[1] / rest)))
 
 
 def _unexplained(model: Float64, values: Float64) -> float:

@@ -21,10 +21,15 @@ def written(output):
 
 
 class CryoresTest(BaseTest):
-    """A project with half maps of known resolution, shifted in space."""
+    """A project with half maps of known resolution, shifted in space: one for all the tests of an interpreter."""
 
     @classmethod
     def setUpClass(cls):
+        if not hasattr(CryoresTest, "full"):
+            CryoresTest.makeProject()
+
+    @classmethod
+    def makeProject(cls):
         setupTestProject(cls)
         cls.folder = tempfile.mkdtemp(prefix="cryores-")
         made = simulate(shape=(44, 48, 52), voxel_size=SAMPLING, finest=4.0, coarsest=8.0, seed=2)
