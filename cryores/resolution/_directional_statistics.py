@@ -34,6 +34,9 @@ RADIAL = np.radians(45.0)
 TANGENTIAL = np.radians(70.0)
 """Axes within the first of the line to the centre are radial, those beyond the second tangential."""
 
+ROUNDING = 1e-6
+"""Of cosines: an axis on the limit itself, as one between two edges of the box is for voxels on them, belongs to it."""
+
 PARTS = 64
 
 AMONG_THE_BEST = 0.1
@@ -206,10 +209,10 @@ def _towards(r, distance, limit, axes, outwards, otherwise):  # type: ignore[no-
         if distance[i] > limit:
             continue
         cosine = abs(axes[i, 0] * outwards[0] + axes[i, 1] * outwards[1] + axes[i, 2] * outwards[2])
-        if cosine >= np.cos(RADIAL):
+        if cosine >= np.cos(RADIAL) - ROUNDING:
             sums[0, 0] += 1
             sums[0, 1] += r[i]
-        elif cosine <= np.cos(TANGENTIAL):
+        elif cosine <= np.cos(TANGENTIAL) + ROUNDING:
             sums[1, 0] += 1
             sums[1, 1] += r[i]
     inwards = sums[0, 1] / sums[0, 0] if sums[0, 0] > 0 else otherwise

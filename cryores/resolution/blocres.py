@@ -270,7 +270,7 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     places = 40.0 * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     if _mode(parameters) == "fast":
         # Two spectra, the window's, three products, and masks.
-        return float(4.0 * grid.size * 7.0 + places)
+        return float(4.0 * grid.size * 6.6 + places)
     # Both halves without their mean, and the result.
     whole = 4.0 * grid.size * 3 + places
     lattice = np.prod([n / _step(parameters, box) + TAPS.size for n in block])

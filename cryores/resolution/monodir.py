@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryores.diagnosis import margin_findings
-from cryores.directions import geodesic_axes, rotation_and_tilt
+from cryores.directions import cubic_axes, rotation_and_tilt
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.filled_sphere import filled_sphere
@@ -36,8 +36,8 @@ from cryores.resolution._monogenic_sweep import doubts_about_sweep, tested_resol
 from cryores.resolution.monores import DEFAULT_COARSEST
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
-FREQUENCIES_OF_AXES = {False: 4, True: 3}
-"""How finely an icosahedron is cut: 81 directions, or 46 for the fast computation."""
+DIRECTIONS = {False: 81, True: 46}
+"""As many as in the published program, or fewer for the fast computation."""
 
 FALL = 7.0
 """Voxels over which amplitudes fall to 0 at the rim of the sphere that one map fills."""
@@ -166,7 +166,7 @@ def monodir(
 
     Notes
     -----
-    Differs from the published program: half maps are used; the amplitude is that of the analytic signal along the
+    Differs from the published program: half maps are used; the directions have the symmetry of a cube; the amplitude is that of the analytic signal along the
     direction, which differs from the monogenic one by what the cone's opening allows; the Fourier space beyond Nyquist
     in the corners of the box, which only some directions have, is left out; x and y are told apart when directions are
     called radial or tangential.
@@ -254,7 +254,7 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
     assert inputs.mask is not None
     grid = inputs.grid
     resolutions = resolutions_of(grid, parameters)
-    axes = geodesic_axes(FREQUENCIES_OF_AXES[parameters.fast])
+    axes = cubic_axes(DIRECTIONS[parameters.fast])
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
         source = source_of(inputs.maps, float(resolutions[0]), execution.threads)
@@ -321,21 +321,17 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
     noise = "half the difference of the half maps inside the mask" if halves else "the map around the particle"
     kind = "high-pass" if parameters.filter == "highpass" else "band-pass"
     return (
-        f"along each of {_directions(parameters)} directions, the finest resolution at which the amplitude of the "
+        f"along each of {DIRECTIONS[parameters.fast]} directions, the finest resolution at which the amplitude of the "
         f"{kind} filtered map within 15 degrees of it exceeds the {100 * _significance(inputs, parameters):g} % "
         f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of directions without outliers"
     )
-
-
-def _directions(parameters: MonodirParameters) -> int:
-    return 5 * FREQUENCIES_OF_AXES[parameters.fast] ** 2 + 1
 
 
 def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float:
     """Return an upper bound of the bytes held at the peak beyond the inputs."""
     grid = inputs.grid
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
-    axes = _directions(parameters)
+    axes = DIRECTIONS[parameters.fast]
     shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
     return (shared + 3.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
 
