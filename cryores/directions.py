@@ -50,16 +50,16 @@ CUBIC_ORBITS = {
         (0.162646, 0.505409, 0.847413),
     ),
 }
-"""One axis of each orbit of `cubic_axes`. Those with free coordinates are where axes that repel each other (as 1 / chord^4)
-come to rest, of all sets whose mean over the axes is the mean over the sphere for polynomials up to degree 9 (81), 7 (46)
-and 5 (21)."""
+"""One axis of each orbit of `cubic_axes`. Those with free coordinates are where axes that repel each other (as
+1 / chord^4) come to rest, of all sets whose mean over the axes is the mean over the sphere for polynomials up to
+degree 9 (81), 7 (46) and 5 (21)."""
 
 
 def cubic_axes(count: int) -> Float64:
     """Return axes that every rotation of a cube turns into each other: 21 (30 degrees apart), 46 (19) or 81 (15).
 
-    Coordinates are permuted and change their sign, to the last bit. What is measured along all of these axes turns with a
-    map that is turned by 90 degrees about a coordinate axis.
+    Coordinates are permuted and change their sign, to the last bit. What is measured along all of these axes turns with
+    a map that is turned by 90 degrees about a coordinate axis.
 
     Returns
     -------

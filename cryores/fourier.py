@@ -97,8 +97,8 @@ class RealFFT:
     """Planned real FFTs of one shape, for loops: about three times faster than `rfft` once the plan is made.
 
     Arrays must come from `empty_real` and `empty_spectrum` (they are aligned). Neither direction normalises:
-    ``backward(forward(a)) == a / scale``. ``backward`` destroys its input. The first arrays given out are those that were
-    planned on: a plan holds no memory of its own.
+    ``backward(forward(a)) == a / scale``. ``backward`` destroys its input. The first arrays given out are those that
+    were planned on: a plan holds no memory of its own.
 
     Parameters
     ----------

@@ -44,8 +44,8 @@ class Cone:
     index : ndarray of int32, shape (n, 3)
         Signed indices (z, y, x) in the spectrum of the whole box.
     value : ndarray of complex64, shape (n,)
-        Coefficients, of the map whose first voxel is its voxel n // 2: coarser grids over the box then lie on both sides
-        of the centre alike, and turning the map by 90 degrees about it turns all that is computed.
+        Coefficients, of the map whose first voxel is its voxel n // 2: coarser grids over the box then lie on both
+        sides of the centre alike, and turning the map by 90 degrees about it turns all that is computed.
     frequency : ndarray of float32, shape (n,)
         Digital frequencies, up to 0.5.
     """
@@ -108,7 +108,8 @@ def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequ
 class Amplitude(NamedTuple):
     """The spectrum of a smoothed amplitude: what its low-pass leaves, and the coarse grid over the box that holds it.
 
-    Both start at the voxel n // 2 of the box. Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ... K, -K, ... -1, columns 0, 1, ... K.
+    Both start at the voxel n // 2 of the box. Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ...
+    K, -K, ... -1, columns 0, 1, ... K.
     """
 
     spectrum: Complex

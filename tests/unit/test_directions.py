@@ -51,7 +51,9 @@ def test_rotation_runs_from_x_to_y_and_tilt_from_z():
 # --- axes with the symmetry of a cube -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "nearest", "hole"), [(21, (30.0, 32.5), 22.4), (46, (19.0, 23.4), 15.3), (81, (15.0, 17.0), 11.2)])
+@pytest.mark.parametrize(
+    ("count", "nearest", "hole"), [(21, (30.0, 32.5), 22.4), (46, (19.0, 23.4), 15.3), (81, (15.0, 17.0), 11.2)]
+)
 def test_cubic_axes_are_one_of_each_pair_and_leave_no_hole(count, nearest, hole):
     axes = cubic_axes(count)
     assert axes.shape == (count, 3)
@@ -67,9 +69,8 @@ def test_cubic_axes_are_one_of_each_pair_and_leave_no_hole(count, nearest, hole)
 def test_the_rotations_of_a_cube_permute_cubic_axes_to_the_last_bit(count):
     axes = cubic_axes(count)
     known = {tuple(v) for v in axes + 0.0} | {tuple(v) for v in -axes + 0.0}
-    for turn in ((0, 2, 1), (2, 1, 0), (1, 0, 2)):
-        turned = axes[:, turn] * np.where(np.arange(3) == [i for i in range(3) if turn[i] != i][0], -1.0, 1.0)
-        assert {tuple(v) for v in turned + 0.0} <= known
+    for turn, signs in (((0, 2, 1), (1, -1, 1)), ((2, 1, 0), (-1, 1, 1)), ((1, 0, 2), (-1, 1, 1))):
+        assert {tuple(v) for v in axes[:, turn] * signs + 0.0} <= known
 
 
 @pytest.mark.parametrize(("count", "degree"), [(21, 5), (46, 7), (81, 9)])
