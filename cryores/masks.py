@@ -184,6 +184,15 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
     )
 
 
+def mask_above(volume: Volume, threshold: float) -> Volume:
+    """Return 1 where the density is above ``threshold``, in its large parts with their holes filled; 0 elsewhere.
+
+    Parts smaller than a tenth of the largest one are left out. Nothing is 1 where no density is above.
+    """
+    found = volume.data > threshold
+    return volume.like(_without_holes(_large_parts(found)) if found.any() else found)
+
+
 def _noise(maps: Maps, density: FloatArray, width: float, threads: int) -> float:
     if isinstance(maps, HalfMaps):
         return float(filtered(maps.noise().data, gaussian(width), maps.grid, threads).std(dtype=np.float64))
