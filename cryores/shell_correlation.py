@@ -26,6 +26,7 @@ from cryores.fourier import (
     shell_sums,
     shell_width,
 )
+from cryores.masks import SOFT_EDGE, softened, solvent_level
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 CRITERIA = ("0.143", "0.5", "half-bit", "1-bit", "3-sigma")
@@ -305,11 +306,14 @@ def global_resolution(
 ) -> Optional[float]:
     """Return where the plain FSC of two half maps, multiplied by ``mask`` if there is one, meets ``threshold`` (Å).
 
-    None when it is below from the first shell on; see `cryores.resolution.fsc` for the curve without the mask's share.
+    A hard mask is given a soft edge, and the maps lose their mean outside of it. None when the curve is below from the
+    first shell on; see `cryores.resolution.fsc` for the curve without the mask's share.
     """
-    spectra = [
-        rfft(half.data if mask is None else half.data * mask.data, threads) for half in (halves.half1, halves.half2)
-    ]
+    maps = [halves.half1.data, halves.half2.data]
+    if mask is not None:
+        weight = softened(mask, SOFT_EDGE * halves.grid.spacing).data
+        maps = [(data - np.float32(solvent_level(data, weight))) * weight for data in maps]
+    spectra = [rfft(data, threads) for data in maps]
     sums = shell_sums(spectra[0], spectra[1], halves.grid)
     return crossing_resolution(sums.frequency, fsc_curve(sums), threshold, crossing)
 
