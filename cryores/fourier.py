@@ -82,9 +82,17 @@ def rfft(data: FloatArray, threads: int) -> Complex:
     return result
 
 
-def irfft(spectrum: Complex, shape: IntTriple, threads: int) -> FloatArray:
-    """Return the float32 array of ``shape`` whose `rfft` is ``spectrum`` (divides by the number of voxels)."""
-    result: FloatArray = scipy.fft.irfftn(spectrum, s=shape, workers=threads)
+def irfft(spectrum: Complex, shape: IntTriple, threads: int, destroy: bool = False) -> FloatArray:
+    """Return the float32 array of ``shape`` whose `rfft` is ``spectrum`` (divides by the number of voxels).
+
+    With ``destroy`` the spectrum is used up, which saves the memory of a copy.
+    """
+    result: FloatArray
+    if destroy:
+        spectrum = scipy.fft.ifftn(spectrum, axes=(0, 1), workers=threads, overwrite_x=True)
+        result = scipy.fft.irfft(spectrum, shape[2], axis=2, workers=threads)
+    else:
+        result = scipy.fft.irfftn(spectrum, s=shape, workers=threads)
     return result
 
 
@@ -349,4 +357,4 @@ def filtered(
 ) -> FloatArray:
     """Return ``data`` filtered by the isotropic filter ``response(s)``; ``spectrum`` may give its `rfft` (kept)."""
     spectrum = rfft(data, threads) if spectrum is None else spectrum.copy()
-    return irfft(multiply_radial(spectrum, response, grid), grid.shape, threads)
+    return irfft(multiply_radial(spectrum, response, grid), grid.shape, threads, destroy=True)

@@ -12,6 +12,12 @@ from cryores.filters import gaussian
 from cryores.fourier import filtered
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Triple, Volume, full_map
 
+HARD = 0.01
+"""A mask without values between this and one minus this has no soft edge."""
+
+SOFT_EDGE = 6.0
+"""Width in voxels of the edge that a mask gets where it multiplies the maps."""
+
 BINARY_THRESHOLD = 0.5
 """Voxels of a mask above this are inside."""
 
@@ -68,6 +74,15 @@ def soft_edge(mask: Volume, width: float) -> Volume:
         return mask.like(inside)
     distance = distance_outside(inside, mask.grid.voxel_size, width)
     return mask.like(0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / width, 1.0)))
+
+
+def softened(mask: Volume, width: float) -> Volume:
+    """Return a mask that has a soft edge as it is, and a hard one with an edge of ``width`` Å outside of it.
+
+    A hard edge spreads low frequencies over all others: under it, maps of steep spectra agree beyond their resolution.
+    """
+    soft = np.any((mask.data > HARD) & (mask.data < 1.0 - HARD))
+    return mask if soft else soft_edge(mask, width)
 
 
 def soft_rim(mask: Volume, width: float) -> Volume:

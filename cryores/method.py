@@ -25,9 +25,6 @@ from cryores.volume import Grid, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
 
-SOFT_EDGE = 6.0
-"""Width in voxels of the edge that a mask gets when it was made, and multiplies the maps."""
-
 
 # --- parameters ---------------------------------------------------------------------------------------------------
 
@@ -366,7 +363,7 @@ class Method:
             For what cannot be analysed, before any work is done.
         """
         from cryores.diagnosis import check_inputs, suspicions
-        from cryores.masks import automatic_mask, soft_edge
+        from cryores.masks import SOFT_EDGE, automatic_mask, soft_edge
 
         execution = execution or Execution()
         execution.use_threads()

@@ -167,7 +167,10 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
         "region_weight": search.region_weight,
         "warnings": _doubts(tried[chosen], b),
     }
-    fields = finish(inputs, search.sharpened(response), _criterion(details, resolution, parameters), details, execution)
+    sharpened = search.sharpened(response)
+    # They hold the search, and with it two spectra.
+    del search, bases, base, response, best
+    fields = finish(inputs, sharpened, _criterion(details, resolution, parameters), details, execution)
     return AutosharpenResult(**fields, tried=tried)
 
 
@@ -339,7 +342,7 @@ def _check(inputs: Inputs, parameters: AutosharpenParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: AutosharpenParameters, threads: int) -> float:
     # In volumes: mean of the halves, two spectra, the filtered map; cut to the mask, copies, labels and sizes.
-    return 4.0 * inputs.grid.size * 10.0
+    return 4.0 * inputs.grid.size * 7.0
 
 
 METHOD = Method(

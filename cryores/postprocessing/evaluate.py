@@ -19,8 +19,8 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_sums, shell_width
-from cryores.masks import bounding_box, soft_edge, solvent_level
-from cryores.method import MAP, SOFT_EDGE, Inputs, Method, in_words, parameter
+from cryores.masks import SOFT_EDGE, bounding_box, soft_edge, solvent_level
+from cryores.method import MAP, Inputs, Method, in_words, parameter
 from cryores.postprocessing._evaluation import Evaluation, spread
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
 from cryores.postprocessing._qscore import q_scores

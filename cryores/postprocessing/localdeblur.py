@@ -141,7 +141,6 @@ def _deblurred(
     data: FloatArray, found: LocalResolution, parameters: LocaldeblurParameters, execution: Execution
 ) -> Any:
     """Return the sharpened map, and step, steps taken and range of resolutions as a dict."""
-    grid = found.resolution.grid
     known = np.isfinite(found.resolution.data)
     solvent = data[~known]
     if not solvent.size:
@@ -149,21 +148,20 @@ def _deblurred(
             "E_NO_NOISE", "the resolution map has a value everywhere", "give one that ends at the molecule, or --mask"
         )
     floor = np.float32(-CLIP * solvent.std(dtype=np.float64))
-    resolution = np.maximum(found.resolution.data, np.float32(2.0 * grid.spacing))
-    operator = Deblurring(resolution, known, grid, parameters.k, execution.threads)
-    values = resolution[known]
-    current, kept, change = data.copy(), np.empty_like(data), np.empty_like(data)
+    del solvent, known
+    operator = Deblurring(found.resolution, parameters.k, execution.threads)
+    current, change = data.copy(), np.empty_like(data)
     step, ratios, last = parameters.step, [0.0], 0.0
     with execution.stage("deblurring", parameters.iterations) as stage:
         for number in range(1, parameters.iterations + 1):
-            operator.apply(current, kept)
-            norm, whole = norms(kept, data)
+            operator.apply(current, change)
+            norm, whole = norms(change, data)
             if step is None:
                 step = whole / norm / STEP_DIVISOR
             ratios.append(100.0 * last / norm)
             last = norm
-            np.subtract(data, kept, out=kept)
-            operator.apply(kept, change)
+            np.subtract(data, change, out=change)
+            operator.apply(change, change)
             change *= np.float32(step)
             current += change
             np.maximum(current, floor, out=current)
@@ -174,8 +172,8 @@ def _deblurred(
         "step": step,
         "iterations": number,
         "filters": operator.rank,
-        "finest": float(values.min()),
-        "coarsest": float(values.max()),
+        "finest": operator.finest,
+        "coarsest": operator.coarsest,
     }
     return current, told
 
@@ -206,8 +204,8 @@ def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: LocaldeblurParameters, threads: int) -> float:
-    # In volumes: mean of the halves, resolution and its places, two spectra, three maps and the filtered one.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * 12.0, MONORES)
+    # In volumes: mean of the halves, resolution and mask, spectrum and band, two maps; then what changed.
+    return memory(inputs, threads, 4.0 * inputs.grid.size * 8.5, MONORES)
 
 
 METHOD = Method(
