@@ -189,4 +189,7 @@ def _of_md5sum(text: str, name: str) -> Optional[str]:
 
 def _in_short(error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return f"the server says {status}" if status else str(error)
+    if status:
+        return f"the server says {status}"
+    cause = getattr(error.args[0], "reason", error) if error.args else error
+    return str(cause).rsplit("): ", 1)[-1]  # without the name of the connection's class

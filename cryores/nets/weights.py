@@ -264,7 +264,7 @@ def _fetch_archive(archive: Archive, target: Path, mirror: Optional[str], timeou
         sums = sums and f"{mirror.rstrip('/')}/{sums.rsplit('/', 1)[-1]}"
     known = f"sha256:{archive.sha256}" if archive.sha256 else published_md5(sums, archive.name, timeout)
     if known is None:
-        execution.say(f"{archive.name}: no checksum is published; what comes first is trusted, and recorded")
+        execution.say(f"{archive.name}: no checksum can be had; what comes first is trusted, and recorded")
     download(urls, target, known, archive.size, timeout, execution)
 
 

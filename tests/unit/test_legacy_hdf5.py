@@ -85,7 +85,7 @@ def test_names_may_be_numbered_plain_or_cut_into_chunks(deepres, tmp_path):
 
 @pytest.mark.parametrize("change", [lambda config: config, old.with_groups, old.old_functional])
 def test_functional_files_with_slab_normalization(unet, tmp_path, change):
-    path = old.saved(unet, tmp_path / "unet.hd5", compiled=change is old.with_groups)
+    path = old.saved(unet, tmp_path / "unet.hd5")
     assert agrees(old.rewritten(path, change, b"2.3.1"), unet, SLABS)
 
 
