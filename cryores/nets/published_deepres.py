@@ -116,14 +116,15 @@ def estimate(
     """
     execution = execution or Execution()
     model = model_for(working_voxel)
-    network = read_published(path or weights.find("deepres", model.file))
+    path = path or weights.find("deepres", model.file)
     seen = _with_whole_windows(np.asarray(mask) > MASK_LEVEL)
     lattice, kernel = (_even_voxels(seen.shape), _CELL) if every_second else (_white_fields(seen.shape), _FACES)
     finest = max(model.finest, 2 * (original_voxel or working_voxel))
     sampled = np.full(seen.shape, np.nan, dtype=np.float32)
     centres = np.nonzero(seen & lattice)
     with on_device(execution):
-        sampled[centres] = np.clip(_predictions(network, volume.data, centres, execution), finest, model.coarsest)
+        found = _predictions(read_published(path), volume.data, centres, execution)
+    sampled[centres] = np.clip(found, finest, model.coarsest)
     return _filled(sampled, seen, kernel)
 
 

@@ -270,6 +270,8 @@ def _fetch_archive(archive: Archive, target: Path, mirror: Optional[str], timeou
 
 def _install(given: WeightSet, source: Path, place: Path, origin: str, execution: Execution) -> List[Path]:
     """Bring the files together in a folder of their own, check them, and give it the set's name."""
+    for left in place.glob(f".{given.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)  # of an installation that was killed
     try:
         staging = Path(tempfile.mkdtemp(dir=place, prefix=f".{given.name}-"))
         try:
