@@ -11,6 +11,7 @@ from pyworkflow.viewer import DESKTOP_TKINTER
 from cryoresplugin.protocols import (
     CryoresProtBlocres,
     CryoresProtBlocresShells,
+    CryoresProtDeepRes,
     CryoresProtMonoRes,
     CryoresProtRelionLocres,
     CryoresProtResMap,
@@ -29,6 +30,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
         CryoresProtBlocresShells,
         CryoresProtResMap,
         CryoresProtRelionLocres,
+        CryoresProtDeepRes,
     ]
     _environments = [DESKTOP_TKINTER]
     _shown = "resolution"
