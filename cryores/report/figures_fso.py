@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -98,20 +98,17 @@ def directions_figure(result: FSOResult) -> Figure:
     left, right = both
     disc = _disc()
     limits, signal = (between_directions(result.axes, values, disc.unit) for values in (result.limits, result.signal))
+    missing_below = result.details["missing_below"]
+    missing = None if missing_below is None else (signal, missing_below)
     scale = colour_scale(result.limits[np.isfinite(result.limits)])
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
-    _hemisphere(left, disc, limits, colours)
+    _hemisphere(left, disc, limits, colours, missing)
     bar = figure.colorbar(colours, ax=left, extend="both", ticks=scale.values, shrink=0.8)
     bar.set_label("Resolution (Å)")
     bar.ax.set_yticklabels(scale.labels)
     grey = ScalarMappable(Normalize(0.0, max(1.5, float(np.percentile(result.signal, 98)))), "gray")
-    _hemisphere(right, disc, signal, grey)
+    _hemisphere(right, disc, signal, grey, missing)
     figure.colorbar(grey, ax=right, extend="both", shrink=0.8).set_label("Signal, relative to the mean")
-    if result.details["missing_below"] is not None:
-        outlined = np.where(np.hypot(disc.right, disc.up) <= 1.0, signal, np.nan)
-        level = [result.details["missing_below"]]
-        for axes in (left, right):
-            axes.contour(disc.right, disc.up, outlined, levels=level, colors=CURVE_COLOURS[1], linewidths=1.5)
     return figure
 
 
@@ -123,10 +120,16 @@ class _Disc(NamedTuple):
     unit: Float64
 
 
-def _hemisphere(axes: Any, disc: _Disc, values: Float64, colours: ScalarMappable) -> None:
+def _hemisphere(
+    axes: Any, disc: _Disc, values: Float64, colours: ScalarMappable, missing: Optional[Tuple[Float64, float]]
+) -> None:
+    """Draw values on the disc; ``missing``, the signal there and the level below which it is missing, is outlined."""
     placed = {"origin": "lower", "extent": (-1, 1, -1, 1), "interpolation": "nearest"}
     image = axes.imshow(values, cmap=colours.cmap, norm=colours.norm, **placed)
     image.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
+    if missing is not None:
+        signal = np.where(np.hypot(disc.right, disc.up) <= 1.0, missing[0], np.nan)
+        axes.contour(disc.right, disc.up, signal, levels=[missing[1]], colors=CURVE_COLOURS[1], linewidths=1.5)
     around = np.linspace(0.0, 2.0 * np.pi, 200)
     for degrees in TILTS:
         ring = np.sqrt(2.0) * np.sin(np.radians(degrees) / 2.0)
