@@ -122,6 +122,8 @@ def fsc_figure(result: FSCResult) -> Figure:
     axes.axhline(0, color="#999999", lw=0.8)
     for threshold in views.fsc_thresholds(result):
         axes.axhline(threshold, color="#777777", ls=":", lw=1)
+    if result.fdr is not None:
+        axes.plot(result.frequency, result.fdr, color="#777777", ls="--", lw=1, label=views.FDR_TITLE)
     for mark in views.fsc_marks(result):
         axes.plot(mark.frequency, mark.threshold, "o", color=TEXT, ms=5, zorder=4)
         axes.annotate(

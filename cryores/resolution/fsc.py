@@ -127,6 +127,8 @@ class FSCResult(Result):
         Differential phase residual of the unmasked half maps, in degrees.
     model : ndarray or None
         FSC of the full map (masked when there is a mask) and the model's density.
+    fdr : ndarray or None
+        What the corrected curve must exceed in each shell to be no noise, where a false discovery rate was given.
     resolution, unmasked_resolution, masked_resolution, model_resolution : dict
         Criterion -> Å of the corrected, unmasked, masked and model curves; None where a curve is below the threshold
         from the first shell on.
@@ -147,6 +149,7 @@ class FSCResult(Result):
     particle: Optional[Float64] = None
     phase_residual: Optional[Float64] = None
     model: Optional[Float64] = None
+    fdr: Optional[Float64] = None
     resolution: Dict[str, Optional[float]] = field(default_factory=dict)
     unmasked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
     masked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
@@ -189,12 +192,8 @@ class FSCResult(Result):
         }
 
     def _star_general(self) -> Dict[str, object]:
-        general: Dict[str, object] = {}
-        if self.details.get("estimate") is not None:
-            general["rlnFinalResolution"] = float(self.details["estimate"])
-        if self.details.get("randomised_from") is not None:
-            general["rlnRandomiseFrom"] = float(self.details["randomised_from"])
-        return general
+        named = {"rlnFinalResolution": "estimate", "rlnRandomiseFrom": "randomised_from"}
+        return {label: float(self.details[n]) for label, n in named.items() if self.details.get(n) is not None}
 
     def summary(self) -> Dict[str, Any]:
         """Return the resolutions by criterion and curve, what reaches Nyquist, and the details."""
@@ -287,8 +286,6 @@ def _compute(inputs: Inputs, parameters: FSCParameters, execution: Execution) ->
         **curves.pop("details", {}),
         **curves.pop("model_details", {}),
     }
-    for warning in details.get("warnings", []):
-        execution.say(f"warning: {warning}")
     return FSCResult(criterion=_criterion(inputs, parameters), grid=inputs.grid, details=details, **curves)
 
 
@@ -323,10 +320,9 @@ def _half_map_curves(
         curves["masked_resolution"] = _resolutions(sums.frequency, curves["masked"], independent, parameters)
     curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters, noise)
     curves["unmasked_resolution"] = _resolutions(sums.frequency, unmasked, curves["count"], parameters)
-    curves["reaches_nyquist"] = {
-        name: stays_above(curves["corrected"], threshold)
-        for name, threshold in _thresholds(curves["corrected"], independent, parameters, noise).items()
-    }
+    thresholds = _thresholds(curves["corrected"], independent, parameters, noise)
+    curves["reaches_nyquist"] = {name: stays_above(curves["corrected"], t) for name, t in thresholds.items()}
+    curves["fdr"] = thresholds.get("fdr")
     details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
     details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
     return {**curves, "details": details}

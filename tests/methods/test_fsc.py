@@ -15,6 +15,7 @@ from cryores.fourier import filtered, frequency_axes, irfft, rfft, shell_width
 from cryores.mapio import read_half_maps, write_map
 from cryores.masks import independent_share, soft_edge, solvent_level, sphere
 from cryores.method import Inputs
+from cryores.report import figures, views
 from cryores.resolution.fsc import METHOD, correlation, fsc
 from cryores.shell_correlation import CRITERIA, bit_threshold
 from cryores.volume import Grid, HalfMaps, Volume
@@ -403,6 +404,17 @@ def test_the_false_discovery_rate_finds_the_planted_limit(halves, mask, masked_r
     assert in_shells(tested.resolution["fdr"], LIMIT, halves.grid) < 2
     assert {name: value for name, value in tested.resolution.items() if name != "fdr"} == masked_result.resolution
     assert "fdr" not in masked_result.resolution
+    nearest = np.argmin(np.abs(tested.frequency - 1 / tested.resolution["fdr"]))
+    around = slice(nearest - 1, nearest + 2)
+    assert np.any(tested.corrected[around] > tested.fdr[around]) and np.any(
+        tested.corrected[around] < tested.fdr[around]
+    )
+    line = figures.fsc_figure(tested).axes[0].get_lines()
+    assert any(np.array_equal(drawn.get_ydata(), tested.fdr) for drawn in line)
+    mark = next(mark for mark in views.fsc_marks(tested) if mark.label.endswith("by FDR"))
+    assert mark.frequency == pytest.approx(1 / tested.resolution["fdr"])
+    assert tested.fdr[around].min() <= mark.threshold <= tested.fdr[around].max()
+    assert masked_result.fdr is None and all("FDR" not in mark.label for mark in views.fsc_marks(masked_result))
     symmetric = fsc(halves, mask, false_discovery_rate=0.01, symmetry="O")
     assert symmetric.resolution["fdr"] >= tested.resolution["fdr"]
     stricter = fsc(halves, mask, false_discovery_rate=1e-5)
