@@ -33,7 +33,7 @@ class CryoresProtEvaluate(CryoresProtocol):
         form.addSection(label="Input")
         form.addParam("map", params.PointerParam, pointerClass="Volume", label="Processed map")
         form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
-                      help="Fitted into the map, without its hydrogens. If there is none, half maps judge.")  # fmt: skip
+                      help="Fitted into the map; hydrogens are left out. Without it, half maps judge.")  # fmt: skip
         form.addParam("before", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Map before",
                       help="What it was made from: every measure is taken before and after.")  # fmt: skip
         form.addSection(label="Half maps")
