@@ -79,13 +79,15 @@ class Plugin(pwem.Plugin):
         )
 
     @classmethod
-    def missingWeights(cls, name):
+    def missingWeights(cls, name, file=None):
         """Return what a protocol's ``_validate`` says of weights that it needs: nothing where they are installed.
 
         Parameters
         ----------
         name : str
             A set of ``cryores weights list``, such as ``deepres``.
+        file : str, optional
+            The file of the set that is needed; default, any.
 
         Returns
         -------
@@ -94,7 +96,7 @@ class Plugin(pwem.Plugin):
         """
         from cryores.nets import weights
 
-        if any(weights.installed_in(name, folder) for folder in (cls.getVar(CRYORES_WEIGHTS), None)):
+        if any(weights.installed_in(name, folder, file) for folder in (cls.getVar(CRYORES_WEIGHTS), None)):
             return []
         command = f"scipion3 installb {WEIGHTS_PACKAGE.format(name)}"
         return [
