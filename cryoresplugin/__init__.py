@@ -37,6 +37,8 @@ class Plugin(pwem.Plugin):
     def _defineVariables(cls):
         cls._defineVar(CRYORES_PYTHON, "", description="Python interpreter that has cryores; empty: Scipion's own.")
         cls._defineEmVar(CRYORES_WEIGHTS, WEIGHTS_FOLDER, description="Folder of the published weights of networks.")
+        # The engine looks there too: in its process, and in this one when a form is checked.
+        os.environ.setdefault(CRYORES_WEIGHTS, cls.getVar(CRYORES_WEIGHTS))
         cls._defineVar(
             CRYORES_WEIGHTS_FROM, "", description="File or folder with weights for installb; empty: from the network."
         )
@@ -57,7 +59,6 @@ class Plugin(pwem.Plugin):
         if cls.getEnginePython() != sys.executable:
             for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH"):
                 environ.pop(name, None)
-        environ[CRYORES_WEIGHTS] = cls.getVar(CRYORES_WEIGHTS)
         return environ
 
     @classmethod
@@ -79,13 +80,15 @@ class Plugin(pwem.Plugin):
         )
 
     @classmethod
-    def missingWeights(cls, name):
+    def missingWeights(cls, name, file=None):
         """Return what a protocol's ``_validate`` says of weights that it needs: nothing where they are installed.
 
         Parameters
         ----------
         name : str
             A set of ``cryores weights list``, such as ``deepres``.
+        file : str, optional
+            The file of the set that is needed; default, any.
 
         Returns
         -------
@@ -94,7 +97,7 @@ class Plugin(pwem.Plugin):
         """
         from cryores.nets import weights
 
-        if any(weights.installed_in(name, folder) for folder in (cls.getVar(CRYORES_WEIGHTS), None)):
+        if weights.installed_in(name, file=file):
             return []
         command = f"scipion3 installb {WEIGHTS_PACKAGE.format(name)}"
         return [

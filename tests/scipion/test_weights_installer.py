@@ -21,7 +21,11 @@ MISSING = """
 import pyworkflow
 pyworkflow.Config.getDomain().getPlugins()
 from cryoresplugin import Plugin
-for line in Plugin.missingWeights("deepres"):
+from cryoresplugin.protocols import CryoresProtDeepRes
+protocol = CryoresProtDeepRes()
+assert protocol._missingInputs() == ["Give the input volume."]
+protocol.weights.set(1)
+for line in protocol._missingInputs()[1:]:
     print(line)
 print("ENVIRON", Plugin.getEnviron()["CRYORES_WEIGHTS"])
 """

@@ -109,6 +109,13 @@ def test_a_file_that_has_changed_meanwhile_is_not_patched_together(server, tmp_p
     assert is_installed(tmp_path)
 
 
+def test_a_part_that_is_complete_already_is_no_obstacle(server, tmp_path):
+    (tmp_path / f".{NAME}.part").write_bytes(GOOD)
+    (tmp_path / f".{NAME}.part.tag").write_text(f'"{sha256(GOOD)[:16]}"')
+    weights.fetch(deepres(f"{server.url}/{NAME}"), tmp_path)
+    assert [asked for _, asked in server.asked] == [f"bytes={len(GOOD)}-", None] and is_installed(tmp_path)
+
+
 def test_a_mirror_stands_in_for_a_dead_address(server, tmp_path):
     weights.fetch(deepres(f"{server.url}/gone/{NAME}", "http://127.0.0.1:9/x", f"{server.url}/{NAME}"), tmp_path)
     assert is_installed(tmp_path)
@@ -348,6 +355,22 @@ def test_one_file_of_a_set_is_enough_for_it(tmp_path):
     weights.import_files(deepres(), tmp_path / "model_w13.h5", tmp_path / "w")
     assert weights.find("deepres", "model_w13.h5", tmp_path / "w")
     assert code_of(weights.find, "deepres", "model_w7.h5", tmp_path / "w") == "E_WEIGHTS_MISSING"
+    assert weights.installed_in("deepres", tmp_path / "w", "model_w13.h5") == tmp_path / "w"
+    assert weights.installed_in("deepres", tmp_path / "w", "model_w7.h5") is None
+
+
+def test_what_an_earlier_import_brought_stays(server, tmp_path):
+    for name, content in CONTENT.items():
+        (tmp_path / name).write_bytes(content)
+        weights.import_files(deepres(), tmp_path / name, tmp_path / "w")
+    assert is_installed(tmp_path / "w")
+
+
+def test_a_set_that_is_installed_in_part_is_completed(server, tmp_path):
+    (tmp_path / "model_w13.h5").write_bytes(CONTENT["model_w13.h5"])
+    weights.import_files(deepres(), tmp_path / "model_w13.h5", tmp_path / "w")
+    weights.fetch(deepres(f"{server.url}/{NAME}"), tmp_path / "w")
+    assert is_installed(tmp_path / "w")
 
 
 def test_what_is_imported_is_checked(tmp_path):

@@ -66,6 +66,9 @@ class Answer(BaseHTTPRequestHandler):
         tag, start = f'"{sha256(content)[:16]}"', 0
         if asked and self.server.ranges and self.headers.get("If-Range") in (None, tag):
             start = int(asked.split("=")[1].rstrip("-"))
+        if start >= len(content):
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
