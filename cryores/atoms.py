@@ -132,6 +132,16 @@ def heavy_atoms(structure: Any) -> Atoms:
     )
 
 
+def polymer_atoms(atoms: Atoms) -> Tuple[int, int]:
+    """Return how many of the atoms belong to amino acids, and how many to nucleotides."""
+    kinds = {name: gemmi.find_tabulated_residue(name) for name in set(atoms.residue_names)}
+    sizes = np.bincount(atoms.residue, minlength=len(atoms.residue_names)).tolist()
+    residues = list(zip(atoms.residue_names, sizes))
+    protein = sum(size for name, size in residues if kinds[name].is_amino_acid())
+    nucleic = sum(size for name, size in residues if kinds[name].is_nucleic_acid())
+    return protein, nucleic
+
+
 def with_b_factors(atoms: Atoms, values: Float64) -> str:
     """Return the atoms as the text of an mmCIF file that has ``values`` in place of the B-factors, 0 where NaN."""
     structure = atoms.structure.clone()
