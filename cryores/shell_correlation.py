@@ -318,6 +318,15 @@ def global_resolution(
     return crossing_resolution(sums.frequency, fsc_curve(sums), threshold, crossing)
 
 
+def correlation(a: FloatArray, b: FloatArray) -> float:
+    """Return the correlation coefficient of two arrays in double precision, without copies; 0 if one is constant."""
+    x, y = np.ravel(a), np.ravel(b)
+    n, mean_x, mean_y = x.size, float(x.mean(dtype=np.float64)), float(y.mean(dtype=np.float64))
+    cross, xx, yy = (float(np.einsum("i,i->", p, q, dtype=np.float64)) for p, q in ((x, y), (x, x), (y, y)))
+    variance = (xx - n * mean_x**2) * (yy - n * mean_y**2)
+    return (cross - n * mean_x * mean_y) / float(np.sqrt(variance)) if variance > 0 else 0.0
+
+
 # --- phases -------------------------------------------------------------------------------------------------------
 
 

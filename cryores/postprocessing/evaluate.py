@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
-from cryores.atoms import density_from_model, heavy_atoms, polymer_atoms, read_model
+from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -303,7 +303,7 @@ def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
 
 def _model_findings(path: str, grid: Grid) -> List[str]:
     structure = read_model(path)
-    found = [] if len(structure) == 1 else [f"the file holds {len(structure)} models: the first is used"]
+    found = doubts_about(structure)
     outside = _share_outside(heavy_atoms(structure).positions, grid)
     if outside == 1.0:
         raise InputError(

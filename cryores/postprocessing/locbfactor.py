@@ -122,7 +122,7 @@ def _compute(inputs: Inputs, parameters: LocbfactorParameters, execution: Execut
     criterion = (
         f"B = 4 times the slope of ln(local amplitude) over the squared frequency, {parameters.points} bands of "
         f"{parameters.bandwidth:g} Fourier pixels from {parameters.max_resolution:.3g} to {finest:.3g} Å; negative "
-        "where amplitudes decay"
+        "where amplitudes decay, as published (atoms, and LocScale, count it positive)"
     )
     details = {"min_resolution": finest, "bands": len(centres)}
     return LocalBfactor(

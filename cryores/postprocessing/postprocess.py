@@ -324,7 +324,11 @@ def _details(
     parameters: PostprocessParameters,
 ) -> Dict[str, Any]:
     doubts: List[str] = [] if curves is None else list(curves.details.get("warnings", []))
-    if not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
+    if fit is not None and b > 0:
+        doubts.append(
+            f"amplitudes do not decay (B-factor {b:.1f} Å^2): the map looks sharpened before; give the raw half maps"
+        )
+    elif not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
         doubts.append(f"the B-factor {b:.1f} Å^2 is unusual: look at the Guinier plot")
     found: Dict[str, Any] = {"bfactor": b, "estimate": estimate, "low_pass_resolution": cut, "seed": parameters.seed}
     if fit is not None:

@@ -25,6 +25,7 @@ from cryores.shell_correlation import (
     CROSSINGS,
     asymmetric_units,
     corrected_curve,
+    correlation,
     crossing_resolution,
     fdr_threshold,
     fsc_curve,
@@ -36,7 +37,7 @@ from cryores.shell_correlation import (
     stays_above,
     threshold_curve,
 )
-from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.volume import Grid, HalfMaps, Maps, Volume, full_map
 
 SUSPICIOUS_RANDOMISED = 0.1
 """A randomised FSC above this at the estimate means that the mask makes much of the correlation."""
@@ -401,15 +402,6 @@ def _model_curves(
     }
 
 
-def correlation(a: FloatArray, b: FloatArray) -> float:
-    """Return the correlation coefficient of two arrays in double precision, without copies; 0 if one is constant."""
-    x, y = np.ravel(a), np.ravel(b)
-    n, mean_x, mean_y = x.size, float(x.mean(dtype=np.float64)), float(y.mean(dtype=np.float64))
-    cross, xx, yy = (float(np.einsum("i,i->", p, q, dtype=np.float64)) for p, q in ((x, y), (x, x), (y, y)))
-    variance = (xx - n * mean_x**2) * (yy - n * mean_y**2)
-    return (cross - n * mean_x * mean_y) / float(np.sqrt(variance)) if variance > 0 else 0.0
-
-
 # --- choices ------------------------------------------------------------------------------------------------------
 
 
@@ -517,6 +509,12 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
             "give --half1 and --half2, or an atomic model with --model",
         )
     found = []
+    if inputs.model is not None:
+        from cryores.atoms import doubts_about, read_model
+
+        found += doubts_about(read_model(inputs.model))
+        if inputs.mask is None:
+            found.append("map and model are compared with no mask: noise lowers their FSC; give a soft --mask")
     if inputs.mask is not None and not np.any((inputs.mask.data > 0.01) & (inputs.mask.data < 0.99)):
         found.append("the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge")
     if isinstance(inputs.maps, HalfMaps):

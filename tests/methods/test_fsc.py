@@ -23,6 +23,10 @@ LIMIT = 6.0
 SHAPE = (48, 54, 45)
 VOXEL_SIZE = 1.5
 
+OF_A_TRACE = pytest.mark.filterwarnings(
+    "ignore:the model holds C-alpha", "ignore:map and model are compared", "ignore:every B-factor"
+)
+
 
 def halves_of(limit=LIMIT, shape=SHAPE, noise=0.5, seed=1, radius=22.0):
     """Half maps of a ball (radius in Å) whose texture ends sharply at ``limit`` Å, in white noise."""
@@ -359,6 +363,7 @@ def model_and_map(tmp_path_factory):
     return str(path), halves
 
 
+@OF_A_TRACE
 def test_the_map_follows_the_model_up_to_its_limit(model_and_map):
     path, halves = model_and_map
     result = fsc(halves, model=path)
@@ -369,6 +374,7 @@ def test_the_map_follows_the_model_up_to_its_limit(model_and_map):
     assert result.summary()["model_resolution"] == result.model_resolution
 
 
+@OF_A_TRACE
 def test_one_map_is_measured_against_a_model(model_and_map, tmp_path):
     path, halves = model_and_map
     result = fsc(halves.mean(), soft_edge(sphere(halves.grid, 20.0), 6.0), model=path)
@@ -380,6 +386,7 @@ def test_one_map_is_measured_against_a_model(model_and_map, tmp_path):
     assert result.criterion.startswith("FSC of the map and the density of the model at 0.5 and 0.143")
 
 
+@OF_A_TRACE
 def test_a_model_beside_the_map_does_not_correlate(model_and_map):
     path, halves = model_and_map
     away = halves.mean().like(np.roll(halves.mean().data, 20, axis=0))
