@@ -294,8 +294,8 @@ def _criterion(inputs: Inputs, details: Dict[str, Any]) -> str:
     size = details["window_voxels"]
     return (
         f"Windows of {size} voxels ({size * inputs.grid.spacing:.1f} Å) given the radial amplitudes {source}{weighted}"
-        f"; 0 outside the mask; density on the scale of the {scale}; local B-factors positive where amplitudes decay, as "
-        "of atoms (LocBFactor counts them negative)"
+        f"; 0 outside the mask; density on the scale of the {scale}; local B-factors positive where "
+        "amplitudes decay, as of atoms (LocBFactor counts them negative)"
     )
 
 
