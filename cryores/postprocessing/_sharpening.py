@@ -1,0 +1,119 @@
+"""The arithmetic of the verdict on sharpening: what a map looks like (DeepRes) against what the data hold (MonoRes).
+
+DeepRes falls when a map is sharpened and goes on falling when it is sharpened too much; MonoRes of the raw half maps
+does not know of it. With P20 the 20 % percentile of MonoRes, and D the values of DeepRes at the same voxels::
+
+    over-sharpened    median(D) < P20                      most voxels look better than the best fifth that the data hold
+    under-sharpened   median(D) > median(MonoRes) + tolerance
+    balanced          between
+
+Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information, figure S6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+import numpy as np
+
+from cryores.fourier import Float64
+from cryores.volume import FloatArray
+
+SUPPORTED_PERCENTILE = 20.0
+"""Percentile of MonoRes finer than which the bulk of a map must not look."""
+
+UNDER, BALANCED, OVER = "under-sharpened", "balanced", "over-sharpened"
+
+
+@dataclass(frozen=True)
+class Supported:
+    """What the half maps hold: MonoRes at the voxels that are judged.
+
+    Parameters
+    ----------
+    values : ndarray of float64
+        MonoRes in Å, in rising order.
+    """
+
+    values: Float64
+
+    @property
+    def p20(self) -> float:
+        """The 20 % percentile in Å: the best fifth is finer."""
+        return float(np.percentile(self.values, SUPPORTED_PERCENTILE))
+
+    @property
+    def median(self) -> float:
+        """The median in Å."""
+        return float(np.median(self.values))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of one sharpened map.
+
+    Parameters
+    ----------
+    name : str
+        The map's name.
+    bfactor : float or None
+        B in Å^2 that it was sharpened with, None for a map that was given.
+    verdict : str
+        ``under-sharpened``, ``balanced`` or ``over-sharpened``.
+    median, p5, p20, p80 : float
+        Of DeepRes, in Å.
+    past : float
+        Share of the voxels whose DeepRes is finer than the 20 % percentile of MonoRes.
+    shift : float
+        Median of DeepRes minus median of MonoRes, in Å.
+    wasserstein : float
+        Mean distance in Å by which the values of one have to be moved to become those of the other.
+    model_cc : float or None
+        Correlation with the density of the model inside the mask.
+    """
+
+    name: str
+    bfactor: Optional[float]
+    verdict: str
+    median: float
+    p5: float
+    p20: float
+    p80: float
+    past: float
+    shift: float
+    wasserstein: float
+    model_cc: Optional[float] = None
+
+
+def judgement(
+    name: str,
+    deep: FloatArray,
+    supported: Supported,
+    tolerance: float,
+    bfactor: Optional[float] = None,
+    model_cc: Optional[float] = None,
+) -> Judgement:
+    """Judge a map by its DeepRes (Å, 1D) at the voxels of ``supported``; ``tolerance`` in Å."""
+    p5, p20, median, p80 = (float(value) for value in np.percentile(deep.astype(np.float64), (5, 20, 50, 80)))
+    if median < supported.p20:
+        verdict = OVER
+    else:
+        verdict = UNDER if median > supported.median + tolerance else BALANCED
+    past = float(np.mean(deep < supported.p20))
+    shift = median - supported.median
+    distance = wasserstein(deep, supported.values)
+    return Judgement(name, bfactor, verdict, median, p5, p20, p80, past, shift, distance, model_cc)
+
+
+def wasserstein(one: FloatArray, other: Float64) -> float:
+    """Return the first Wasserstein distance of two samples of one size, ``other`` in rising order."""
+    return float(np.mean(np.abs(np.sort(one.astype(np.float64)) - other)))
+
+
+def best(judgements: List[Judgement], supported: Supported) -> Judgement:
+    """Return the map whose median of DeepRes is nearest to P20 without being finer; if all are finer, the coarsest."""
+    within = [one for one in judgements if one.median >= supported.p20]
+    if not within:
+        return max(judgements, key=lambda one: one.median)
+    return min(within, key=lambda one: one.median - supported.p20)
