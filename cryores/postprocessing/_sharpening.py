@@ -7,12 +7,15 @@ does not know of it. With P20 the 20 % percentile of MonoRes, and D the values o
     under-sharpened   median(D) > median(MonoRes) + tolerance
     balanced          between
 
+More sharpening can only make a look finer. Where DeepRes turns and becomes coarser with it, the map has become noise in
+its eyes: that is over-sharpened, whatever its median.
+
 Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information, figure S6.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional
 
 import numpy as np
@@ -71,6 +74,8 @@ class Judgement:
         Mean distance in Å by which the values of one have to be moved to become those of the other.
     model_cc : float or None
         Correlation with the density of the model inside the mask.
+    turned : bool
+        Past the B-factor at which DeepRes is finest.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Judgement:
     shift: float
     wasserstein: float
     model_cc: Optional[float] = None
+    turned: bool = False
 
 
 def judgement(
@@ -106,13 +112,34 @@ def judgement(
     return Judgement(name, bfactor, verdict, median, p5, p20, p80, past, shift, distance, model_cc)
 
 
+def past_the_turn(judgements: List[Judgement], tolerance: float) -> List[Judgement]:
+    """Call over-sharpened what lies beyond the B-factor of the finest look, where it is coarser by ``tolerance`` (Å).
+
+    ``judgements`` are returned in their order; those without a B-factor stay as they are.
+    """
+    tried = [one for one in judgements if one.bfactor is not None]
+    if not tried:
+        return judgements
+    finest = min(tried, key=lambda one: one.median)
+    return [
+        replace(one, verdict=OVER, turned=True)
+        if one.bfactor is not None and one.bfactor < finest.bfactor and one.median > finest.median + tolerance
+        else one
+        for one in judgements
+    ]
+
+
 def wasserstein(one: FloatArray, other: Float64) -> float:
     """Return the first Wasserstein distance of two samples of one size, ``other`` in rising order."""
     return float(np.mean(np.abs(np.sort(one.astype(np.float64)) - other)))
 
 
 def best(judgements: List[Judgement], supported: Supported) -> Judgement:
-    """Return the map whose median of DeepRes is nearest to P20 without being finer; if all are finer, the coarsest."""
+    """Return the map whose median of DeepRes is nearest to P20 without being finer; if all are finer, the coarsest.
+
+    What lies past the turn of DeepRes does not count.
+    """
+    judgements = [one for one in judgements if not one.turned]
     within = [one for one in judgements if one.median >= supported.p20]
     if not within:
         return max(judgements, key=lambda one: one.median)

@@ -19,11 +19,30 @@ from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered, shell_width
 from cryores.masks import soft_edge
-from cryores.method import HALVES, SEVERAL_ROLES, SOFT_EDGE, Inputs, Method, Result, parameter, several_role, statistics
-from cryores.postprocessing._sharpening import BALANCED, SUPPORTED_PERCENTILE, Judgement, Supported, best, judgement
+from cryores.method import (
+    HALVES,
+    SOFT_EDGE,
+    Inputs,
+    LocalResolution,
+    Method,
+    Result,
+    parameter,
+    several_role,
+    statistics,
+)
+from cryores.postprocessing._sharpening import (
+    BALANCED,
+    SUPPORTED_PERCENTILE,
+    Judgement,
+    Supported,
+    best,
+    judgement,
+    past_the_turn,
+)
 from cryores.postprocessing.postprocess import METHOD as POSTPROCESS
 from cryores.postprocessing.postprocess import PostprocessResult
 from cryores.resolution.compare import file_stem
+from cryores.resolution.deepres import COARSE, FINE, HIGH_BELOW
 from cryores.resolution.deepres import METHOD as DEEPRES
 from cryores.resolution.fsc import FSCResult, correlation
 from cryores.resolution.monores import METHOD as MONORES
@@ -36,6 +55,9 @@ motion causes, so that the right B tends to lie below it."""
 
 LEAST_DECAY = -10.0
 """Å^2: the B-factor of a Guinier plot that falls less is none to start from."""
+
+FINE_BELOW = 3.0
+"""Å: where the limit of the verdict is finer, the network of 2.5 to 13 Å has no room beyond it."""
 
 UNLIKE = 0.3
 """Correlation inside the mask below which a given map does not seem to be made from the half maps."""
@@ -57,7 +79,12 @@ class VerdictParameters:
     tolerance: float = parameter(
         0.25, "A map is under-sharpened when its DeepRes median is so much coarser than MonoRes'", "Å", 0.0, 5.0
     )
-    weights: str = parameter("own", "DeepRes' network", choices=("own", "published"))
+    range: Optional[str] = parameter(
+        None,
+        "Range of DeepRes in Å, the same for all maps; default 2.5-13, and 1.5-6 where the limit is finer than 3 Å.",
+        choices=(COARSE, FINE),
+    )
+    weights: str = parameter("own", "DeepRes' network, see 'cryores deepres'", choices=("own", "published"))
     max_resolution: Optional[float] = parameter(
         None, "Coarsest resolution that MonoRes tests; default 18 Å, or a quarter of the box", "Å", 0.1, 1000, expert=True
     )
@@ -136,6 +163,7 @@ class Verdict(Result):
         mono = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > 0.5)))
         return {
             "best": self.best.name,
+            "best_file": f"deepres_{file_stem(self.best.name)}.mrc",
             "best_bfactor": self.best.bfactor,
             "best_verdict": self.best.verdict,
             "bfactors": [one.bfactor for one in self.judgements if one.bfactor is not None],
@@ -204,10 +232,12 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
     series = _series(inputs, parameters, execution)
     raw = replace(inputs, model=None, sharpened_maps=None)
     found = MONORES.compute(raw, _of_monores(parameters), execution)
+    chosen = _of_deepres(parameters, _range(found, parameters))
+    silent = Execution(execution.threads, execution.memory, execution.device)
     deepres: Dict[str, Volume] = {}
     with execution.stage("DeepRes of every map", series.count) as stage:
         for name, volume in series.maps():
-            deepres[name] = _deepres(volume, inputs.mask, parameters, execution)
+            deepres[name] = DEEPRES.compute(Inputs(volume, mask=inputs.mask), chosen, silent).resolution
             stage.advance()
     judged = (inputs.mask.data > 0.5) & np.isfinite(found.resolution.data)
     for volume in deepres.values():
@@ -229,15 +259,17 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         )
         for name, volume in deepres.items()
     ]
-    chosen = best(judgements, supported)
+    judgements = past_the_turn(judgements, parameters.tolerance)
+    winner = best(judgements, supported)
     share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > 0.5))
     details = {
         "guinier_bfactor": series.guinier,
         "judged_fraction": share,
-        "warnings": [*series.doubts, *_doubts(judgements, chosen, share)],
+        "range": chosen.range,
+        "warnings": [*series.doubts, *_doubts(judgements, winner, share)],
     }
     return Verdict(
-        found.resolution, deepres, judged, inputs.mask, judgements, chosen, series.map(chosen.name), supported,
+        found.resolution, deepres, judged, inputs.mask, judgements, winner, series.map(winner.name), supported,
         parameters.tolerance, series.fsc, details,
     )  # fmt: skip
 
@@ -314,11 +346,18 @@ def _of_monores(parameters: VerdictParameters) -> Any:
     return MONORES.make_parameters({name: value for name, value in wanted.items() if value is not None})
 
 
-def _deepres(volume: Volume, mask: Volume, parameters: VerdictParameters, execution: Execution) -> Volume:
-    silent = Execution(execution.threads, execution.memory, execution.device)
-    chosen = DEEPRES.make_parameters({"weights": parameters.weights})
-    found: Volume = DEEPRES.compute(Inputs(volume, mask=mask), chosen, silent).resolution
-    return found
+def _range(monores: LocalResolution, parameters: VerdictParameters) -> str:
+    """Return the range of the network that sees the limit: chosen once, since the two networks differ a little."""
+    if parameters.range is not None:
+        return parameters.range
+    values = monores.values()
+    fine = values.size > 0 and np.percentile(values, SUPPORTED_PERCENTILE) < FINE_BELOW
+    return FINE if fine and monores.mask.grid.nyquist < HIGH_BELOW else COARSE
+
+
+def _of_deepres(parameters: VerdictParameters, wanted: Optional[str]) -> Any:
+    values = {"weights": parameters.weights, "range": wanted, "looks": 1}
+    return DEEPRES.make_parameters({name: value for name, value in values.items() if value is not None})
 
 
 def _correlations(inputs: Inputs, series: _Series, execution: Execution) -> Dict[str, float]:
@@ -342,6 +381,11 @@ def _doubts(judgements: List[Judgement], chosen: Judgement, share: float) -> Lis
     found = []
     if chosen.verdict != BALANCED:
         found.append(f"no map is balanced: {chosen.name} is nearest, and {chosen.verdict}; try other B-factors or maps")
+    turned = [one.name for one in judgements if one.turned]
+    if turned:
+        found.append(
+            f"DeepRes becomes coarser again with more sharpening ({', '.join(turned)}): these maps look like noise"
+        )
     tried = sorted(one.bfactor for one in judgements if one.bfactor is not None)
     if len(tried) > 1 and chosen.bfactor == tried[0]:
         found.append(
@@ -378,7 +422,7 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
             )
     if inputs.model is not None:
         _check_model(inputs)
-    return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), DEEPRES.make_parameters({"weights": parameters.weights}))
+    return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), _of_deepres(parameters, parameters.range))
 
 
 def _check_model(inputs: Inputs) -> None:
@@ -401,7 +445,7 @@ def _memory(inputs: Inputs, parameters: VerdictParameters, threads: int) -> floa
     return kept + max(
         POSTPROCESS.memory(inputs, POSTPROCESS.make_parameters({}), threads),
         MONORES.memory(inputs, _of_monores(parameters), threads),
-        DEEPRES.memory(single, DEEPRES.make_parameters({"weights": parameters.weights}), threads),
+        DEEPRES.memory(single, _of_deepres(parameters, parameters.range), threads),
     )
 
 
