@@ -1,4 +1,4 @@
-"""Neural networks: the only place where keras and tensorflow are imported, and only inside functions."""
+"""The networks: architectures, weights and inference. Nothing outside this room imports keras or tensorflow."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 from cryores.errors import WeightsError
 
 
-def require_keras() -> Any:
-    """Import keras with its backend, without its chatter, and return it.
+def load_keras() -> Any:
+    """Import Keras 3 on TensorFlow, without what TensorFlow says about the machine.
 
     Raises
     ------
     WeightsError
-        ``E_NO_TENSORFLOW`` (exit status 5) if keras or tensorflow is not installed.
+        ``E_NO_TENSORFLOW`` where they are not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
         import keras
         import tensorflow  # noqa: F401
     except ImportError as error:
         raise WeightsError(
             "E_NO_TENSORFLOW",
-            f"the deep methods need TensorFlow, which is not installed here ({error})",
-            "pip install tensorflow keras, on Python 3.10 or newer; CRYORES_PYTHON may name such a Python",
+            f"this method runs a network, and TensorFlow with Keras 3 is not installed here ({error})",
+            "use Python 3.10 to 3.12 and run 'pip install tensorflow', or name such a Python in CRYORES_PYTHON",
         ) from error
     return keras

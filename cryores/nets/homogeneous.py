@@ -1,120 +1,127 @@
-"""The architecture of our own DeepRes: convolutions that scale with their input, until a local norm divides it away.
+"""The architecture of our own DeepRes: how a local spectrum looks, and how lumpy each of its bands is.
 
-Nothing before the norm has a bias and nothing is padded or strided, so that a window's answer is the volume's answer
-at that place, whatever the scale of the density. Only operations of Keras 3 are used: any of its backends trains it.
+=========  ============================================================================================================
+bank       fixed filters, each a shell of frequencies; none passes a constant
+moments    of every band about a voxel: power in three windows; skewness, kurtosis, and power shared with the next but
+           one band in the widest. Noise has neither skewness nor lumps; molecules have both, up to their resolution
+norm       all is divided by the power of all bands in the widest window: only from here on scale is lost
+head       a network of one voxel, the part that is trained: ln(Å)
+=========  ============================================================================================================
 
-=============  ========================================================================================
-bank           fixed filters, each a shell of frequencies; none passes a constant
-texture        3^3 convolutions with ReLU of the bank, then of every second voxel (in all eight phases)
-norm           root of the bank's mean power about the voxel
-head           the logarithm of powers and textures over the norm, and a small network of one voxel: ln(Å)
-=============  ========================================================================================
+Nothing is padded or strided, and all before the norm scales with the density: a window's answer is the volume's answer
+at that place, whatever the scale. Only operations of Keras 3 are used: any of its backends runs and trains it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, List
 
 import numpy as np
 
 from cryores.volume import FloatArray
 
-BANK_EDGE, BANK_SIZE = 13, 16
+BANK_EDGE, BANDS = 15, 20
 """Voxels along the edge of the fixed filters, and how many there are."""
 
-BANK_FREQUENCIES = (0.04, 0.58)
+BAND_FREQUENCIES = (0.03, 0.57)
 """Middle of the first and the last filter's shell, in 1/voxel."""
 
-BANK_WINDOW = 2.1
+BANK_WINDOW = 2.5
 """Standard deviation in voxels of the Gaussian that ends the filters."""
 
 EXPECTED_B = 60.0
 """The filters are scaled to equal power on amplitudes that fall with this B-factor (in squared voxels)."""
 
-FINE, COARSE = (32, 32), (32, 32, 32)
-"""Channels of the convolutions of every voxel, and of every second voxel."""
+WINDOWS = (5, 11, 19)
+"""Edges in voxels of the cubes over which moments are averaged."""
 
-POOL = 3
-"""Every second voxels over which powers and textures are averaged at the end."""
+NEXT = 2
+"""Bands whose shared power is looked at are so far apart: closer ones overlap."""
 
-HEAD = (64, 32)
+LEAST = 1e-8
+"""Share of the power of all bands below which a band is empty."""
+
+HEAD = (128, 64, 32)
 """Units of the head."""
 
-SMALLEST_TEXTURE, SMALLEST_POWER = 1e-2, 1e-7
-"""Added before the logarithm is taken."""
-
-MARGIN = (BANK_EDGE // 2 + len(FINE)) + 2 * len(COARSE) + (POOL - 1)
+MARGIN = BANK_EDGE // 2 + WINDOWS[-1] // 2
 """Voxels of the input before the first one of the output, along each axis."""
+
+FEATURES = BANDS * (len(WINDOWS) + 2) + BANDS - NEXT
+"""Numbers that describe a voxel."""
 
 
 def filter_bank() -> FloatArray:
-    """Return the fixed filters, shape (edge, edge, edge, 1, filters)."""
+    """Return the fixed filters, shape (edge, edge, edge, 1, bands)."""
     reach = np.arange(BANK_EDGE) - BANK_EDGE // 2
     z, y, x = np.meshgrid(reach, reach, reach, indexing="ij")
     r = np.sqrt(z**2 + y**2 + x**2)
     window = np.exp(-0.5 * (r / BANK_WINDOW) ** 2)
-    middles = np.linspace(*BANK_FREQUENCIES, BANK_SIZE)
-    filters = [window * np.sinc(2 * s * r) for s in middles]
+    filters = [window * np.sinc(2 * s * r) for s in np.linspace(*BAND_FREQUENCIES, BANDS)]
     filters = [one - window * (one.sum() / window.sum()) for one in filters]
     size = 48
     s2 = sum(np.meshgrid(*[np.fft.fftfreq(size) ** 2] * 3, indexing="ij"))
-    expected = np.exp(-0.25 * EXPECTED_B * s2)
-    gains = [1.0 / np.sqrt(np.sum(np.abs(np.fft.fftn(one, s=(size,) * 3)) ** 2 * expected**2)) for one in filters]
-    bank = np.stack([one * gain for one, gain in zip(filters, gains)], axis=-1)
-    return np.asarray(bank[:, :, :, None, :] * size**1.5, dtype=np.float32)
+    expected = np.exp(-0.5 * EXPECTED_B * s2)
+    powers = [np.sum(np.abs(np.fft.fftn(one, s=(size,) * 3)) ** 2 * expected) for one in filters]
+    bank = np.stack([one / np.sqrt(power / size**3) for one, power in zip(filters, powers)], axis=-1)
+    return np.asarray(bank[:, :, :, None, :], dtype=np.float32)
 
 
-def network(edge: int, start: float) -> Any:
-    """Build the network for cubes of ``edge`` voxels (even); it returns ln(Å) of ``edge - 2 MARGIN`` voxels.
-
-    Parameters
-    ----------
-    edge : int
-        Voxels along the edge of the input, even and larger than ``2 MARGIN``.
-    start : float
-        Å that it says before it has learned anything.
-    """
+def features(edge: int) -> Any:
+    """Return the fixed part of the network, for cubes of ``edge`` voxels: `FEATURES` numbers a voxel."""
     import keras
     from keras import layers, ops
 
-    def convolution(x: Any, channels: int, name: str) -> Any:
-        return layers.Conv3D(channels, 3, use_bias=False, activation="relu", name=name)(x)
-
     density = keras.Input((edge, edge, edge, 1), name="density")
-    fixed = layers.Conv3D(BANK_SIZE, BANK_EDGE, use_bias=False, trainable=False, name="bank")
-    bank = fixed(density)
+    fixed = layers.Conv3D(BANDS, BANK_EDGE, use_bias=False, trainable=False, name="bank")
+    bands = fixed(density)
     fixed.set_weights([filter_bank()])
-    x = bank
-    for number, channels in enumerate(FINE):
-        x = convolution(x, channels, f"fine{number}")
-    inner = edge - 2 * (BANK_EDGE // 2 + len(FINE))
-    powers = to_phases(ops.square(trimmed(bank, len(FINE))), inner)
-    fine = x = to_phases(x, inner)
-    for number, channels in enumerate(COARSE):
-        x = convolution(x, channels, f"coarse{number}")
-    wide = 2 * len(COARSE) + POOL
-    powers, wide_powers = mean_of(trimmed(powers, len(COARSE)), POOL), mean_of(powers, wide)
-    fine, x = mean_of(fine, wide), mean_of(x, POOL)
-    power = ops.mean(wide_powers, axis=-1, keepdims=True) + 1e-30
-    norm = ops.sqrt(power)
-    x = layers.Concatenate()(
-        [
-            ops.log(powers / power + SMALLEST_POWER),
-            ops.log(wide_powers / power + SMALLEST_POWER),
-            ops.log(fine / norm + SMALLEST_TEXTURE),
-            ops.log(x / norm + SMALLEST_TEXTURE),
-        ]
-    )
+    power = ops.square(bands)
+    widest = WINDOWS[-1]
+    powers = [trimmed(mean_of(power, w), (widest - w) // 2) for w in WINDOWS]
+    wide = powers[-1]
+    whole = ops.mean(wide, axis=-1, keepdims=True)
+    least = LEAST * whole + 1e-15
+    wide = wide + least
+    skewness = mean_of(power * bands, widest) / (wide * ops.sqrt(wide))
+    kurtosis = (mean_of(ops.square(power), widest) + ops.square(least)) / ops.square(wide)
+    shared = mean_of(power[..., :-NEXT] * power[..., NEXT:], widest) + ops.square(least)
+    shared = shared / (wide[..., :-NEXT] * wide[..., NEXT:])
+    found: List[Any] = [ops.log((one + least) / (whole + 1e-7)) for one in powers]
+    found += [skewness / (1.0 + ops.abs(skewness)), ops.log(kurtosis), ops.log(shared)]
+    return keras.Model(density, layers.Concatenate()(found))
+
+
+def head(start: float) -> Any:
+    """Return the trained part of the network, of one voxel: `FEATURES` numbers -> ln(Å), at first that of ``start``."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((FEATURES,))], name="head")
     for number, units in enumerate(HEAD):
-        x = layers.Dense(units, activation="relu", name=f"head{number}")(x)
-    last = layers.Dense(1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(np.log(start)))
-    x = from_phases(last(x), (edge - 2 * MARGIN) // 2)
-    return keras.Model(density, x)
+        model.add(layers.Dense(units, activation="relu", name=f"head{number}"))
+    constant = keras.initializers.Constant(float(np.log(start)))
+    model.add(layers.Dense(1, kernel_initializer="zeros", bias_initializer=constant, name="answer"))
+    return model
+
+
+def network(edge: int, start: float = 1.0) -> Any:
+    """Return the whole network, for cubes of ``edge`` voxels: ln(Å) of cubes of ``edge - 2 MARGIN``.
+
+    Its layers are those of `features` and `head`, under the same names.
+    """
+    import keras
+
+    described = features(edge)
+    x = described.output
+    for layer in head(start).layers:
+        x = layer(x)
+    return keras.Model(described.input, x)
 
 
 def trimmed(x: Any, rim: int) -> Any:
     """Return a batch of cubes without their outermost ``rim`` voxels."""
-    return x[:, rim:-rim, rim:-rim, rim:-rim, :]
+    return x[:, rim:-rim, rim:-rim, rim:-rim, :] if rim else x
 
 
 def mean_of(x: Any, edge: int) -> Any:
@@ -124,21 +131,3 @@ def mean_of(x: Any, edge: int) -> Any:
     for window in ((edge, 1, 1), (1, edge, 1), (1, 1, edge)):
         x = ops.average_pool(x, window, 1, "valid")
     return x
-
-
-def to_phases(x: Any, edge: int) -> Any:
-    """Return a batch of cubes of ``edge`` voxels as eight times as many, of every second voxel each."""
-    from keras import ops
-
-    half, channels = edge // 2, x.shape[-1]
-    x = ops.reshape(x, (-1, half, 2, half, 2, half, 2, channels))
-    return ops.reshape(ops.transpose(x, (0, 2, 4, 6, 1, 3, 5, 7)), (-1, half, half, half, channels))
-
-
-def from_phases(x: Any, half: int) -> Any:
-    """Undo `to_phases` on cubes of ``half`` voxels."""
-    from keras import ops
-
-    channels = x.shape[-1]
-    x = ops.reshape(x, (-1, 2, 2, 2, half, half, half, channels))
-    return ops.reshape(ops.transpose(x, (0, 4, 1, 5, 2, 6, 3, 7)), (-1, 2 * half, 2 * half, 2 * half, channels))

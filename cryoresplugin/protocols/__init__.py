@@ -7,6 +7,7 @@ from cryoresplugin.protocols.protocol_blocfilt import CryoresProtBlocfilt
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
+from cryoresplugin.protocols.protocol_deepres import CryoresProtDeepRes
 from cryoresplugin.protocols.protocol_evaluate import CryoresProtEvaluate
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
@@ -30,6 +31,7 @@ __all__ = [
     "CryoresProtBlocres",
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
+    "CryoresProtDeepRes",
     "CryoresProtEvaluate",
     "CryoresProtFSC",
     "CryoresProtFSO",

@@ -167,7 +167,7 @@ class Degrader:
         at = float(np.clip(self.pieces.voxel_size / limit, 2.0 / EDGE, 0.5))
         power = np.bincount(self._shell.ravel(), (np.abs(spectrum) ** 2).ravel())
         count = np.bincount(self._shell.ravel())
-        near = slice(max(1, int(round(at * EDGE)) - 1), int(round(at * EDGE)) + 1)
+        near = slice(max(1, round(at * EDGE) - 1), round(at * EDGE) + 1)
         signal = float(power[near].sum() / count[near].sum())
         snr = float(np.exp(rng.uniform(np.log(WORST_SNR), np.log(BEST_SNR))))
         b = 0.0 if rng.random() < 0.4 else float(rng.uniform(-20.0, 30.0 * limit))
@@ -184,7 +184,9 @@ class Degrader:
         return fall
 
     def _solvent(self, distance: FloatArray) -> FloatArray:
-        smooth: FloatArray = 1.0 / (1.0 + np.exp((distance - self._rng.uniform(2.0, 4.0)) / self._rng.uniform(0.7, 2.0)))
+        smooth: FloatArray = 1.0 / (
+            1.0 + np.exp((distance - self._rng.uniform(2.0, 4.0)) / self._rng.uniform(0.7, 2.0))
+        )
         return smooth
 
     def _clutter(self, distance: FloatArray) -> FloatArray:

@@ -51,12 +51,22 @@ class Pieces:
         Å.
     models : list of str
         The model of each piece.
+    base : Path
+        Beginning of the names of its files.
     """
 
     density: FloatArray
     distance: npt.NDArray[np.uint8]
     voxel_size: float
     models: List[str]
+    base: Path
+
+    @classmethod
+    def stored(cls, base: Path) -> Pieces:
+        """Read pieces from the cache, leaving the density on disk."""
+        record = json.loads(Path(f"{base}.json").read_text())
+        arrays = [np.load(f"{base}-{what}.npy", mmap_mode="r") for what in ("density", "distance")]
+        return cls(arrays[0], arrays[1], record["made_of"]["voxel_size"], record["pieces"], base)
 
     def __len__(self) -> int:
         return len(self.models)
@@ -93,14 +103,12 @@ def pieces_of(models: List[Path], voxel_size: float, cache: Path, name: str, see
     """Return pieces of ``models``, from the cache when they were made before with the same models and seed."""
     wanted: Dict[str, Any] = {"models": [p.name for p in models], "voxel_size": voxel_size, "seed": seed, "edge": EDGE}
     base = cache / f"{name}-{voxel_size:g}A"
-    record = base.with_suffix(".json")
+    record = Path(f"{base}.json")
     if not record.is_file() or json.loads(record.read_text())["made_of"] != wanted:
         cache.mkdir(parents=True, exist_ok=True)
         owners = _make(models, voxel_size, base, seed, processes)
         record.write_text(json.dumps({"made_of": wanted, "pieces": owners}))
-    density = np.load(f"{base}-density.npy", mmap_mode="r")
-    distance = np.load(f"{base}-distance.npy", mmap_mode="r")
-    return Pieces(density, distance, voxel_size, json.loads(record.read_text())["pieces"])
+    return Pieces.stored(base)
 
 
 def _make(models: List[Path], voxel_size: float, base: Path, seed: int, processes: int) -> List[str]:

@@ -18,7 +18,7 @@ DESCRIPTION = "description"
 
 
 @dataclass(frozen=True)
-class WeightFile:
+class StoredWeights:
     """Trained weights: arrays by layer and variable, and what they are.
 
     Parameters
@@ -66,7 +66,7 @@ def save_weights(path: Union[str, os.PathLike[str]], model: Any, description: Di
     os.replace(unfinished, path)
 
 
-def load_weights(path: Union[str, os.PathLike[str]], format: str) -> WeightFile:
+def load_weights(path: Union[str, os.PathLike[str]], format: str) -> StoredWeights:
     """Read a file of weights.
 
     Parameters
@@ -98,4 +98,4 @@ def load_weights(path: Union[str, os.PathLike[str]], format: str) -> WeightFile:
             f"{path} holds weights of the format {said!r}, not {format!r}",
             "use the weights of this version of cryores, or a newer cryores",
         )
-    return WeightFile(arrays, description)
+    return StoredWeights(arrays, description)

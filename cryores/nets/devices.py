@@ -1,0 +1,45 @@
+"""On which processor a network runs, and with how many threads."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from cryores.errors import UsageError
+from cryores.execution import Execution
+from cryores.nets import load_keras
+
+
+def on_device(execution: Execution) -> AbstractContextManager[Any]:
+    """Return the context in which networks run on the device of ``execution``.
+
+    Raises
+    ------
+    WeightsError
+        ``E_NO_TENSORFLOW``.
+    UsageError
+        ``E_NO_GPU`` if a GPU is asked for and TensorFlow sees none of that number.
+    """
+    load_keras()
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(execution.threads)
+    except RuntimeError:
+        # TensorFlow has started already in this process: its threads cannot be changed any more.
+        execution.say("TensorFlow keeps the number of threads that it was started with")
+    name = "/CPU:0"
+    if execution.device != "cpu":
+        _, _, numbers = execution.device.partition(":")
+        wanted = int(numbers.split(",")[0]) if numbers else 0
+        seen = len(tf.config.list_physical_devices("GPU"))
+        if wanted >= seen:
+            raise UsageError(
+                "E_NO_GPU",
+                f"{execution.device} was asked for and TensorFlow sees {seen or 'no'} GPU here",
+                "use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
+            )
+        name = f"/GPU:{wanted}"
+    device: AbstractContextManager[Any] = tf.device(name)
+    return device
