@@ -1,6 +1,6 @@
-"""The experiments of the DeepRes paper's supporting information, with stand-ins: ``--models DIR --simulated DIR --out DIR``.
+"""The experiments of the DeepRes paper's supporting information, with stand-ins.
 
-Writes ``sharpening.csv`` (a row a measurement) and the figures of docs/sharpening.rst; ``--only S5 S6`` runs some.
+``--models DIR --simulated DIR --out DIR`` writes ``sharpening.csv`` (a row a measurement) and the figures of docs/sharpening.rst; ``--only S5 S6`` runs some.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def rna(models: Path, finest: float, snr: float = 4.0) -> Simulation:
 def s1a(models: Path, stored: Path) -> Result:
     """FSC is blind to B."""
     made = rna(models, 4.0)
-    before, after = (resolution.fsc(h).unmasked for h in (made.halves, both(made.halves, lambda v: sharpened(v, -60.0))))
+    before, after = (
+        resolution.fsc(h).unmasked for h in (made.halves, both(made.halves, lambda v: sharpened(v, -60.0)))
+    )
     largest = float(np.abs(after - before).max())
     return [{"experiment": "S1A", "what": "FSC", "map": "largest change by B = -60", "median": largest}], {}
 
@@ -131,7 +133,7 @@ def s2(models: Path, stored: Path) -> Result:
     """Random phases beyond 4 Å are noticed."""
     made = rna(models, 2.5)
     grid = made.clean.grid
-    first = int(round(1.0 / (4.0 * shell_width(grid))))
+    first = round(1.0 / (4.0 * shell_width(grid)))
     mixed = made.clean.like(randomised(rfft(made.clean.data, 1), grid, first, np.random.default_rng(0), 1))
     found = {
         name: inside(resolution.deepres(volume, made.mask, looks=1, range="2.5-13").resolution, made.mask)
@@ -198,7 +200,8 @@ def s6(models: Path, stored: Path) -> Result:
                     "experiment": "S6", "what": name, "map": one.name + (" (best)" if one is result.best else ""),
                     "p5": one.p5, "p20": one.p20, "median": one.median, "p80": one.p80, "past": one.past,
                     "verdict": one.verdict, "limit": result.supported.p20,
-                    "cc": float(np.interp(one.bfactor or 0.0, tried, cc)), "best_cc_b": float(tried[int(np.argmax(cc))]),
+                    "cc": float(np.interp(one.bfactor or 0.0, tried, cc)),
+                    "best_cc_b": float(tried[int(np.argmax(cc))]),
                 }
             )  # fmt: skip
     return rows, {}

@@ -3,7 +3,7 @@
 DeepRes falls when a map is sharpened and goes on falling when it is sharpened too much; MonoRes of the raw half maps
 does not know of it. With P20 the 20 % percentile of MonoRes, and D the values of DeepRes at the same voxels::
 
-    over-sharpened    median(D) < P20                      most voxels look better than the best fifth that the data hold
+    over-sharpened    median(D) < P20                      most voxels look better than the best fifth of the data
     under-sharpened   median(D) > median(MonoRes) + tolerance
     balanced          between
 
@@ -36,10 +36,15 @@ class Supported:
     Parameters
     ----------
     values : ndarray of float64
-        MonoRes in Å, in rising order.
+        MonoRes in Å, voxel by voxel.
     """
 
     values: Float64
+
+    @property
+    def rising(self) -> Float64:
+        """The values in rising order."""
+        return np.sort(self.values)
 
     @property
     def p20(self) -> float:
@@ -72,6 +77,8 @@ class Judgement:
         Median of DeepRes minus median of MonoRes, in Å.
     wasserstein : float
         Mean distance in Å by which the values of one have to be moved to become those of the other.
+    disagreement : float
+        Median of the difference of DeepRes and MonoRes at a voxel, without its sign, in Å.
     model_cc : float or None
         Correlation with the density of the model inside the mask.
     turned : bool
@@ -88,6 +95,7 @@ class Judgement:
     past: float
     shift: float
     wasserstein: float
+    disagreement: float
     model_cc: Optional[float] = None
     turned: bool = False
 
@@ -102,14 +110,13 @@ def judgement(
 ) -> Judgement:
     """Judge a map by its DeepRes (Å, 1D) at the voxels of ``supported``; ``tolerance`` in Å."""
     p5, p20, median, p80 = (float(value) for value in np.percentile(deep.astype(np.float64), (5, 20, 50, 80)))
-    if median < supported.p20:
-        verdict = OVER
-    else:
-        verdict = UNDER if median > supported.median + tolerance else BALANCED
+    coarse = median > supported.median + tolerance
+    verdict = OVER if median < supported.p20 else UNDER if coarse else BALANCED
     past = float(np.mean(deep < supported.p20))
     shift = median - supported.median
-    distance = wasserstein(deep, supported.values)
-    return Judgement(name, bfactor, verdict, median, p5, p20, p80, past, shift, distance, model_cc)
+    distance = wasserstein(deep, supported.rising)
+    apart = float(np.median(np.abs(deep - supported.values)))
+    return Judgement(name, bfactor, verdict, median, p5, p20, p80, past, shift, distance, apart, model_cc)
 
 
 def past_the_turn(judgements: List[Judgement], tolerance: float) -> List[Judgement]:
@@ -117,16 +124,15 @@ def past_the_turn(judgements: List[Judgement], tolerance: float) -> List[Judgeme
 
     ``judgements`` are returned in their order; those without a B-factor stay as they are.
     """
-    tried = [one for one in judgements if one.bfactor is not None]
+    tried = {one.bfactor: one.median for one in judgements if one.bfactor is not None}
     if not tried:
         return judgements
-    finest = min(tried, key=lambda one: one.median)
-    return [
-        replace(one, verdict=OVER, turned=True)
-        if one.bfactor is not None and one.bfactor < finest.bfactor and one.median > finest.median + tolerance
-        else one
-        for one in judgements
-    ]
+    finest = min(tried, key=lambda b: tried[b])
+
+    def turned(one: Judgement) -> bool:
+        return one.bfactor is not None and one.bfactor < finest and one.median > tried[finest] + tolerance
+
+    return [replace(one, verdict=OVER, turned=True) if turned(one) else one for one in judgements]
 
 
 def wasserstein(one: FloatArray, other: Float64) -> float:

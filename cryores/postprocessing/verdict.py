@@ -86,7 +86,12 @@ class VerdictParameters:
     )
     weights: str = parameter("own", "DeepRes' network, see 'cryores deepres'", choices=("own", "published"))
     max_resolution: Optional[float] = parameter(
-        None, "Coarsest resolution that MonoRes tests; default 18 Å, or a quarter of the box", "Å", 0.1, 1000, expert=True
+        None,
+        "Coarsest resolution that MonoRes tests; default 18 Å, or a quarter of the box",
+        "Å",
+        0.1,
+        1000,
+        expert=True,
     )
     resolution_step: float = parameter(
         0.5, "Distance of the resolutions that MonoRes tests", "Å", 0.01, 10, expert=True
@@ -246,7 +251,7 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         raise InputError(
             "E_NOTHING_TO_JUDGE", "no voxel has a value of both MonoRes and DeepRes", "look at the mask and the halves"
         )
-    supported = Supported(np.sort(found.resolution.data[judged].astype(np.float64)))
+    supported = Supported(found.resolution.data[judged].astype(np.float64))
     correlations = _correlations(inputs, series, execution)
     judgements = [
         judgement(
@@ -389,7 +394,8 @@ def _doubts(judgements: List[Judgement], chosen: Judgement, share: float) -> Lis
     tried = sorted(one.bfactor for one in judgements if one.bfactor is not None)
     if len(tried) > 1 and chosen.bfactor == tried[0]:
         found.append(
-            f"the best is the strongest sharpening that was tried, {chosen.name} Å^2: go on with more negative --bfactors"
+            f"the best is the strongest sharpening that was tried, {chosen.name} Å^2: go on with more negative "
+            "--bfactors"
         )
     if share < FEW_VALUES:
         found.append(

@@ -23,10 +23,9 @@ SHOWN_PERCENTILES = (0.5, 97.0)
 """Of every map's values: the histograms reach from the least to the largest of these."""
 
 
-
 def edges(result: Verdict) -> Float64:
     """Return the edges (Å) of the bins that MonoRes and DeepRes of every map share."""
-    samples = [result.supported.values, *(result.values(one.name) for one in result.judgements)]
+    samples: List[Any] = [result.supported.values, *(result.values(one.name) for one in result.judgements)]
     ends = np.array([np.percentile(values, SHOWN_PERCENTILES) for values in samples])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     return np.linspace(low, max(high, low + 0.1), BINS + 1)

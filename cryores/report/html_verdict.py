@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, List, Optional, Tuple
 
 from cryores.postprocessing._sharpening import BALANCED
 from cryores.postprocessing.verdict import Verdict
@@ -16,12 +16,10 @@ def histograms_section(result: Verdict) -> html.Section:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    rows = [("MonoRes", result.supported.values, MONORES_COLOUR)]
+    rows: List[Tuple[str, Any, str]] = [("MonoRes", result.supported.values, MONORES_COLOUR)]
     rows += [(label(one), result.values(one.name), COLOURS[one.verdict]) for one in result.judgements]
     titles = ["MonoRes of the raw half maps"]
-    titles += [
-        f"{label(one)}: {one.verdict}{', best' if one is result.best else ''}" for one in result.judgements
-    ]
+    titles += [f"{label(one)}: {one.verdict}{', best' if one is result.best else ''}" for one in result.judgements]
     figure = make_subplots(len(rows), 1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.3 / len(rows))
     bins = edges(result)
     centres = 0.5 * (bins[1:] + bins[:-1])
@@ -76,7 +74,19 @@ def trend_section(result: Verdict) -> Optional[html.Section]:
 
 def table_section(result: Verdict) -> html.Section:
     """Return the table of the maps."""
-    head = ["Map", "Verdict", "Median", "5 %", "20 %", "80 %", "Past the limit", "Shift", "Distance", "Model CC"]
+    head = [
+        "Map",
+        "Verdict",
+        "Median",
+        "5 %",
+        "20 %",
+        "80 %",
+        "Past the limit",
+        "Shift",
+        "Distance",
+        "By voxel",
+        "Model CC",
+    ]
     rows: List[List[str]] = [
         [
             label(one),
@@ -85,6 +95,7 @@ def table_section(result: Verdict) -> html.Section:
             f"{100 * one.past:.1f} %",
             f"{one.shift:+.2f}",
             f"{one.wasserstein:.2f}",
+            f"{one.disagreement:.2f}",
             "-" if one.model_cc is None else f"{one.model_cc:.3f}",
         ]
         for one in result.judgements
@@ -92,6 +103,7 @@ def table_section(result: Verdict) -> html.Section:
     words = (
         f"DeepRes in Å. MonoRes: median {result.supported.median:.2f} Å, limit {result.supported.p20:.2f} Å. Past the "
         "limit: share of the voxels that look finer than it. Shift: of the medians, DeepRes minus MonoRes. Distance: "
-        "by how much the values have to be moved on average to become those of MonoRes. Also in verdict.csv."
+        "by how much the values have to be moved on average to become those of MonoRes. By voxel: median difference "
+        "from MonoRes at the same voxel. Also in verdict.csv."
     )
     return html.Section("Maps", table(head, rows), words)

@@ -214,7 +214,7 @@ class CryoresProtocol(ProtAnalysis3D):
         return {}
 
     def _backgrounds(self):
-        """Return what stands for "no value" in the resolution maps: one for all, or one for each; none: no such maps."""
+        """Return what stands for "no value" in resolution maps: one for all, or one for each; empty: no such maps."""
         return ["auto"]
 
     def _referencePointer(self):

@@ -31,7 +31,7 @@ from cryores.postprocessing._sharpening import (
 from cryores.simulation import simulate
 from cryores.volume import HalfMaps, Volume
 
-MONORES = np.sort(np.random.default_rng(0).gamma(4.0, 0.4, 4000) + 3.0)
+MONORES = np.random.default_rng(0).gamma(4.0, 0.4, 4000) + 3.0
 SUPPORTED = Supported(MONORES)
 P20, MEDIAN = np.percentile(MONORES, (20, 50))
 
@@ -39,18 +39,20 @@ network = pytest.mark.skipif(find_spec("tensorflow") is None, reason="DeepRes ne
 
 
 def with_median(median, name="a", b=None):
-    return Judgement(name, b, BALANCED, median, median - 1, median - 0.5, median + 0.5, 0.0, 0.0, 0.0)
+    return Judgement(name, b, BALANCED, median, median - 1, median - 0.5, median + 0.5, 0.0, 0.0, 0.0, 0.0)
 
 
 # --- the decision -------------------------------------------------------------------------------------------------
 
 
 def test_the_numbers_are_those_of_the_two_sets_of_values():
-    deep = np.random.default_rng(1).permutation(MONORES + 0.3).astype(np.float32)
+    deep = (MONORES + 0.3).astype(np.float32)
     one = judgement("a", deep, SUPPORTED, 0.25, -60.0, 0.8)
     assert (one.median, one.p20) == pytest.approx((MEDIAN + 0.3, P20 + 0.3), abs=1e-5)
     assert one.past == pytest.approx(np.mean(MONORES + 0.3 < P20), abs=1e-3)
     assert one.shift == pytest.approx(0.3, abs=1e-5) and one.wasserstein == pytest.approx(0.3, abs=1e-5)
+    assert one.disagreement == pytest.approx(0.3, abs=1e-5)
+    assert judgement("a", deep[::-1], SUPPORTED, 0.25).wasserstein == pytest.approx(0.3, abs=1e-5)
     other = np.random.default_rng(2).normal(4.0, 0.7, 4000).astype(np.float32)
     expected = wasserstein_distance(other.astype(float), MONORES)
     assert judgement("b", other, SUPPORTED, 0.25).wasserstein == pytest.approx(expected, rel=1e-6)
