@@ -1,6 +1,7 @@
 """The experiments of the DeepRes paper's supporting information, with stand-ins.
 
-``--models DIR --simulated DIR --out DIR`` writes ``sharpening.csv`` (a row a measurement) and the figures of docs/sharpening.rst; ``--only S5 S6`` runs some.
+``--models DIR --simulated DIR --out DIR`` writes ``sharpening.csv`` (a row a measurement) and the figures of
+docs/sharpening.rst; ``--only S5 S6`` runs some.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COMPLEX = "cryoem/6cvm.pdb.gz"
 """A tetramer of 465 kDa: for GroEL, EMD-3407, and the 80S ribosome, EMD-2660."""
 
 SERIES = {
-    "6NHB": ("xray_le2.5A/6nhb.pdb.gz", (84, 90, 108), 1.1, 3.2, 6.5, "radial", 90.0),
+    "6NHB": ("xray_le2.5A/6nhb.pdb.gz", (100, 80, 76), 1.1, 3.2, 6.5, "radial", 90.0),
     "RNA 4P5J": (RNA, (80, 72, 76), 1.05, 3.2, 5.0, "gradient", 50.0),
 }
 """Name -> model, box, voxel size, planted resolutions, their field, B-factor: for 6BDF, beside two stored sets."""
@@ -112,7 +113,7 @@ def s1b(models: Path, stored: Path) -> Result:
 
 def s1c(models: Path, stored: Path) -> Result:
     """Methods that compare signal with noise go to Nyquist on a LocalDeblur map, DeepRes does not."""
-    made = simulate(models / COMPLEX, (128, 100, 72), 1.6, 4.2, 7.0, "gradient", snr=4.0, b=60.0, seed=2)
+    made = simulate(models / COMPLEX, (72, 100, 128), 1.6, 4.2, 7.0, "gradient", snr=4.0, b=60.0, seed=2)
     mono = resolution.monores(made.halves, made.mask).resolution
     deblurred = postprocessing.localdeblur(made.halves.mean(), mono, made.mask).sharpened
     found = {
@@ -144,7 +145,7 @@ def s2(models: Path, stored: Path) -> Result:
 
 def s4(models: Path, stored: Path) -> Result:
     """AutoSharpen moves DeepRes and not the others."""
-    made = simulate(models / COMPLEX, (128, 100, 72), 1.6, 4.0, 7.0, "radial", snr=4.0, b=120.0, seed=3)
+    made = simulate(models / COMPLEX, (72, 100, 128), 1.6, 4.0, 7.0, "radial", snr=4.0, b=120.0, seed=3)
     mean = made.halves.mean()
     auto = postprocessing.autosharpen(made.halves, made.mask).sharpened
     change = isotropic_change(mean, auto)

@@ -167,7 +167,8 @@ class Inputs:
     voxels that belong to neither signal nor noise; ``keep`` marks those that a post-processing leaves as they are;
     ``model`` is the path of an atomic model. ``resolution_map`` has NaN where it has no value; ``resolution_maps`` are
     several of any program, by name; ``sharpened_maps`` are several processed maps, by name. ``before``,
-    ``raw_half1`` and ``raw_half2`` are what a processed map was made from, ``processed_half1`` is what the same processing makes of ``raw_half1`` alone.
+    ``raw_half1`` and ``raw_half2`` are what a processed map was made from, ``processed_half1`` is what the same
+    processing makes of ``raw_half1`` alone.
     """
 
     maps: Maps
