@@ -105,7 +105,7 @@ def s1b(models: Path, stored: Path) -> Result:
             for name, halves in maps.items()
         }
     found["DeepRes"] = {
-        name: inside(resolution.deepres(h.mean(), made.mask, looks=1, range="2.5-13").resolution, made.mask)
+        name: inside(resolution.deepres(h.mean(), made.mask, range="2.5-13").resolution, made.mask)
         for name, h in maps.items()
     }
     return measured("S1B", found)
@@ -123,7 +123,7 @@ def s1c(models: Path, stored: Path) -> Result:
         },
         "ResMap": {"LocalDeblur": inside(resolution.resmap(deblurred, made.mask).resolution, made.mask)},
         "DeepRes": {
-            name: inside(resolution.deepres(volume, made.mask, looks=1, range="2.5-13").resolution, made.mask)
+            name: inside(resolution.deepres(volume, made.mask, range="2.5-13").resolution, made.mask)
             for name, volume in (("half maps", made.halves.mean()), ("LocalDeblur", deblurred))
         },
     }
@@ -137,7 +137,7 @@ def s2(models: Path, stored: Path) -> Result:
     first = round(1.0 / (4.0 * shell_width(grid)))
     mixed = made.clean.like(randomised(rfft(made.clean.data, 1), grid, first, np.random.default_rng(0), 1))
     found = {
-        name: inside(resolution.deepres(volume, made.mask, looks=1, range="2.5-13").resolution, made.mask)
+        name: inside(resolution.deepres(volume, made.mask, range="2.5-13").resolution, made.mask)
         for name, volume in (("to 2.5 Å", made.clean), ("random phases from 4 Å", mixed))
     }
     return measured("S2", {"DeepRes": found})
@@ -156,7 +156,7 @@ def s4(models: Path, stored: Path) -> Result:
         found["ResMap"][name] = inside(resolution.resmap(halves, made.mask).resolution, made.mask)
         found["blocres"][name] = inside(resolution.blocres(halves, made.mask, step=3).resolution, made.mask)
     found["DeepRes"] = {
-        name: inside(resolution.deepres(volume, made.mask, looks=1, range="2.5-13").resolution, made.mask)
+        name: inside(resolution.deepres(volume, made.mask, range="2.5-13").resolution, made.mask)
         for name, volume in (("raw", mean), ("AutoSharpen", auto))
     }
     return measured("S4", found)
@@ -180,7 +180,7 @@ def s5(models: Path, stored: Path) -> Result:
     for b in (0.0, -60.0, -100.0):
         halves = both(made.halves, lambda v, b=b: sharpened(v, b, 3.5))  # type: ignore[misc]
         found["MonoRes"][f"B = {b:g}"] = inside(resolution.monores(halves, made.mask).resolution, made.mask)
-        clean = resolution.deepres(sharpened(made.clean, b), made.mask, looks=1, range="2.5-13")
+        clean = resolution.deepres(sharpened(made.clean, b), made.mask, range="2.5-13")
         found["DeepRes"][f"B = {b:g}"] = inside(clean.resolution, made.mask)
     return measured("S5", found)
 

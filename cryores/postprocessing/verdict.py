@@ -361,7 +361,7 @@ def _range(monores: LocalResolution, parameters: VerdictParameters) -> str:
 
 
 def _of_deepres(parameters: VerdictParameters, wanted: Optional[str]) -> Any:
-    values = {"weights": parameters.weights, "range": wanted, "looks": 1}
+    values = {"weights": parameters.weights, "range": wanted}
     return DEEPRES.make_parameters({name: value for name, value in values.items() if value is not None})
 
 
