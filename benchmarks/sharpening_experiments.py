@@ -168,9 +168,10 @@ def isotropic_change(before: Volume, after: Volume) -> Callable[[Volume], Volume
     amplitudes = [mean_amplitudes(rfft(volume.data, 1), grid) for volume in (before, after)]
     ratio = amplitudes[1] / np.maximum(amplitudes[0], 1e-12)
     s = shell_width(grid) * np.arange(len(ratio))
-    # Where the sharpened map is cut off, the halves keep a little: nothing is left to compare of zeros.
-    kept = np.maximum(ratio, 1e-3 * ratio.max())
-    return lambda volume: volume.like(filtered(volume.data, lambda f: np.interp(f, s, kept), grid, 1))
+    # Beyond its cut-off AutoSharpen leaves nothing, and of nothing no halves can be compared: level from there on.
+    highest = int(np.argmax(ratio))
+    ratio[highest:] = ratio[highest]
+    return lambda volume: volume.like(filtered(volume.data, lambda f: np.interp(f, s, ratio), grid, 1))
 
 
 def s5(models: Path, stored: Path) -> Result:
