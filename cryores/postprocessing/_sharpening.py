@@ -26,6 +26,9 @@ from cryores.volume import FloatArray
 SUPPORTED_PERCENTILE = 20.0
 """Percentile of MonoRes finer than which the bulk of a map must not look."""
 
+EQUAL = 0.1
+"""Å: medians of DeepRes that are nearer than this do not tell one map from another."""
+
 UNDER, BALANCED, OVER = "under-sharpened", "balanced", "over-sharpened"
 
 
@@ -143,10 +146,15 @@ def wasserstein(one: FloatArray, other: Float64) -> float:
 def best(judgements: List[Judgement], supported: Supported) -> Judgement:
     """Return the map whose median of DeepRes is nearest to P20 without being finer; if all are finer, the coarsest.
 
-    What lies past the turn of DeepRes does not count.
+    Of maps that look equally fine the least sharpened is taken. What lies past the turn of DeepRes does not count.
     """
     judgements = [one for one in judgements if not one.turned]
     within = [one for one in judgements if one.median >= supported.p20]
     if not within:
         return max(judgements, key=lambda one: one.median)
-    return min(within, key=lambda one: one.median - supported.p20)
+    finest = min(within, key=lambda one: one.median)
+    equal = [one for one in within if one.median <= finest.median + EQUAL]
+    series = [one for one in equal if one.bfactor is not None]
+    if finest.bfactor is None or not series:
+        return max((one for one in equal if one.bfactor is None), key=lambda one: one.median)
+    return max(series, key=lambda one: one.bfactor or 0.0)

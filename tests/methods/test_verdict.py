@@ -69,9 +69,17 @@ def test_the_verdict_changes_at_the_limit_and_at_the_tolerance(shift, verdict):
 
 
 def test_the_best_is_the_sharpest_that_is_not_past_the_limit():
-    maps = [with_median(P20 + d, str(d)) for d in (2.0, 0.4, 0.05, -0.05, -1.0)]
+    maps = [with_median(P20 + d, str(d), d) for d in (2.0, 0.4, 0.05, -0.05, -1.0)]
     assert best(maps, SUPPORTED).name == "0.05"
     assert best(maps[3:], SUPPORTED).name == "-0.05", "all are past it: the coarsest"
+
+
+def test_of_maps_that_look_equally_fine_the_least_sharpened_is_taken():
+    medians = {0: P20 + 0.5, -30: P20 + 0.18, -60: P20 + 0.1, -90: P20 + 0.15}
+    series = [with_median(m, str(b), float(b)) for b, m in medians.items()]
+    assert best(series, SUPPORTED).name == "-30"
+    given = [with_median(P20 + d, f"given {d}") for d in (0.02, 0.01, 0.3)]
+    assert best([*series, *given], SUPPORTED).name == "given 0.02"
 
 
 def test_past_the_turn_of_deepres_a_map_is_over_sharpened_and_never_the_best():
