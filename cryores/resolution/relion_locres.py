@@ -44,7 +44,7 @@ class RelionLocresParameters:
     )
     draws: int = parameter(
         3,
-        "Sets of random phases whose FSC is averaged: RELION draws one, and the values depend on it",
+        "Sets of random phases over which a value is averaged: RELION draws one, and the values depend on it",
         "",
         1,
         20,
@@ -82,7 +82,7 @@ def relion_locres(
     Notes
     -----
     As RELION's ``--locres`` with its defaults, except that coefficients count with hermitian weights, that the mean
-    of a half map is taken out before it is masked, that three sets of random phases are averaged, and that only
+    of a half map is taken out before it is masked, that what three sets of random phases give is averaged, and that only
     spheres that touch the mask are computed.
     """
     result: LocalResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
@@ -159,25 +159,27 @@ def _touches(inside: BoolArray, grid: Grid, centre: npt.NDArray[np.int64], reach
 def _resolutions_of_spheres(
     halves: HalfMaps, points: Points, parameters: RelionLocresParameters, execution: Execution
 ) -> List[float]:
-    """Return the resolution in Å of each sphere: the last shell before the corrected FSC falls below the cutoff."""
+    """Return the resolution in Å of each sphere: the last shell before the corrected FSC falls below the cutoff.
+
+    Its frequency is averaged over the draws of random phases: near the cutoff they decide between two shells.
+    """
     grid, threads = halves.grid, execution.threads
     frequency = shell_frequencies(grid)
     first = max(1, round(1.0 / (parameters.randomise_from * frequency[1])))
     rng = np.random.default_rng(parameters.seed)
     maps = [half.data - np.float32(half.data.mean(dtype=np.float64)) for half in (halves.half1, halves.half2)]
     compare = Spheres(grid, points, *_sphere(parameters), threads)
+    coarsest = parameters.max_resolution or min(COARSEST, min(grid.extent) / 2.0)
+    total = np.zeros(len(points))
     with execution.stage("comparing spheres", len(points) * (1 + parameters.draws)) as stage:
         masked = compare.curves(maps, stage)
-        noise = np.zeros_like(masked)
         for _ in range(parameters.draws):
             pair = [randomised(rfft(data, threads), grid, first, rng, threads) for data in maps]
-            noise += compare.curves(pair, stage) / parameters.draws
-    coarsest = parameters.max_resolution or min(COARSEST, min(grid.extent) / 2.0)
-    found = []
-    for curve, random in zip(masked, noise):
-        s = crossing_frequency(frequency, corrected_curve(curve, random, first), parameters.cutoff, "shell")
-        found.append(min(1.0 / s if s else np.inf, coarsest))
-    return found
+            for number, (curve, random) in enumerate(zip(masked, compare.curves(pair, stage))):
+                corrected = corrected_curve(curve, random, first)
+                s = crossing_frequency(frequency, corrected, parameters.cutoff, "shell")
+                total[number] += max(s or 0.0, 1.0 / coarsest)
+    return [float(resolution) for resolution in parameters.draws / total]
 
 
 class Spheres:

@@ -8,6 +8,7 @@ from cryores.mapio import read_half_maps, read_map
 from cryores.resolution import relion_locres
 
 SETS = {"haemoglobin": (1.15, 4.02, 0.95), "porin": (1.50, 2.81, 0.92)}
+"""Largest median error and 90 % of the errors, least rank correlation."""
 
 
 @pytest.mark.parametrize("name", SETS)
