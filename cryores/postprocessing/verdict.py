@@ -18,10 +18,9 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered, shell_width
-from cryores.masks import soft_edge
+from cryores.masks import SOFT_EDGE, soft_edge
 from cryores.method import (
     HALVES,
-    SOFT_EDGE,
     Inputs,
     LocalResolution,
     Method,
@@ -44,8 +43,9 @@ from cryores.postprocessing.postprocess import PostprocessResult
 from cryores.resolution.compare import file_stem
 from cryores.resolution.deepres import COARSE, FINE, HIGH_BELOW
 from cryores.resolution.deepres import METHOD as DEEPRES
-from cryores.resolution.fsc import FSCResult, correlation
+from cryores.resolution.fsc import FSCResult
 from cryores.resolution.monores import METHOD as MONORES
+from cryores.shell_correlation import correlation
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
