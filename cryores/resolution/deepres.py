@@ -154,7 +154,7 @@ def _estimated(
 
 
 def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
-    from cryores.nets.published_deepres import estimate, masked  # type: ignore[import-not-found,unused-ignore]
+    from cryores.nets.published_deepres import estimate, masked  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     answer: FloatArray = estimate(
         masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)

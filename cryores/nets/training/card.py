@@ -10,8 +10,8 @@ LIMITS = (
     "It was trained on simulated maps of X-ray and cryo-EM models at neutral contrast; it never saw a real map.",
     "It judges the look of the density: sharpening makes its values finer, blurring coarser, whatever the data hold.",
     "Membranes, glycans, bound lipids and long nucleic acids are rare among its models.",
-    "A voxel is judged by the 33 voxels around it along each axis: gradients within that are smoothed, and at the coarse "
-    "end of the range it sees few periods of the finest wave.",
+    "A voxel is judged by the 33 voxels around it along each axis: gradients within that are smoothed, and at the "
+    "coarse end of the range it sees few periods of the finest wave.",
     "Values at the ends of the range say no more than: this fine, or that coarse, or beyond.",
 )
 
@@ -34,8 +34,8 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "",
         f"- {told['models']} atomic models, each with its own B-factors; {told['kept_aside']} more, listed in "
         "kept-aside.txt, were not shown to it. No globin, and not 2POR.",
-        f"- {told['lessons']} pieces of 48³ voxels, turned, shifted, with a voxel size wrong by up to 2 %, low-passed to a "
-        "random limit (constant, or varying within the piece) by filters of random shape; then, each with its own "
+        f"- {told['lessons']} pieces of 48³ voxels, turned, shifted, a voxel size wrong by up to 2 %, low-passed to "
+        "a random limit (constant, or varying within the piece) by filters of random shape; then, each with its own "
         "probability, another B-factor, noise down to the FSC 0.143 of half maps at the limit, a soft mask, another "
         "solvent level, smooth density beside the molecule. Every fifth chunk of 200 pieces has no flaw.",
         f"- Seed {told['seed']}. `cryores train deepres --models DIR --out DIR --range "

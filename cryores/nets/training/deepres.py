@@ -32,8 +32,15 @@ CLEAN_EVERY = 5
 VOXELS = 120
 """Voxels of a degraded piece that are learned from."""
 
-BATCH, EPOCHS = 1024, 30
+BATCH, EPOCHS = 1024, 12
 LEARNING_RATE = 3e-3
+BLUR = 0.3
+"""Standard deviation of the noise that is added to the descriptions (scaled to 1) while the head learns: real maps do
+not look exactly like simulated ones."""
+
+JUDGED = 120
+"""Pieces of the models kept aside that a network is judged by."""
+
 LESSONS = 7000
 """Degraded pieces that the networks of the package learned from."""
 
@@ -185,7 +192,9 @@ def _fitted_head(described: FloatArray, truth: FloatArray, target: Target, check
     import keras
 
     middle, width = described.mean(axis=0), described.std(axis=0) + 1e-6
-    model = head(float(np.sqrt(target.finest * target.coarsest)))
+    learned = head(float(np.sqrt(target.finest * target.coarsest)))
+    blurred = keras.layers.GaussianNoise(BLUR, seed=0)(learned.inputs[0])
+    model = keras.Model(learned.inputs[0], learned(blurred))
     steps = EPOCHS * (len(truth) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
@@ -193,10 +202,10 @@ def _fitted_head(described: FloatArray, truth: FloatArray, target: Target, check
     history = model.fit(
         (described - middle) / width, truth, batch_size=BATCH, epochs=EPOCHS, callbacks=[kept], verbose=0
     )
-    first = model.layers[0]
+    first = learned.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / width[:, None], bias - (middle / width) @ kernel])
-    return model, [round(value, 4) for value in history.history.get("loss", [])]
+    return learned, [round(value, 4) for value in history.history.get("loss", [])]
 
 
 def loss(truth: Any, answer: Any) -> Any:
@@ -218,7 +227,7 @@ def loss(truth: Any, answer: Any) -> Any:
 # --- judging ------------------------------------------------------------------------------------------------------
 
 
-def judged(judge: Any, unseen: Pieces, target: Target, number: int = 231, seed: int = 1) -> Dict[str, Any]:
+def judged(judge: Any, unseen: Pieces, target: Target, number: int = JUDGED, seed: int = 1) -> Dict[str, Any]:
     """Return what a network of `EDGE` voxels is worth on models that it never saw.
 
     Returns

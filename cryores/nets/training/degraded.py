@@ -91,9 +91,12 @@ class Degrader:
             density = density + self._noise(spectrum, float(np.median(truth)), shape)
         if rng.random() < recipe.masked:
             density = density * self._soft_mask(distance)
-        return self._turned(density.astype(np.float32), truth, (distance <= NEAR_ATOMS).astype(np.float32))
+        turned: Tuple[FloatArray, FloatArray, FloatArray] = self._turned(
+            density.astype(np.float32), truth, (distance <= NEAR_ATOMS).astype(np.float32)
+        )
+        return turned
 
-    def _turned(self, *cubes: FloatArray) -> Tuple[FloatArray, ...]:
+    def _turned(self, *cubes: FloatArray) -> Any:
         """Roll and turn the periodic cubes together by a random shift and multiples of 90 degrees."""
         shift = tuple(self._rng.integers(0, EDGE, 3).tolist())
         first, second = self._rng.integers(0, 4, 2)
@@ -151,7 +154,7 @@ class Degrader:
             return layers[0]
         first, last = 1.0 / limits[0], 1.0 / limits[-1]
         position = (1.0 / truth - first) * np.float32((len(limits) - 1) / (last - first))
-        return sum(  # type: ignore[return-value]
+        return sum(  # type: ignore[return-value,no-any-return]
             layer * np.clip(1.0 - np.abs(position - np.float32(k)), 0.0, 1.0) for k, layer in enumerate(layers)
         )
 

@@ -149,4 +149,5 @@ def _distance(positions: Any, grid: Grid) -> npt.NDArray[np.uint8]:
     reach = EDGE // 2
     near = distance_transform_edt(np.pad(empty, reach, mode="wrap"), sampling=grid.voxel_size)
     kept = near[reach:-reach, reach:-reach, reach:-reach] / DISTANCE_STEP
-    return np.minimum(np.rint(kept), 255).astype(np.uint8)
+    steps: npt.NDArray[np.uint8] = np.minimum(np.rint(kept), 255).astype(np.uint8)
+    return steps
