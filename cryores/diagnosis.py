@@ -9,7 +9,7 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
-from cryores.method import HALVES, VOLUME_ROLES, Inputs, Method, in_words
+from cryores.method import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, Method, in_words
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -101,7 +101,7 @@ def _check_kind(inputs: Inputs, method: Method) -> None:
             )
         raise UsageError("E_NO_MAP", f"{method.title} works on one map and was given two halves", "give one map")
     takes = set(method.required) | set(method.optional) | ({"mask"} if method.mask != "none" else set())
-    for name in (*VOLUME_ROLES, "resolution_maps", "model"):
+    for name in (*VOLUME_ROLES, *SEVERAL_ROLES, "model"):
         given = getattr(inputs, name) is not None
         if given and name not in takes:
             raise UsageError("E_UNUSED_INPUT", f"{method.title} takes no {name}", f"leave the {name} out")

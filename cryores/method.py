@@ -148,9 +148,13 @@ def in_words(role: str) -> str:
     return "map before" if role == "before" else role.replace("_", " ")
 
 
-def several_role(name: str) -> str:
-    """Return what messages and the report call the map ``name`` of `Inputs.resolution_maps`."""
-    return f"resolution map {name}"
+SEVERAL_ROLES = {"resolution_maps": "resolution map", "sharpened_maps": "sharpened map"}
+"""Fields of `Inputs` that are any number of volumes by name, and what messages call one of them."""
+
+
+def several_role(role: str, name: str) -> str:
+    """Return what messages and the report call the map ``name`` of the field ``role`` of `Inputs`."""
+    return f"{SEVERAL_ROLES[role]} {name}"
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,9 @@ class Inputs:
     ``mask`` is a Volume (voxels above 0.5 are analysed, unless the method documents a soft mask); ``exclude`` marks
     voxels that belong to neither signal nor noise; ``keep`` marks those that a post-processing leaves as they are;
     ``model`` is the path of an atomic model. ``resolution_map`` has NaN where it has no value; ``resolution_maps`` are
-    several of any program, by name. ``before``, ``raw_half1`` and ``raw_half2`` are what a processed map was made from,
-    ``processed_half1`` is what the same processing makes of ``raw_half1`` alone.
+    several of any program, by name; ``sharpened_maps`` are several processed maps, by name. ``before``,
+    ``raw_half1`` and ``raw_half2`` are what a processed map was made from, ``processed_half1`` is what the same
+    processing makes of ``raw_half1`` alone.
     """
 
     maps: Maps
@@ -172,6 +177,7 @@ class Inputs:
     reference: Optional[Volume] = None
     resolution_map: Optional[Volume] = None
     resolution_maps: Optional[Mapping[str, ResolutionMap]] = None
+    sharpened_maps: Optional[Mapping[str, Volume]] = None
     before: Optional[Volume] = None
     raw_half1: Optional[Volume] = None
     raw_half2: Optional[Volume] = None
@@ -180,8 +186,11 @@ class Inputs:
     def beside_the_maps(self) -> Dict[str, Volume]:
         """Return every other volume that is given, by what messages and the report call it."""
         found = {role: getattr(self, role) for role in VOLUME_ROLES if getattr(self, role) is not None}
-        several = self.resolution_maps or {}
-        return {**found, **{several_role(name): item.resolution for name, item in several.items()}}
+        for name, item in (self.resolution_maps or {}).items():
+            found[several_role("resolution_maps", name)] = item.resolution
+        for name, volume in (self.sharpened_maps or {}).items():
+            found[several_role("sharpened_maps", name)] = volume
+        return found
 
     @property
     def grid(self) -> Grid:

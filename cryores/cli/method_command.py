@@ -15,7 +15,17 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution, Stage
 from cryores.localres_maps import AUTO, ResolutionMap, read_resolution_map
 from cryores.mapio import read_half_maps, read_map
-from cryores.method import HALVES, MAP, Inputs, Method, Outcome, load_method, parameters_of, several_role
+from cryores.method import (
+    HALVES,
+    MAP,
+    SEVERAL_ROLES,
+    Inputs,
+    Method,
+    Outcome,
+    load_method,
+    parameters_of,
+    several_role,
+)
 from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 VOLUME_INPUTS = {
@@ -28,7 +38,10 @@ VOLUME_INPUTS = {
     "raw_half2": "second half map, as it was reconstructed",
     "processed_half1": "what the same processing makes of the first half map alone",
 }
-SEVERAL = "resolution_maps"
+SEVERAL_HELP = {
+    "resolution_maps": "local-resolution maps (Å) of any program, on the same grid; differences are from the first",
+    "sharpened_maps": "sharpened maps of any program, on the same grid",
+}
 MODEL_HELP = "atomic model, PDB or mmCIF"
 
 
@@ -53,9 +66,10 @@ def run_method(name: str, words: List[str]) -> None:
         open_stage=_stages(arguments.quiet),
         say=(lambda line: None) if arguments.quiet else progress.say,
     )
-    given = {role: getattr(arguments, role) for role in _roles(method) if role != SEVERAL}
+    given = {role: getattr(arguments, role) for role in _roles(method) if role not in SEVERAL_ROLES}
     sources = {role: path for role, path in given.items() if path is not None}
-    several = _named(arguments.maps, arguments.names) if SEVERAL in _roles(method) else {}
+    several_of = _several_of(method)
+    several = _named(arguments.maps or [], arguments.names) if several_of else {}
     backgrounds = arguments.background if _reads_resolution(method) else (AUTO,)
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
@@ -67,7 +81,7 @@ def run_method(name: str, words: List[str]) -> None:
         from cryores.report import write_report
         from cryores.report.html import headline
 
-        paths = {several_role(name): path for name, path in several.items()}
+        paths = {several_role(several_of, name): path for name, path in several.items()} if several_of else {}
         record = write_report(outcome, folder, {**sources, **paths}, overall)
     if not arguments.quiet:
         progress.say("; ".join(f"{name}: {text}" for name, text in headline(record["summary"])))
@@ -82,7 +96,7 @@ def read_inputs(
     several: Optional[Mapping[str, str]] = None,
     backgrounds: Sequence[str] = (AUTO,),
 ) -> Inputs:
-    """Read the files of ``sources`` (role -> path) and ``several`` (name -> resolution map) for ``method``.
+    """Read the files of ``sources`` (role -> path) and ``several`` (name -> map) for ``method``.
 
     ``backgrounds`` holds what stands for "no value" in the resolution maps: one for all, or one a map.
 
@@ -111,12 +125,16 @@ def read_inputs(
         )
         roles = [role for role in ("mask", *VOLUME_INPUTS) if role in sources and role != "resolution_map"]
         others = {role: _read_on_grid(sources[role], maps.grid) for role in roles}
-        marks = iter(_one_each(backgrounds, len(several or ()) + ("resolution_map" in sources)))
+        sharpened = several if _several_of(method) == "sharpened_maps" else None
+        resolutions = (several or {}) if sharpened is None else {}
+        marks = iter(_one_each(backgrounds, len(resolutions) + ("resolution_map" in sources)))
         if "resolution_map" in sources:
             found = _read_resolution_on_grid(sources["resolution_map"], maps.grid, next(marks))
             others["resolution_map"] = found.resolution
-        named = {n: _read_resolution_on_grid(path, maps.grid, next(marks)) for n, path in (several or {}).items()}
-    return Inputs(maps=maps, model=sources.get("model"), resolution_maps=named or None, **others)
+        named = {n: _read_resolution_on_grid(path, maps.grid, next(marks)) for n, path in resolutions.items()}
+        processed = {n: _read_on_grid(path, maps.grid) for n, path in (sharpened or {}).items()}
+    model = sources.get("model")
+    return Inputs(maps=maps, model=model, resolution_maps=named or None, sharpened_maps=processed or None, **others)
 
 
 def _one_each(backgrounds: Sequence[str], count: int) -> List[str]:
@@ -193,8 +211,13 @@ def _roles(method: Method) -> List[str]:
     return maps + (["mask"] if method.mask != "none" else []) + list(method.required + method.optional)
 
 
+def _several_of(method: Method) -> Optional[str]:
+    """Return which field of `Inputs` the option ``--maps`` fills, None where the method has no such option."""
+    return next((role for role in SEVERAL_ROLES if role in _roles(method)), None)
+
+
 def _reads_resolution(method: Method) -> bool:
-    return bool({SEVERAL, "resolution_map"} & set(_roles(method)))
+    return bool({"resolution_maps", "resolution_map"} & set(_roles(method)))
 
 
 def _parser(method: Method) -> argparse.ArgumentParser:
@@ -211,17 +234,18 @@ def _parser(method: Method) -> argparse.ArgumentParser:
         kind = "multiplies the maps; may be soft" if method.soft_mask else "voxels above 0.5 are analysed"
         made = "; made, and written, when not given" if method.mask == "made" else ""
         inputs.add_argument("--mask", metavar="FILE", help=f"mask: {kind}{made}")
-    if SEVERAL in _roles(method):
-        text = "local-resolution maps (Å) of any program, on the same grid; differences are from the first"
-        inputs.add_argument("--maps", metavar="FILE", nargs="+", required=SEVERAL in method.required, help=text)
+    several = _several_of(method)
+    if several is not None:
+        required, text = several in method.required, SEVERAL_HELP[several]
+        inputs.add_argument("--maps", metavar="FILE", nargs="+", required=required, help=text)
         inputs.add_argument("--names", metavar="NAME", nargs="+", help="their names; default: those of the files")
     if _reads_resolution(method):
         text = "what stands for 'no value' in a resolution map, beside 0 and NaN: auto, none, or a number"
-        several = "; one for all or one for each" if SEVERAL in _roles(method) else ""
-        count = "+" if SEVERAL in _roles(method) else 1
-        inputs.add_argument("--background", metavar="VALUE", nargs=count, default=[AUTO], help=text + several)
+        each = "; one for all or one for each" if several else ""
+        count = "+" if several else 1
+        inputs.add_argument("--background", metavar="VALUE", nargs=count, default=[AUTO], help=text + each)
     for role in method.required + method.optional:
-        if role == SEVERAL:
+        if role in SEVERAL_ROLES:
             continue
         text = MODEL_HELP if role == "model" else VOLUME_INPUTS[role]
         inputs.add_argument("--" + role.replace("_", "-"), metavar="FILE", required=role in method.required, help=text)

@@ -28,12 +28,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def join_negative_numbers(words: Sequence[str]) -> List[str]:
-    """Write ``--option -1e-3`` as ``--option=-1e-3``: argparse takes some negative numbers for options."""
+    """Write ``--option -1e-3`` as ``--option=-1e-3``: argparse takes some negative numbers for options.
+
+    Several numbers stay as they are: an option that takes several gets none but the first after an equals sign.
+    """
     joined: List[str] = []
-    for word in words:
+    for word, following in zip(words, [*words[1:], ""]):
         if (
             word.startswith("-")
             and _is_number(word)
+            and not _is_number(following)
             and joined
             and joined[-1].startswith("--")
             and "=" not in joined[-1]
@@ -74,7 +78,7 @@ def device(word: str) -> str:
 def add_parameter(parser: Any, parameter: Parameter) -> None:
     """Add the option of a declared parameter; None stands for 'not given'."""
     unit = f" ({parameter.unit})" if parameter.unit else ""
-    default = "chosen by the method" if parameter.default is None else _spelled(parameter.default)
+    default = "chosen by the method" if parameter.default in (None, ()) else _spelled(parameter.default)
     text = f"{parameter.help}{unit}; default: {default}".replace("%", "%%")
     if parameter.type is bool:
         negative = "--no-" + parameter.option[2:]

@@ -11,3 +11,4 @@ from cryores.postprocessing.lococcupancy import lococcupancy  # noqa: F401
 from cryores.postprocessing.locscale import locscale  # noqa: F401
 from cryores.postprocessing.locspiral import locspiral  # noqa: F401
 from cryores.postprocessing.postprocess import postprocess  # noqa: F401
+from cryores.postprocessing.verdict import verdict  # noqa: F401

@@ -112,6 +112,8 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
         found.append(("FSO from 0.9 to 0.1", f"{occupancy['0.9']:.2f}–{occupancy['0.1']:.2f} Å"))
     if isinstance(summary.get("sphericity"), float):
         found.append(("Sphericity", f"{summary['sphericity']:.3f}"))
+    if "best_verdict" in summary:
+        found.append(("Best map", f"{summary['best']}, {summary['best_verdict']}"))
     if isinstance(summary.get("bfactor"), float):
         found.append(("B-factor", f"{summary['bfactor']:.1f} Å²"))
     if summary.get("global_resolution") is not None:

@@ -78,7 +78,7 @@ def json_text(record: Any) -> str:
 def resolved_parameters(outcome: Outcome) -> Dict[str, Any]:
     """Return every parameter by name; where the method chose by itself, what it chose if its summary tells."""
     given = {item.name: getattr(outcome.parameters, item.name) for item in dataclasses.fields(outcome.parameters)}
-    return {name: outcome.summary.get(name) if value is None else value for name, value in given.items()}
+    return {name: outcome.summary.get(name) if value in (None, ()) else value for name, value in given.items()}
 
 
 def plain(value: Any) -> Any:

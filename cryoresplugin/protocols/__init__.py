@@ -23,6 +23,7 @@ from cryoresplugin.protocols.protocol_monores import CryoresProtMonoRes
 from cryoresplugin.protocols.protocol_postprocess import CryoresProtPostprocess
 from cryoresplugin.protocols.protocol_relion_locres import CryoresProtRelionLocres
 from cryoresplugin.protocols.protocol_resmap import CryoresProtResMap
+from cryoresplugin.protocols.protocol_verdict import CryoresProtVerdict
 
 __all__ = [
     "CryoresProtAutoSharpen",
@@ -46,6 +47,7 @@ __all__ = [
     "CryoresProtPostprocess",
     "CryoresProtRelionLocres",
     "CryoresProtResMap",
+    "CryoresProtVerdict",
 ]
 
 if find_spec("tomo") is not None:  # scipion-em-tomo knows tomograms; all the rest works without it

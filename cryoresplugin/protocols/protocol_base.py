@@ -85,7 +85,7 @@ class CryoresProtocol(ProtAnalysis3D):
         default = parameter.default
         if parameter.repeated:
             default = " ".join(map(str, default))
-        usual = "" if default is None else f" Engine's default: {default}."
+        usual = "" if default in (None, "") else f" Engine's default: {default}."
         return f"{parameter.help.rstrip('.')}.{allowed}{usual} At the command line: {parameter.option}"
 
     # --------------------------- INSERT ---------------------------------------
@@ -198,11 +198,11 @@ class CryoresProtocol(ProtAnalysis3D):
         return {}
 
     def _namedMaps(self):
-        """Return name -> Volume of several resolution maps, where the method takes them."""
+        """Return name -> Volume of several maps, where the method takes them."""
         return {}
 
     def _backgrounds(self):
-        """Return what stands for "no value" in the resolution maps: one for all, or one for each."""
+        """Return what stands for "no value" in resolution maps: one for all, or one for each; empty: no such maps."""
         return ["auto"]
 
     def _referencePointer(self):
@@ -263,9 +263,9 @@ class CryoresProtocol(ProtAnalysis3D):
         return {**maps, **{role: model.getFileName() for role, model in self._models().items()}}
 
     def _namedFiles(self):
-        """Return name -> file that the engine reads, of several resolution maps."""
+        """Return name -> file that the engine reads, of several maps."""
         named = enumerate(self._namedMaps().items(), 1)
-        return {name: self._readableName(f"resolution{number}", source) for number, (name, source) in named}
+        return {name: self._readableName(f"several{number}", source) for number, (name, source) in named}
 
     def _readableName(self, role, source):
         name = self._plainName(source)
@@ -297,7 +297,7 @@ class CryoresProtocol(ProtAnalysis3D):
         """Return engine parameter -> value; what the form leaves open is left to the method."""
         values = {parameter.name: self._valueOf(parameter) for parameter in self._declared()}
         values.update(self._translated())
-        return {name: value for name, value in values.items() if value not in (None, "")}
+        return {name: value for name, value in values.items() if value not in (None, "", ())}
 
     def _valueOf(self, parameter):
         field = self._fieldOf(parameter)
@@ -305,7 +305,7 @@ class CryoresProtocol(ProtAnalysis3D):
         if isinstance(self.getParam(field), params.EnumParam):
             return None if self.getEnumText(field) == AUTOMATIC else self.getEnumText(field)
         if parameter.repeated:
-            return tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value).strip()))
+            return tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value or "").strip()) if word)
         # 0 is the predecessors' word for "choose it".
         open_to_method = parameter.default is None and parameter.type in (int, float) and not value
         return None if open_to_method else value
@@ -323,7 +323,7 @@ class CryoresProtocol(ProtAnalysis3D):
         several = self._namedFiles()
         if several:
             words += ["--maps", *several.values(), "--names", *several]
-        if several or "resolution_map" in self._sources():
+        if self._backgrounds() and (several or "resolution_map" in self._sources()):
             words += ["--background", *self._backgrounds()]
         return words + self._parameterWords()
 

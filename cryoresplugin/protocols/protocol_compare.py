@@ -58,9 +58,7 @@ class CryoresProtCompare(CryoresProtocol):
         return self._given(map=self.map, mask=self.mask)
 
     def _namedMaps(self):
-        given = [word.strip() for word in self.names.get("").split(",") if word.strip()]
-        names = given or _distinct([_nameOf(pointer) for pointer in self.resolutionMaps])
-        return dict(zip(names, (pointer.get() for pointer in self.resolutionMaps)))
+        return namesOfMaps(self.names, self.resolutionMaps)
 
     def _backgrounds(self):
         return re.split(r"[\s,]+", self.background.get("auto").strip())
@@ -76,6 +74,13 @@ class CryoresProtCompare(CryoresProtocol):
         if len(self._namedMaps()) < self.resolutionMaps.getSize():
             return ["Give one name for each local resolution, all different."]
         return []
+
+
+def namesOfMaps(words, pointers):
+    """Return name -> volume of several pointers: as the field ``words`` calls them, or as their runs are called."""
+    given = [word.strip() for word in words.get("").split(",") if word.strip()]
+    names = given or _distinct([_nameOf(pointer) for pointer in pointers])
+    return dict(zip(names, (pointer.get() for pointer in pointers)))
 
 
 def _nameOf(pointer):

@@ -10,6 +10,7 @@ from cryoresplugin.viewers.viewer_localmap import CryoresLocalMapViewer
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 from cryoresplugin.viewers.viewer_monodir import CryoresMonoDirViewer
 from cryoresplugin.viewers.viewer_postprocessing import CryoresPostprocessingViewer
+from cryoresplugin.viewers.viewer_verdict import CryoresVerdictViewer
 
 __all__ = [
     "CryoresCompareViewer",
@@ -20,6 +21,7 @@ __all__ = [
     "CryoresLocalResolutionViewer",
     "CryoresMonoDirViewer",
     "CryoresPostprocessingViewer",
+    "CryoresVerdictViewer",
 ]
 
 if find_spec("tomo") is not None:

@@ -29,6 +29,7 @@ DRAWINGS = {
     "ResmapResult": "resmap",
     "ShellResolution": "blocres_shells",
     "TomogramResolution": "tomogram",
+    "Verdict": "verdict",
 }
 """Name of the result's class, or of one of its bases -> module of this folder."""
 

@@ -1,0 +1,84 @@
+"""Over- or under-sharpened: maps judged by DeepRes against MonoRes of the raw half maps."""
+
+from pwem.objects import Volume, VolumeMask
+from pyworkflow.protocol import params
+
+from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_compare import namesOfMaps
+
+
+class CryoresProtVerdict(CryoresProtocol):
+    """Says of each sharpened map whether it shows more, or less, than the raw half maps hold, and which is best.
+
+    DeepRes of each map is set against MonoRes of the half maps. Without sharpened maps, a series of B-factors is tried.
+    """
+
+    _label = "sharpening verdict"
+    _method = "verdict"
+    _possibleOutputs = {
+        "outputVolume": Volume, "resolution_Volume": Volume, "monores_Volume": Volume, "outputMask": VolumeMask
+    }  # fmt: skip
+
+    def _defineParams(self, form):
+        form.addSection(label="Input")
+        self._defineHalvesParams(form)
+        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
+                      help="Where the maps are judged. Made from the halves when not given.")  # fmt: skip
+        form.addParam("sharpenedMaps", params.MultiPointerParam, pointerClass="Volume", allowsNull=True,
+                      label="Sharpened maps",
+                      help="Maps of any protocol that were made from these half maps. Empty: a series of B-factors "
+                      "is tried on their mean.")  # fmt: skip
+        form.addParam("names", params.StringParam, default="", label="Names",
+                      help="One for each map, separated by commas. Empty: those of the runs.")  # fmt: skip
+        form.addParam("bfactors", params.StringParam, default="", label="B-factors (Å^2)",
+                      help=self._helpOn("bfactors"))  # fmt: skip
+        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
+                      help="Fitted into the map: adds its correlation with every map.")  # fmt: skip
+        form.addSection(label="Parameters")
+        self._addEngineParams(form)
+        self._addRunParams(form)
+
+    def createOutputStep(self, words):
+        """Register the best map, its DeepRes, MonoRes, and the mask where the engine made one."""
+        self._defineVolume("outputVolume", "best.mrc", Volume())
+        self._defineVolume("resolution_Volume", self.readReport()["summary"]["best_file"], Volume())
+        self._defineVolume("monores_Volume", "resolution.mrc", Volume())
+        if self.readReport()["mask_was_made"]:
+            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+
+    def _summaryOf(self, report):
+        lines = [report["criterion"]]
+        for name, row in report["summary"]["maps"].items():
+            score = "" if row["model_cc"] is None else f", model CC {row['model_cc']:.3f}"
+            lines.append(
+                f"{name}: {row['verdict']}, median {row['median']:.2f} Å, {100 * row['past']:.0f} % past the "
+                f"limit{score}"
+            )
+        return lines
+
+    def _halvesFields(self):
+        return self.halvesAttached.get(), self.inputVolume, self.half1, self.half2
+
+    def _sources(self):
+        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
+
+    def _namedMaps(self):
+        return namesOfMaps(self.names, self.sharpenedMaps)
+
+    def _backgrounds(self):
+        return []
+
+    def _engineFiles(self):
+        model = {role: atoms.getFileName() for role, atoms in self._given(model=self.model).items()}
+        return {**super()._engineFiles(), **model}
+
+    def _referencePointer(self):
+        return self.inputVolume if self.halvesAttached else self.half1
+
+    def _missingInputs(self):
+        missing = self._missingHalves(*self._halvesFields())
+        if any(pointer.get() is None for pointer in self.sharpenedMaps):
+            missing.append("One of the sharpened maps is not there yet.")
+        elif len(self._namedMaps()) < self.sharpenedMaps.getSize():
+            missing.append("Give one name for each sharpened map, all different.")
+        return missing

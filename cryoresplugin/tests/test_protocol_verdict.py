@@ -1,0 +1,45 @@
+"""A verdict in a project: B-factors and maps of other protocols, named after their runs, and what the viewer shows."""
+
+import unittest
+from importlib.util import find_spec
+
+import numpy as np
+from pyworkflow.object import Pointer
+
+from cryoresplugin.protocols import CryoresProtPostprocess, CryoresProtVerdict
+from cryoresplugin.tests.project import CryoresTest, written
+from cryoresplugin.viewers import CryoresVerdictViewer
+
+
+@unittest.skipIf(find_spec("tensorflow") is None, "the deep methods need TensorFlow")
+class TestVerdict(CryoresTest):
+    def test_b_factors_and_a_given_map_are_judged_together(self):
+        volume = (self.full, "outputVolume")
+        sharpened = self.make(CryoresProtPostprocess, {"inputVolume": volume}, bfactor=-40.0)
+        sharpened.setObjLabel("by another run")
+        self.launchProtocol(sharpened)
+        protocol = self.make(CryoresProtVerdict, {"inputVolume": volume}, bfactors="0, -80")
+        protocol.sharpenedMaps.append(Pointer(sharpened, extended="outputVolume"))
+        self.launchProtocol(protocol)
+        summary = protocol.readReport()["summary"]
+        self.assertEqual(list(summary["maps"]), ["B = 0", "B = -80", "by another run"])
+        self.assertEqual(summary["bfactors"], [0.0, -80.0])
+        best = summary["maps"][summary["best"]]
+        deep = written(protocol.resolution_Volume).data
+        mono = written(protocol.monores_Volume).data
+        judged = (deep > 0) & (mono > 0)
+        self.assertAlmostEqual(best["median"], np.median(deep[judged]), places=3)
+        self.assertAlmostEqual(summary["monores"]["p20"], np.percentile(mono[judged], 20), places=3)
+        for output in (protocol.outputVolume, protocol.resolution_Volume, protocol.monores_Volume):
+            self.assertEqual(output.getOrigin().getShifts(), self.full.outputVolume.getOrigin().getShifts())
+            self.assertAlmostEqual(output.getSamplingRate(), self.full.outputVolume.getSamplingRate())
+        self.assertIn("by another run: ", "\n".join(protocol._summary()))
+        viewer = CryoresVerdictViewer(project=self.proj)
+        viewer.setProtocol(protocol)
+        self.assertEqual(len(viewer._showHistograms()[0].getFigure().axes), 4)
+        line = viewer._showTrend()[0].getFigure().axes[0].lines[0]
+        self.assertEqual(list(line.get_xdata()), [0.0, -80.0])
+
+    def test_a_form_without_halves_says_so(self):
+        protocol = self.newProtocol(CryoresProtVerdict)
+        self.assertIn("Give the volume that has the half maps.", protocol._validate())

@@ -1,0 +1,87 @@
+"""Viewer of a verdict on sharpening: histograms with the limit, the trend over B, the best map, and the report."""
+
+import os
+
+import numpy as np
+from pwem.viewers import ChimeraView, EmPlotter, EmProtocolViewer
+from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER
+
+from cryores.mapio import read_map
+from cryores.resolution.compare import file_stem
+from cryoresplugin.protocols import CryoresProtVerdict
+from cryoresplugin.viewers.viewer_localres import ReportView
+
+BINS = 80
+
+
+class CryoresVerdictViewer(EmProtocolViewer):
+    """MonoRes of the halves above DeepRes of every map, with the limit through all; medians over B; the best map."""
+
+    _label = "viewer sharpening verdict"
+    _targets = [CryoresProtVerdict]
+    _environments = [DESKTOP_TKINTER]
+
+    def _defineParams(self, form):
+        form.addSection(label="Visualization")
+        form.addParam("doShowHistograms", params.LabelParam, label="Show all histograms with the limit")
+        form.addParam("doShowTrend", params.LabelParam, label="Show the medians over B")
+        form.addParam("doShowChimera", params.LabelParam, label="Show the best map in ChimeraX",
+                      help="Coloured by its DeepRes.")  # fmt: skip
+        form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser",
+                      help="It has the table and the slices.")  # fmt: skip
+
+    def _getVisualizeDict(self):
+        return {
+            "doShowHistograms": self._showHistograms,
+            "doShowTrend": self._showTrend,
+            "doShowChimera": self._showChimera,
+            "doShowReport": self._showReport,
+        }
+
+    def _showHistograms(self, param=None):
+        summary = self._summary()
+        rows = {"MonoRes": ("resolution.mrc", f"median {summary['monores']['median']:.2f} Å")}
+        for name, row in summary["maps"].items():
+            rows[name] = (f"deepres_{file_stem(name)}.mrc", f"{row['verdict']}, median {row['median']:.2f} Å")
+        values = {name: self._values(file) for name, (file, _) in rows.items()}
+        low = min(np.percentile(one, 0.5) for one in values.values())
+        high = max(np.percentile(one, 97) for one in values.values())
+        plotter = EmPlotter(len(rows), 1, mainTitle=f"Best: {summary['best']}, {summary['best_verdict']}")
+        for name, (_, words) in rows.items():
+            axes = plotter.createSubPlot(f"{name}: {words}", "", "")
+            axes.hist(values[name], bins=BINS, range=(low, high), color="tab:gray")
+            axes.axvline(summary["monores"]["p20"], color="red")
+        axes.set_xlabel("Resolution (Å)")
+        return [plotter]
+
+    def _showTrend(self, param=None):
+        summary = self._summary()
+        rows = [row for row in summary["maps"].values() if row["bfactor"] is not None]
+        if not rows:
+            return [self.infoMessage("Only given maps were judged: there are no B-factors.", "No trend")]
+        plotter = EmPlotter(1, 1, mainTitle="DeepRes over B")
+        axes = plotter.createSubPlot("", "B-factor (Å²)", "median of DeepRes (Å)")
+        axes.plot([row["bfactor"] for row in rows], [row["median"] for row in rows], marker="o", label="DeepRes")
+        axes.axhline(summary["monores"]["p20"], color="red", label="limit: 20 % percentile of MonoRes")
+        axes.axhline(summary["monores"]["median"], color="gray", linestyle="--", label="median of MonoRes")
+        axes.invert_xaxis()
+        axes.legend()
+        return [plotter]
+
+    def _showChimera(self, param=None):
+        if chimeraInstalled():
+            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
+        message = f"{getChimeraError()}\n\nThe histograms are shown instead."
+        return [self.warnMessage(message, "ChimeraX was not found"), *self._showHistograms()]
+
+    def _showReport(self, param=None):
+        return [ReportView(self.protocol, self._tkRoot)]
+
+    def _summary(self):
+        return self.protocol.readReport()["summary"]
+
+    def _values(self, name):
+        data = read_map(os.path.join(self.protocol._resultFolder(), name)).data
+        return data[data > 0]
