@@ -11,14 +11,14 @@ there the halves' local FSC is 0.5. Each family plants H in its own way; see `FA
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
 from cryores.atoms import atom_positions, density_from_model, isotropic
 from cryores.errors import UsageError
 from cryores.filters import Response, bfactor
-from cryores.fourier import Float64, frequency_axes, irfft, multiply_radial, radial_power, rfft, shell_frequencies
+from cryores.fourier import Float64, frequency_axes, irfft, multiply_radial, radial_power, rfft
 from cryores.noise import coloured_noise
 from cryores.simulation import _mask_of
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
@@ -367,7 +367,9 @@ def _belt(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     texture = 1.0 + world.rng.standard_normal(world.grid.shape).astype(np.float32) * 2.0
     level = float(world.density[world.inside].mean()) * world.rng.uniform(0.4, 1.0)
     disorder = world.rng.uniform(250.0, 800.0)
-    ringed = multiply_radial(rfft((free * texture * level).astype(np.float32), world.threads), bfactor(disorder), world.grid)
+    ringed = multiply_radial(
+        rfft((free * texture * level).astype(np.float32), world.threads), bfactor(disorder), world.grid
+    )
     return signal + irfft(ringed, world.grid.shape, world.threads), truth, {**details, "belt_b": float(disorder)}
 
 

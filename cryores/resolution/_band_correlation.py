@@ -13,7 +13,7 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Tuple
+from typing import List
 
 import numba
 import numpy as np
@@ -119,9 +119,7 @@ def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
     return spectrum
 
 
-def _one_band(
-    spectra: List[Complex], mask: FloatArray, frequency: float, per_voxel: Grid, threads: int
-) -> List[Int16]:
+def _one_band(spectra: List[Complex], mask: FloatArray, frequency: float, per_voxel: Grid, threads: int) -> List[Int16]:
     """Return the correlations of one band under every window."""
     shell = 1.0 / max(per_voxel.extent)
     width = float(np.hypot(BAND_WIDTH * frequency, LEAST_WIDTH * shell))
@@ -233,21 +231,23 @@ def _products(one, two, inside):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always", cache=True)  # type: ignore[misc]
 def interpolated(values, start, nz, ny, nx, pz, py, px):  # type: ignore[no-untyped-def]
-    """Return a correlation at (pz, py, px) of a periodic grid that begins at ``start``."""
-    z, y, x = int(pz), int(py), int(px)
-    fz, fy, fx = np.float32(pz - z), np.float32(py - y), np.float32(px - x)
-    z0, y0, x0 = z % nz, y % ny, x % nx
-    z1, y1, x1 = (z + 1) % nz, (y + 1) % ny, (x + 1) % nx
-    one = np.float32(1)
+    """Return a correlation at (pz, py, px), inside a periodic grid that begins at ``start``."""
+    z0, y0, x0 = int(pz), int(py), int(px)
+    fz, fy, fx = np.float32(pz - z0), np.float32(py - y0), np.float32(px - x0)
+    z1 = z0 + 1 if z0 + 1 < nz else 0
+    y1 = y0 + 1 if y0 + 1 < ny else 0
+    x1 = x0 + 1 if x0 + 1 < nx else 0
     a, b = start + (z0 * ny + y0) * nx, start + (z0 * ny + y1) * nx
     c, d = start + (z1 * ny + y0) * nx, start + (z1 * ny + y1) * nx
-    low = (one - fy) * ((one - fx) * values[a + x0] + fx * values[a + x1]) + fy * (
-        (one - fx) * values[b + x0] + fx * values[b + x1]
-    )
-    high = (one - fy) * ((one - fx) * values[c + x0] + fx * values[c + x1]) + fy * (
-        (one - fx) * values[d + x0] + fx * values[d + x1]
-    )
-    return ((one - fz) * low + fz * high) * np.float32(1.0 / FULL)
+    a0, b0 = np.float32(values[a + x0]), np.float32(values[b + x0])
+    c0, d0 = np.float32(values[c + x0]), np.float32(values[d + x0])
+    along_a = a0 + fx * (np.float32(values[a + x1]) - a0)
+    along_b = b0 + fx * (np.float32(values[b + x1]) - b0)
+    along_c = c0 + fx * (np.float32(values[c + x1]) - c0)
+    along_d = d0 + fx * (np.float32(values[d + x1]) - d0)
+    low = along_a + fy * (along_b - along_a)
+    high = along_c + fy * (along_d - along_c)
+    return (low + fz * (high - low)) * np.float32(1.0 / FULL)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]

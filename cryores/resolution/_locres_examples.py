@@ -8,85 +8,110 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from cryores.atoms import atom_positions, read_model
 from cryores.errors import CryoresError, CryoresWarning
 from cryores.execution import Execution
-from cryores.masks import automatic_mask, dilate, distance_outside, sphere
+from cryores.masks import BINARY_THRESHOLD, automatic_mask, dilate, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
-from cryores.resolution._band_correlation import band_correlations
-from cryores.volume import FloatArray, Grid, Volume
+from cryores.resolution._band_correlation import BandCorrelations, band_correlations
+from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
     "lowpass": 0.28, "bfactor": 0.20, "residues": 0.09, "flexible": 0.07, "occupancy": 0.09, "orientation": 0.09,
     "belt": 0.09, "noise": 0.09,
 }  # fmt: skip
 EDGES = (56, 64, 80, 96)
-VOXELS_A_MAP = 1000
-SOLVENT_VOXELS = 100
+FEWEST_VOXELS, MOST_VOXELS = 1000, 250000
+"""Of a mask."""
+
 FAR = 10.0
 """Å from every atom at which a loose mask holds solvent for certain."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """Voxels of one planted pair of half maps.
+    """One planted pair of half maps, as the estimator sees it.
 
     Parameters
     ----------
-    features : ndarray of float32, shape (voxels, features)
-        Local correlations.
-    limit : ndarray of float32, shape (voxels,)
-        Truth in cycles a voxel, at most 0.5; 0 where the noise is stronger everywhere.
-    size : float
-        Cube root of the mask's volume in voxels.
-    edge : int
-        Shortest edge of the box in voxels.
+    correlations : BandCorrelations
+        Of the halves, inside the mask.
+    inside : ndarray of bool
+        The mask.
+    limit : ndarray of float32, same shape
+        Truth in cycles a voxel, at most 0.5; 0 where the noise is stronger everywhere, -1 where nothing is known.
     model, family : str
         What it was made of, and how.
     """
 
-    features: FloatArray
+    correlations: BandCorrelations
+    inside: BoolArray
     limit: FloatArray
-    size: float
-    edge: int
     model: str
     family: str
 
 
-def example(models: Sequence[Path], seed: int, number: int, families: Optional[Dict[str, float]] = None) -> Example:
-    """Make example ``number`` of those that ``seed`` gives."""
+def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]:
+    """Make example ``number`` of those that ``seed`` gives; None where the model does not lend itself to it."""
     rng = np.random.default_rng((seed, number))
-    for _ in range(20):
-        path = models[int(rng.integers(len(models)))]
-        try:
-            made = planted_example(path, rng, families or FAMILY_SHARES)
-        except CryoresError:
-            continue
+    path = models[int(rng.integers(len(models)))]
+    try:
+        made = planted_example(path, rng, FAMILY_SHARES)
         mask = _mask_to_use(made, rng)
-        features, limit = _sampled(made, mask, rng)
-        if len(limit):
-            size = float(np.count_nonzero(mask.data > 0.5)) ** (1 / 3)
-            return Example(features, limit, size, min(mask.grid.shape), path.name, str(made.description["family"]))
-    raise RuntimeError(f"no example could be made from {len(models)} models")
+    except CryoresError:
+        return None
+    inside = mask.data > BINARY_THRESHOLD
+    if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
+        return None
+    correlations = band_correlations(made.halves, mask, Execution(threads=1))
+    return Example(correlations, inside, _limit(made), path.name, str(made.description["family"]))
 
 
-def stored_example(models: Sequence[Path], seed: int, number: int, cache: Path) -> Example:
-    """Return an example from ``cache``, where it is made if it is not there."""
-    path = cache / f"{seed}-{number:05d}.npz"
-    if not path.exists():
-        made = example(models, seed, number)
-        partial = path.with_suffix(".partial.npz")
-        about, sizes = [made.model, made.family], [made.size, made.edge]
-        np.savez(partial, features=made.features.astype(np.float16), limit=made.limit, sizes=sizes, about=about)
-        partial.rename(path)
+def stored_examples(models: Sequence[Path], seed: int, count: int, cache: Path) -> Iterator[Example]:
+    """Return examples 0 ... ``count`` - 1 one by one from ``cache``, where those are made that are not there."""
+    for number in range(count):
+        path = cache / f"{seed}-{number:05d}.npz"
+        none = path.with_suffix(".none")
+        if not path.exists() and not none.exists():
+            _store(example(models, seed, number), path, none)
+        if path.exists():
+            yield _stored(path)
+
+
+def _store(made: Optional[Example], path: Path, none: Path) -> None:
+    if made is None:
+        none.touch()
+        return
+    partial = path.with_suffix(".part.npz")
+    found = made.correlations
+    np.savez(
+        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, inside=made.inside,
+        limit=made.limit, about=[made.model, made.family],
+    )  # fmt: skip
+    partial.rename(path)
+
+
+def _stored(path: Path) -> Example:
     with np.load(path) as stored:
+        shape = tuple(stored["shape"].tolist())
+        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape)
         model, family = (str(text) for text in stored["about"])
-        size, edge = stored["sizes"].tolist()
-        return Example(stored["features"].astype(np.float32), stored["limit"], size, int(edge), model, family)
+        return Example(found, stored["inside"], stored["limit"], model, family)
+
+
+def _limit(made: Planted) -> FloatArray:
+    truth, grid = made.truth.data, made.truth.grid
+    known = np.isfinite(truth) & (truth > 0)
+    limit = np.where(known, np.minimum(grid.spacing / np.where(known, truth, 1.0), 0.5), 0.0)
+    model = made.mask.data > BINARY_THRESHOLD
+    # Between the model and what is certainly solvent, a voxel has no resolution that one could define.
+    limit[~model] = -1.0
+    limit[distance_outside(model, grid.voxel_size) > FAR] = 0.0
+    return limit.astype(np.float32)
 
 
 def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted:
@@ -156,20 +181,6 @@ def _mask_to_use(made: Planted, rng: Any) -> Volume:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryoresWarning)
         return automatic_mask(made.halves)
-
-
-def _sampled(made: Planted, mask: Volume, rng: Any) -> Tuple[FloatArray, FloatArray]:
-    inside = (mask.data > 0.5) & (made.mask.data > 0.5)
-    voxels = np.argwhere(inside)
-    voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    truth = made.truth.data[tuple(voxels.T)]
-    limit = np.where(np.isfinite(truth), made.halves.grid.spacing / np.where(truth > 0, truth, np.inf), 0.0)
-    far = (mask.data > 0.5) & (distance_outside(made.mask.data > 0.5, made.mask.grid.voxel_size) > FAR)
-    solvent = np.argwhere(far)
-    solvent = solvent[rng.permutation(len(solvent))[:SOLVENT_VOXELS]]
-    features = band_correlations(made.halves, mask, Execution(threads=1)).read(np.concatenate([voxels, solvent]))
-    limits = np.concatenate([np.minimum(limit, 0.5), np.zeros(len(solvent))])
-    return features, limits.astype(np.float32)
 
 
 def usable_models(folder: Path, excluded: Sequence[str]) -> List[Path]:

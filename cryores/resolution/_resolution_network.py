@@ -1,9 +1,11 @@
 """The estimator of `cryores.resolution.locres`: local correlations -> a distribution over resolutions.
 
-One small perceptron serves every band: from the correlations of the band and of its `CONTEXT` neighbours on each side
-it tells how likely the resolution is finer than each of `STEPS` frequencies within the band. So it has no notion of
-absolute frequencies, and a map on a finer grid gives the same answers. The answers of all bands, made monotonic from
-the finest band down, are the distribution; median and interval are read from it, given that there is signal.
+Two steps. In the first, one small perceptron serves every band: from the correlations of the band and of its `CONTEXT`
+neighbours on each side it tells how likely the resolution is finer than each of `STEPS` frequencies within the band.
+So it has no notion of absolute frequencies, and a map on a finer grid gives the same answers. The answers of all bands,
+made monotonic from the finest band down, are a distribution. In the second step, another perceptron corrects it by the
+answers around the voxel (`cryores.resolution._neighbourhood`). Median and interval are read from its distribution,
+given that there is signal.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Tuple
+from zipfile import BadZipFile
 
 import numba
 import numpy as np
@@ -27,19 +30,25 @@ from cryores.resolution._band_correlation import (
     band_frequencies,
     interpolated,
 )
+from cryores.resolution._neighbourhood import neighbourhood, offsets
 from cryores.volume import BoolArray, FloatArray
 
-CONTEXT = 5
+CONTEXT = 7
 """Bands on each side that the perceptron sees."""
 
 STEPS = 4
 """Frequencies within a band, even in their logarithm."""
 
 NYQUIST = 0.5
+CERTAIN = 0.999
+"""Probability at which coarser bands need not be looked at."""
+
 FEWEST_WAVELENGTHS = 3.0
 """Bands with fewer wavelengths along the shortest edge of the box tell nothing local."""
 
 INPUTS = (2 * CONTEXT + 1) * len(WINDOWS) + 2
+FIRST_QUANTILES = (0.05, 0.5, 0.95)
+ROWS_AT_ONCE = 65536
 BLOCK = 32
 """Voxels that go through the network together."""
 
@@ -84,19 +93,40 @@ def _missing(bands: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Network:
-    """Weights of the perceptron, and the quantiles that hold what they promise.
+class Perceptron:
+    """Three layers with rectifiers between them; what comes out are log odds.
 
     Parameters
     ----------
     weights, biases : tuple of ndarray of float32
-        Of each of the three layers: (inputs, outputs) and (outputs,).
-    tails : tuple of float
-        Probabilities at which the distribution is read for the two ends of the interval.
+        Of each layer: (inputs, outputs) and (outputs,).
     """
 
     weights: Tuple[FloatArray, ...]
     biases: Tuple[FloatArray, ...]
+
+    def likely(self, x: FloatArray) -> FloatArray:
+        """Return the probabilities for rows of inputs."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+            x = np.maximum(x @ weight + bias, 0)
+        result: FloatArray = 1.0 / (1.0 + np.exp(-np.clip(x @ self.weights[-1] + self.biases[-1], -30, 30)))
+        return result
+
+
+@dataclass(frozen=True)
+class Network:
+    """The two perceptrons, and the quantiles that hold what they promise.
+
+    Parameters
+    ----------
+    bands, nearby : Perceptron
+        Of the first step and the second.
+    tails : tuple of float
+        Probabilities at which the last distribution is read for the two ends of the interval.
+    """
+
+    bands: Perceptron
+    nearby: Perceptron
     tails: Tuple[float, float]
 
     @classmethod
@@ -110,41 +140,24 @@ class Network:
         """
         try:
             with np.load(path) as stored:
-                layers = [(stored[f"weight{i}"], stored[f"bias{i}"]) for i in range(3)]
+                parts = [
+                    Perceptron(*(tuple(stored[f"{part}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias")))
+                    for part in ("bands", "nearby")
+                ]
                 low, high = stored["tails"].tolist()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise WeightsError(
                 "E_WEIGHTS", f"{path} holds no network of locres ({error})", "install cryores again, or train it"
             ) from error
-        return cls(tuple(w for w, _ in layers), tuple(b for _, b in layers), (low, high))
+        return cls(parts[0], parts[1], (low, high))
 
     def save(self, path: Path) -> None:
         """Write it to a file of numpy."""
         arrays: Any = {"tails": np.array(self.tails)}
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
-            arrays[f"weight{i}"], arrays[f"bias{i}"] = weight, bias
+        for name, part in (("bands", self.bands), ("nearby", self.nearby)):
+            for i, (weight, bias) in enumerate(zip(part.weights, part.biases)):
+                arrays[f"{name}_weight{i}"], arrays[f"{name}_bias{i}"] = weight, bias
         np.savez_compressed(path, **arrays)
-
-    def logits(self, x: FloatArray) -> FloatArray:
-        """Return the log odds that the resolution is finer, shape (rows, STEPS), for what `rows` gives."""
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
-            x = np.maximum(x @ weight + bias, 0)
-        result: FloatArray = x @ self.weights[-1] + self.biases[-1]
-        return result
-
-    def finer(self, features: FloatArray, size: float, wavelengths: float) -> FloatArray:
-        """Return how likely the resolution is finer than each of `frequencies`, shape (voxels, frequencies), monotonic.
-
-        Bands that the box cannot tell get the value of the last one that it can.
-        """
-        usable = usable_bands(wavelengths)
-        n = len(features)
-        found = np.empty((n, BANDS, STEPS), dtype=np.float32)
-        for k in range(usable):
-            y = self.logits(rows(features, np.full(n, k), np.full(n, size)))
-            found[:, k] = 1.0 / (1.0 + np.exp(-np.clip(y, -30, 30)))
-        found[:, usable:] = 0.0
-        return np.maximum.accumulate(found.reshape(n, -1), axis=1)
 
 
 @lru_cache(maxsize=2)
@@ -153,10 +166,20 @@ def shipped_network(path: Path = WEIGHTS) -> Network:
     return Network.load(path)
 
 
-def quantiles(finer: FloatArray, at: Tuple[float, ...]) -> FloatArray:
-    """Return frequencies (cycles a voxel) at quantiles of rows from `Network.finer`, shape (rows, len(at))."""
+def quantiles(finer: FloatArray, log_frequency: FloatArray, at: Tuple[float, ...]) -> FloatArray:
+    """Return frequencies (cycles a voxel) at quantiles of monotonic rows, shape (rows, len(at)).
+
+    Parameters
+    ----------
+    finer : ndarray of float32, shape (rows, frequencies)
+        How likely the resolution is finer than each frequency, rising.
+    log_frequency : ndarray of float32, same shape
+        Their logarithms, falling.
+    at : tuple of float
+        The quantiles.
+    """
     found = np.empty((len(finer), len(at)), dtype=np.float32)
-    _quantiles(np.ascontiguousarray(finer, dtype=np.float32), np.log(frequencies()), np.array(at), found)
+    _quantiles(np.ascontiguousarray(finer, dtype=np.float32), log_frequency, np.array(at), found)
     return found
 
 
@@ -183,19 +206,45 @@ class Estimate:
 
 def estimate(correlations: BandCorrelations, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
     """Evaluate the network at every voxel of a mask."""
+    with execution.stage("reading every voxel"):
+        first = first_answers(correlations, inside, network.bands)
+    with execution.stage("looking around every voxel"):
+        return corrected(first, inside, network, execution.threads)
+
+
+def first_answers(correlations: BandCorrelations, inside: BoolArray, perceptron: Perceptron) -> Estimate:
+    """Return what the first step says of every voxel, by itself."""
     flat = np.flatnonzero(inside)
     found = np.empty((len(flat), 5), dtype=np.float32)
-    at = np.array([network.tails[0], 0.5, network.tails[1]])
-    first, second, last = (np.ascontiguousarray(w.T) for w in network.weights)
+    layers = [x for w, b in zip(perceptron.weights, perceptron.biases) for x in (np.ascontiguousarray(w.T), b)]
     bands = np.arange(BANDS)
     about = np.stack([_missing(bands), np.log(band_frequencies() * len(flat) ** (1 / 3)) / 2.0], axis=1)
-    with execution.stage("reading the resolution"):
-        _evaluate(
-            correlations.values, correlations.starts, correlations.shapes, np.array(correlations.shape), flat,
-            about.astype(np.float32), usable_bands(min(correlations.shape)), np.log(frequencies()),
-            first, network.biases[0], second, network.biases[1], last, network.biases[2], at, found,
-        )  # fmt: skip
+    _evaluate(
+        correlations.values, correlations.starts, correlations.shapes, np.array(correlations.shape), flat,
+        about.astype(np.float32), usable_bands(min(correlations.shape)), np.log(frequencies()).astype(np.float32),
+        *layers, np.array(FIRST_QUANTILES), found,
+    )  # fmt: skip
     return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3], found[:, 4])
+
+
+def corrected(first: Estimate, inside: BoolArray, network: Network, threads: int) -> Estimate:
+    """Return what the second step makes of the answers of the first."""
+    x, nearby = neighbourhood(first.frequency, first.lowest, first.highest, first.none, inside, threads)
+    found = np.empty((len(x), 5), dtype=np.float32)
+    at = (network.tails[0], 0.5, network.tails[1])
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        finer, log_frequency = distribution(network.nearby, x[part], nearby[part])
+        found[part, :3] = quantiles(finer, log_frequency, at)
+        found[part, 3] = 1.0 - finer[:, -1]
+    found[:, 4] = first.limited
+    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3], found[:, 4])
+
+
+def distribution(perceptron: Perceptron, x: FloatArray, nearby: FloatArray) -> Tuple[FloatArray, FloatArray]:
+    """Return how likely the resolution is finer, monotonic, and than what (logarithms), of the second step."""
+    finer = np.maximum.accumulate(perceptron.likely(x), axis=1)
+    return finer, (nearby[:, None] + offsets()).astype(np.float32)
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
@@ -205,13 +254,13 @@ def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-d
     signal = np.float64(finer[last])
     for q in range(at.size):
         target = (1.0 - at[q]) * signal
-        before, place_before = 0.0, np.log(NYQUIST)
+        before, place_before = 0.0, max(np.log(NYQUIST), log_frequency[0])
         out[q] = np.exp(log_frequency[last])
         for j in range(finer.size):
             here = np.float64(finer[j])
             if here >= target:
                 share = (target - before) / (here - before) if here > before else 0.0
-                out[q] = np.exp(place_before + share * (log_frequency[j] - place_before))
+                out[q] = min(np.exp(place_before + share * (log_frequency[j] - place_before)), NYQUIST)
                 break
             before, place_before = here, log_frequency[j]
 
@@ -219,16 +268,16 @@ def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-d
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _quantiles(finer, log_frequency, at, found):  # type: ignore[no-untyped-def]
     for v in numba.prange(finer.shape[0]):
-        _read_quantiles(finer[v], log_frequency, at, found[v])
+        _read_quantiles(finer[v], log_frequency[v], at, found[v])
 
 
 @numba.njit(fastmath={"contract", "reassoc", "nsz"}, cache=True)  # type: ignore[misc]
-def _layer(weight, bias, inputs, first, outputs, rectify):  # type: ignore[no-untyped-def]
+def _layer(weight, bias, inputs, outputs, rectify):  # type: ignore[no-untyped-def]
     # `inputs` and `outputs` have the voxels of the block along their rows, which the inner loop runs along.
     for o in range(weight.shape[0]):
         total = np.full(BLOCK, bias[o], dtype=np.float32)
         for i in range(weight.shape[1]):
-            w, source = weight[o, i], inputs[first + i]
+            w, source = weight[o, i], inputs[i]
             for v in range(BLOCK):
                 total[v] += w * source[v]
         for v in range(BLOCK):
@@ -236,7 +285,9 @@ def _layer(weight, bias, inputs, first, outputs, rectify):  # type: ignore[no-un
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _evaluate(values, starts, shapes, shape, flat, about, usable, log_frequency, w1, b1, w2, b2, w3, b3, at, found):  # type: ignore[no-untyped-def]
+def _evaluate(
+    values, starts, shapes, shape, flat, about, usable, log_frequency, w1, b1, w2, b2, w3, b3, quantile, found
+):  # type: ignore[no-untyped-def]
     windows = starts.size // BANDS
     context = (2 * CONTEXT + 1) * windows
     for block in numba.prange((flat.size + BLOCK - 1) // BLOCK):
@@ -247,30 +298,42 @@ def _evaluate(values, starts, shapes, shape, flat, about, usable, log_frequency,
         y = np.empty((STEPS, BLOCK), dtype=np.float32)
         finer = np.zeros((BLOCK, BANDS * STEPS), dtype=np.float32)
         count = min(BLOCK, flat.size - block * BLOCK)
-        for f in range(starts.size):
-            nz, ny, nx = shapes[f, 0], shapes[f, 1], shapes[f, 2]
-            pz, py, px = nz / shape[0], ny / shape[1], nx / shape[2]
-            for v in range(count):
-                at_voxel = flat[block * BLOCK + v]
-                plane = at_voxel // shape[2]
-                z, y_, x_ = plane // shape[1], plane % shape[1], at_voxel % shape[2]
-                x[CONTEXT * windows + f, v] = interpolated(values, starts[f], nz, ny, nx, z * pz, y_ * py, x_ * px)
+        known = 0
         for k in range(usable):
+            # Features are read when a band first needs them.
+            needed = min(BANDS, k + CONTEXT + 1) * windows
+            for f in range(known, needed):
+                nz, ny, nx = shapes[f, 0], shapes[f, 1], shapes[f, 2]
+                pz, py, px = nz / shape[0], ny / shape[1], nx / shape[2]
+                for v in range(count):
+                    at_voxel = flat[block * BLOCK + v]
+                    plane = at_voxel // shape[2]
+                    z, y_, x_ = plane // shape[1], plane % shape[1], at_voxel % shape[2]
+                    x[CONTEXT * windows + f, v] = interpolated(values, starts[f], nz, ny, nx, z * pz, y_ * py, x_ * px)
+            known = needed
             for i in range(context):
                 for v in range(BLOCK):
                     seen[i, v] = x[k * windows + i, v]
             for v in range(BLOCK):
                 seen[context, v], seen[context + 1, v] = about[k, 0], about[k, 1]
-            _layer(w1, b1, seen, 0, h1, True)
-            _layer(w2, b2, h1, 0, h2, True)
-            _layer(w3, b3, h2, 0, y, False)
+            _layer(w1, b1, seen, h1, True)
+            _layer(w2, b2, h1, h2, True)
+            _layer(w3, b3, h2, y, False)
+            least = np.float32(1)
             for v in range(count):
                 for j in range(STEPS):
-                    finer[v, k * STEPS + j] = 1.0 / (1.0 + np.exp(-min(max(y[j, v], -30.0), 30.0)))
+                    at = k * STEPS + j
+                    likely = np.float32(1.0 / (1.0 + np.exp(-min(max(y[j, v], -30.0), 30.0))))
+                    finer[v, at] = max(likely, finer[v, at - 1]) if at else likely
+                least = min(least, finer[v, k * STEPS + STEPS - 1])
+            if least > CERTAIN or k == usable - 1:
+                # Coarser bands can add no more: what is likely there is at least as likely as here.
+                for v in range(count):
+                    for j in range((k + 1) * STEPS, BANDS * STEPS):
+                        finer[v, j] = finer[v, j - 1]
+                break
         for v in range(count):
-            for j in range(1, finer.shape[1]):
-                finer[v, j] = max(finer[v, j], finer[v, j - 1])
             row = found[block * BLOCK + v]
-            _read_quantiles(finer[v], log_frequency, at, row)
+            _read_quantiles(finer[v], log_frequency, quantile, row)
             row[3] = 1.0 - finer[v, finer.shape[1] - 1]
             row[4] = finer[v, 0]

@@ -11,7 +11,11 @@ from pyworkflow.viewer import DESKTOP_TKINTER
 from cryoresplugin.protocols import (
     CryoresProtBlocres,
     CryoresProtBlocresShells,
+<<<<<<< HEAD
     CryoresProtDeepRes,
+=======
+    CryoresProtLocres,
+>>>>>>> 92ebf1e (locres: second step, training command, drawing, protocol)
     CryoresProtMonoRes,
     CryoresProtRelionLocres,
     CryoresProtResMap,
@@ -25,6 +29,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
 
     _label = "viewer local resolution"
     _targets = [
+        CryoresProtLocres,
         CryoresProtMonoRes,
         CryoresProtBlocres,
         CryoresProtBlocresShells,
