@@ -334,14 +334,20 @@ def _orientation(world: _World, finest: float, coarsest: float, snr: float) -> M
     least, largest, noise = _b_levels(world, finest, coarsest)
     axis, half_angle, kept = _unit(world.rng), np.radians(world.rng.uniform(25.0, 60.0)), world.rng.uniform(0.1, 0.6)
     signal = _faded(world, least + (largest - least) * world.share(world.positions))
+
+    def passed(angle: Float64) -> Float64:
+        ramp: Float64 = np.clip((angle - half_angle) / np.radians(15.0) + 0.5, 0.0, 1.0)
+        passing: Float64 = kept + (1.0 - kept) * ramp
+        return passing
+
     sz, sy, sx = frequency_axes(world.grid.shape, world.grid.voxel_size)
     along = np.abs(axis[0] * sz[:, None, None] + axis[1] * sy[:, None] + axis[2] * sx)
     length = np.sqrt(sz[:, None, None] ** 2 + sy[:, None] ** 2 + sx**2)
     angle = np.arccos(np.clip(along / np.maximum(length, 1e-12), 0.0, 1.0))
-    weight = kept + (1.0 - kept) * np.clip((angle - half_angle) / np.radians(15.0) + 0.5, 0.0, 1.0)
+    weight = passed(angle)
     weight[0, 0, 0] = 1.0
-    directions = np.linspace(0.0, 1.0, 2001)
-    mean = float(np.mean((kept + (1 - kept) * np.clip((np.arccos(directions) - half_angle) / np.radians(15) + 0.5, 0, 1)) ** 2))  # fmt: skip
+    # Over all directions the cosine with an axis is spread evenly.
+    mean = float(np.mean(passed(np.arccos(np.linspace(0.0, 1.0, 2001))) ** 2))
     signal = irfft(rfft(signal, world.threads) * weight.astype(np.float32), world.grid.shape, world.threads)
     decay = _decay(world)
     at_voxels = (least + (largest - least) * world.voxel_shares()).astype(np.float32)

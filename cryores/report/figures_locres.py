@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -33,7 +35,7 @@ def certainty_figure(outcome: Outcome) -> Figure:
         placed = {"origin": "lower", "extent": figures.extent(plane, density.grid), "interpolation": "nearest"}
         opacity = np.clip(np.log(widest / plane.of(ratio)) / np.log(widest), 0.0, 1.0)
         ax.imshow(plane.of(density.data), cmap="gray", norm=grey, **placed)
-        image = colours.to_rgba(np.ma.masked_invalid(plane.of(result.resolution.data)))
+        image = colours.to_rgba(plane.of(result.resolution.data))
         image[..., 3] = np.where(np.isfinite(opacity), opacity, 0.0)
         ax.imshow(image, **placed)
         figures.look_at(ax, plane, density.grid, box)
@@ -43,16 +45,16 @@ def certainty_figure(outcome: Outcome) -> Figure:
     return figure
 
 
-def _interval_axes(part: Figure, result: object) -> None:
+def _interval_axes(part: Any, result: Any) -> None:
     """Draw the mean interval of the voxels of each resolution."""
     axes = part.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="Local resolution (Å)", ylabel="Interval that holds it 9 times of 10 (Å)")
-    told = np.isfinite(result.resolution.data)  # type: ignore[attr-defined]
+    told = np.isfinite(result.resolution.data)
     if not told.any():
         axes.text(0.5, 0.5, "no voxel has a value", transform=axes.transAxes, ha="center")
         return
-    value, low, high = (v.data[told] for v in (result.resolution, result.lower, result.upper))  # type: ignore[attr-defined]
+    value, low, high = (v.data[told] for v in (result.resolution, result.lower, result.upper))
     edges = np.unique(np.quantile(value, np.linspace(0.0, 1.0, CURVE_BINS + 1)))
     which = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, max(len(edges) - 2, 0))
     count = np.maximum(np.bincount(which), 1)

@@ -101,7 +101,8 @@ def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> B
         for frequency in band_frequencies():
             for averaged in _one_band(spectra, mask.data, float(frequency), per_voxel, threads):
                 parts.append(averaged.ravel())
-                shapes.append(averaged.shape)
+                z, y, x = averaged.shape
+                shapes.append((z, y, x))
             stage.advance()
     sizes = [part.size for part in parts]
     starts = np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
@@ -124,7 +125,7 @@ def _one_band(spectra: List[Complex], mask: FloatArray, frequency: float, per_vo
     shell = 1.0 / max(per_voxel.extent)
     width = float(np.hypot(BAND_WIDTH * frequency, LEAST_WIDTH * shell))
     highest = frequency + BAND_REACH * width
-    shape = _grid_for(2.0 * PRODUCT_SAMPLING * highest, per_voxel, per_voxel.shape)
+    shape = grid_for(2.0 * PRODUCT_SAMPLING * highest, per_voxel, per_voxel.shape)
     one, two = (irfft(_band(s, per_voxel, shape, frequency, width), shape, threads) for s in spectra)
     inside = mask if mask.shape == shape else np.clip(resampled(mask, shape, threads), 0.0, 1.0)
     _products(one, two, inside)
@@ -133,13 +134,13 @@ def _one_band(spectra: List[Complex], mask: FloatArray, frequency: float, per_vo
     found = []
     for share in WINDOWS:
         sigma = share / frequency
-        coarse = _grid_for(WINDOW_SAMPLING / sigma, per_voxel, shape)
-        over, under = (_averaged(s, shape, coarse, per_voxel, sigma, threads) for s in (cross, power))
+        coarse = grid_for(WINDOW_SAMPLING / sigma, per_voxel, shape)
+        over, under = (averaged_under(s, shape, coarse, per_voxel, sigma, threads) for s in (cross, power))
         found.append(_ratio(over, under, least))
     return found
 
 
-def _grid_for(per_length: float, per_voxel: Grid, largest: IntTriple) -> IntTriple:
+def grid_for(per_length: float, per_voxel: Grid, largest: IntTriple) -> IntTriple:
     """Return the voxels of the coarsest fast grid with so many voxels a voxel of the map, at most ``largest``."""
     n = [
         max(SMALLEST_GRID, scipy.fft.next_fast_len(2 * int(np.ceil(0.5 * per_length * length)), real=True))
@@ -167,7 +168,7 @@ def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
 
 
-def _averaged(
+def averaged_under(
     spectrum: Complex, shape: IntTriple, coarse: IntTriple, per_voxel: Grid, sigma: float, threads: int
 ) -> FloatArray:
     """Return the map of ``spectrum`` under a Gaussian of ``sigma`` voxels of the map, on a coarser grid."""

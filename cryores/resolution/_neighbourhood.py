@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from cryores.fourier import Float64, rfft
-from cryores.resolution._band_correlation import WINDOW_SAMPLING, _averaged, _grid_for
+from cryores.resolution._band_correlation import WINDOW_SAMPLING, averaged_under, grid_for
 from cryores.volume import BoolArray, FloatArray, Grid, IntTriple
 
 WIDTHS = (1.5, 3.0, 6.0, 12.0)
@@ -63,7 +63,7 @@ def neighbourhood(
     own_weight = 0.5 * np.log(weight)
     columns: List[Any] = []
     averages = []
-    for cover, total, first, second, lost in means:
+    for cover, total, first, second, _ in means:
         average = first / total
         averages.append(average)
         columns += [
@@ -87,12 +87,12 @@ def _means(fields: Any, inside: BoolArray, threads: int) -> List[List[FloatArray
         whole[inside] = field
         spectrum = rfft(whole, threads)
         for i, width in enumerate(WIDTHS):
-            coarse = _grid_for(WINDOW_SAMPLING / width, per_voxel, shape)
-            averaged = _averaged(spectrum, shape, coarse, per_voxel, width, threads)
+            coarse = grid_for(WINDOW_SAMPLING / width, per_voxel, shape)
+            averaged = averaged_under(spectrum, shape, coarse, per_voxel, width, threads)
             # The Gaussian is cut where its spectrum ends: next to nothing can come out below it.
-            floor = 1e-4 if field is fields[0] else 1e-7
             values = _at_voxels(averaged, flat, np.array(shape))
-            found[i].append(values if field is fields[2] else np.maximum(values, np.float32(floor)))
+            least = np.float32(1e-4 if field is fields[0] else 1e-7)
+            found[i].append(values if field is fields[2] else np.maximum(values, least))
     return found
 
 

@@ -254,7 +254,7 @@ def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-d
     signal = np.float64(finer[last])
     for q in range(at.size):
         target = (1.0 - at[q]) * signal
-        before, place_before = 0.0, max(np.log(NYQUIST), log_frequency[0])
+        before, place_before = np.float64(0), max(np.log(NYQUIST), log_frequency[0])
         out[q] = np.exp(log_frequency[last])
         for j in range(finer.size):
             here = np.float64(finer[j])
@@ -285,9 +285,9 @@ def _layer(weight, bias, inputs, outputs, rectify):  # type: ignore[no-untyped-d
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _evaluate(
+def _evaluate(  # type: ignore[no-untyped-def]
     values, starts, shapes, shape, flat, about, usable, log_frequency, w1, b1, w2, b2, w3, b3, quantile, found
-):  # type: ignore[no-untyped-def]
+):
     windows = starts.size // BANDS
     context = (2 * CONTEXT + 1) * windows
     for block in numba.prange((flat.size + BLOCK - 1) // BLOCK):

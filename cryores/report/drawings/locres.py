@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import numpy as np
 
@@ -23,8 +23,8 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     return [*sections, _words(result)]
 
 
-def _words(result: object) -> html.Section:
-    summary = result.summary()  # type: ignore[attr-defined]
+def _words(result: Any) -> html.Section:
+    summary = result.summary()
     told = (
         f"Nine of ten voxels have their resolution between lower.mrc and upper.mrc. "
         f"{100 * summary['undetermined_fraction']:.1f} % of the mask has no signal that could be told from noise and "
