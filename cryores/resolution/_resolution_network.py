@@ -139,7 +139,8 @@ class Network:
             ``E_WEIGHTS`` if the file is missing or no network.
         """
         try:
-            with np.load(path) as stored:
+            # Opened here, so that it is closed even when it is no archive.
+            with open(path, "rb") as file, np.load(file) as stored:
                 parts = [
                     Perceptron(*(tuple(stored[f"{part}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias")))
                     for part in ("bands", "nearby")
