@@ -61,4 +61,4 @@ def _interval_axes(part: Any, result: Any) -> None:
     mean, bottom, top = (np.bincount(which, v.astype(np.float64)) / count for v in (value, low, high))
     axes.fill_between(mean, bottom, top, color=CURVE_COLOURS[0], alpha=0.25, lw=0, label="5–95 %")
     axes.plot(mean, mean, color=CURVE_COLOURS[0], label="median")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")

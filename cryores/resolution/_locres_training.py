@@ -316,11 +316,13 @@ def errors(network: Network, kept: Sequence[Answers]) -> Errors:
         nan = float("nan")
         return Errors(len(kept), nan, nan, nan, nan, nan, missed, invented)
     error = limit[both] / middle[both] - 1.0
+    varies = np.ptp(middle[both]) > 0 and np.ptp(limit[both]) > 0
+    rank = float(spearmanr(middle[both], limit[both])[0]) if varies else float("nan")
     # Truth and interval both end at Nyquist.
     covered = (lowest[both] <= limit[both] * 1.0001) & (limit[both] <= highest[both] * 1.0001)
     return Errors(
         len(kept), float(np.median(np.abs(error))), float(np.percentile(np.abs(error), 90)), float(error.mean()),
-        float(covered.mean()), float(spearmanr(middle[both], limit[both])[0]), missed, invented,
+        float(covered.mean()), rank, missed, invented,
     )  # fmt: skip
 
 
