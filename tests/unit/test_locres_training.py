@@ -34,8 +34,8 @@ def examples():
 
 def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     said = []
-    network, kept = training.train(lambda: iter(examples), 6, 1, said.append)
-    assert [a.model for a in kept] == [examples[2].model] and len(said) == 2 + 2 * 6
+    network, kept = training.train(lambda: iter(examples), 80, 1, said.append)
+    assert [a.model for a in kept] == [examples[2].model] and len(said) == 2 + 2 * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
