@@ -74,9 +74,7 @@ def _train_locres(arguments: argparse.Namespace) -> None:
     cache = Path(arguments.cache) if arguments.cache else out / "pieces"
     cache.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    network, kept = train(
-        lambda: stored_examples(models, seed, arguments.maps, cache), arguments.epochs, seed, tell
-    )
+    network, kept = train(lambda: stored_examples(models, seed, arguments.maps, cache), arguments.epochs, seed, tell)
     found = {name: asdict(errors) for name, errors in errors_by_family(network, kept).items()}
     network.save(out / "locres.npz")
     about = {"maps": arguments.maps, "epochs": arguments.epochs, "seed": seed, "models": len(models)}

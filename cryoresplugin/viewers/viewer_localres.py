@@ -11,11 +11,8 @@ from pyworkflow.viewer import DESKTOP_TKINTER
 from cryoresplugin.protocols import (
     CryoresProtBlocres,
     CryoresProtBlocresShells,
-<<<<<<< HEAD
     CryoresProtDeepRes,
-=======
     CryoresProtLocres,
->>>>>>> 92ebf1e (locres: second step, training command, drawing, protocol)
     CryoresProtMonoRes,
     CryoresProtRelionLocres,
     CryoresProtResMap,
