@@ -173,6 +173,14 @@ def with_b_factors(atoms: Atoms, values: Float64) -> str:
     return text
 
 
+def isotropic(structure: Any) -> Any:
+    """Return a copy of a structure whose atoms have no anisotropic B-factors: `b_iso` decides their density then."""
+    kept = structure.clone()
+    for site in kept[0].all():
+        site.atom.aniso = gemmi.SMat33f(0, 0, 0, 0, 0, 0)
+    return kept
+
+
 def _first_model(structure: Any) -> Any:
     first = gemmi.Structure()
     first.name = structure.name

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
 
 from cryores.cli.options import positive_int
 from cryores.cli.progress import say
+from cryores.errors import InputError
 
-NETWORKS = ("deepres",)
+NETWORKS = ("deepres", "locres")
 RANGES = ("2.5-13", "1.5-6")
+MAPS, EPOCHS, LOCRES_SEED = 653, 25, 5
+"""Of the network of locres that ships."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,16 +22,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", choices=NETWORKS, help="which network")
     parser.add_argument("--models", required=True, metavar="DIR", help="folder of atomic models, PDB or mmCIF")
     parser.add_argument("--out", required=True, metavar="DIR", help="weights, and all to go on from")
-    parser.add_argument("--range", choices=RANGES, help="of which range in Å (default: one after the other)")
-    parser.add_argument("--lessons", type=positive_int, help="degraded pieces of models (default: as shipped)")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
-    parser.add_argument("--cache", metavar="DIR", help="folder of those pieces (default: pieces, in --out)")
+    parser.add_argument("--seed", type=int, help="default: as shipped")
+    parser.add_argument("--cache", metavar="DIR", help="folder of what is simulated (default: pieces, in --out)")
     parser.add_argument("--quiet", action="store_true", help="say nothing")
+    deepres = parser.add_argument_group("deepres only")
+    deepres.add_argument("--range", choices=RANGES, help="of which range in Å (default: one after the other)")
+    deepres.add_argument("--lessons", type=positive_int, help="degraded pieces of models (default: as shipped)")
+    deepres.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
+    locres = parser.add_argument_group("locres only")
+    locres.add_argument("--exclude", nargs="+", default=[], metavar="NAME", help="models to leave out, by name's start")
+    locres.add_argument("--maps", type=positive_int, default=MAPS, help=f"maps to simulate (default: {MAPS})")
+    locres.add_argument("--epochs", type=positive_int, default=EPOCHS, help=f"passes over them (default: {EPOCHS})")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, and write weights."""
+    if arguments.network == "locres":
+        _train_locres(arguments)
+    else:
+        _train_deepres(arguments)
+
+
+def _train_deepres(arguments: argparse.Namespace) -> None:
     from cryores.nets.training.deepres import LESSONS, TARGETS, train
 
     for name in [arguments.range] if arguments.range else RANGES:
@@ -34,9 +52,33 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.models,
             arguments.out,
             arguments.lessons or LESSONS,
-            arguments.seed,
+            arguments.seed or 0,
             arguments.threads,
             arguments.cache,
         )
         if not arguments.quiet:
             say(f"trained: {file}")
+
+
+def _train_locres(arguments: argparse.Namespace) -> None:
+    """Simulate, train, measure, and write the network with its errors."""
+    from cryores.resolution._locres_examples import stored_examples, usable_models
+    from cryores.resolution._locres_training import errors_by_family, train
+
+    models = usable_models(Path(arguments.models), arguments.exclude)
+    if not models:
+        raise InputError("E_MODEL", f"there is no atomic model in {arguments.models}", "give a folder of PDB or mmCIF")
+    tell = (lambda line: None) if arguments.quiet else say
+    seed = LOCRES_SEED if arguments.seed is None else arguments.seed
+    out = Path(arguments.out)
+    cache = Path(arguments.cache) if arguments.cache else out / "pieces"
+    cache.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    network, kept = train(lambda: stored_examples(models, seed, arguments.maps, cache), arguments.epochs, seed, tell)
+    found = {name: asdict(errors) for name, errors in errors_by_family(network, kept).items()}
+    network.save(out / "locres.npz")
+    about = {"maps": arguments.maps, "epochs": arguments.epochs, "seed": seed, "models": len(models)}
+    (out / "locres.json").write_text(json.dumps({**about, "errors": found}, indent=2) + "\n")
+    for name, errors in found.items():
+        tell(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in errors.items()))
+    tell(f"trained: {out / 'locres.npz'}")

@@ -6,6 +6,7 @@ from cryores.resolution.compare import compare  # noqa: F401
 from cryores.resolution.deepres import deepres  # noqa: F401
 from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.fso import fso  # noqa: F401
+from cryores.resolution.locres import locres  # noqa: F401
 from cryores.resolution.monodir import monodir  # noqa: F401
 from cryores.resolution.monores import monores  # noqa: F401
 from cryores.resolution.monotomo import monotomo  # noqa: F401

@@ -16,6 +16,7 @@ from cryoresplugin.protocols.protocol_localdeblur import CryoresProtLocalDeblur
 from cryoresplugin.protocols.protocol_locbfactor import CryoresProtLocBFactor
 from cryoresplugin.protocols.protocol_locbsharpen import CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_lococcupancy import CryoresProtLocOccupancy
+from cryoresplugin.protocols.protocol_locres import CryoresProtLocres
 from cryoresplugin.protocols.protocol_locscale import CryoresProtLocScale
 from cryoresplugin.protocols.protocol_locspiral import CryoresProtLocSpiral
 from cryoresplugin.protocols.protocol_monodir import CryoresProtMonoDir
@@ -42,6 +43,7 @@ __all__ = [
     "CryoresProtLocSpiral",
     "CryoresProtLocalDeblur",
     "CryoresProtLocalLowpass",
+    "CryoresProtLocres",
     "CryoresProtMonoDir",
     "CryoresProtMonoRes",
     "CryoresProtPostprocess",

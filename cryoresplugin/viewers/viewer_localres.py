@@ -12,6 +12,7 @@ from cryoresplugin.protocols import (
     CryoresProtBlocres,
     CryoresProtBlocresShells,
     CryoresProtDeepRes,
+    CryoresProtLocres,
     CryoresProtMonoRes,
     CryoresProtRelionLocres,
     CryoresProtResMap,
@@ -25,6 +26,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
 
     _label = "viewer local resolution"
     _targets = [
+        CryoresProtLocres,
         CryoresProtMonoRes,
         CryoresProtBlocres,
         CryoresProtBlocresShells,

@@ -16,6 +16,7 @@ Draw = Callable[[Outcome, Path, Optional[float]], List[Section]]
 
 DRAWINGS = {
     "AutosharpenResult": "autosharpen",
+    "CalibratedResolution": "locres",
     "Comparison": "comparison",
     "Evaluation": "evaluation",
     "FSCResult": "fsc",

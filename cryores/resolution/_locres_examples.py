@@ -1,0 +1,189 @@
+"""Examples that the estimator of `cryores.resolution.locres` learns from: planted half maps of atomic models.
+
+Every example follows from the seed and its number: the model, the box, the voxel size, the family and its strength.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from cryores.atoms import atom_positions, read_model
+from cryores.errors import CryoresError, CryoresWarning
+from cryores.execution import Execution
+from cryores.masks import BINARY_THRESHOLD, automatic_mask, dilate, distance_outside, sphere
+from cryores.planted import FIELDS, Planted, plant
+from cryores.resolution._band_correlation import BandCorrelations, band_correlations
+from cryores.volume import BoolArray, FloatArray, Grid, Volume
+
+FAMILY_SHARES = {
+    "lowpass": 0.28, "bfactor": 0.20, "residues": 0.09, "flexible": 0.07, "occupancy": 0.09, "orientation": 0.09,
+    "belt": 0.09, "noise": 0.09,
+}  # fmt: skip
+EDGES = (56, 64, 80, 96)
+FEWEST_VOXELS, MOST_VOXELS = 1000, 250000
+"""Of a mask."""
+
+FAR = 10.0
+"""Å from every atom at which a loose mask holds solvent for certain."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One planted pair of half maps, as the estimator sees it.
+
+    Parameters
+    ----------
+    correlations : BandCorrelations
+        Of the halves, inside the mask.
+    inside : ndarray of bool
+        The mask.
+    limit : ndarray of float32, same shape
+        Truth in cycles a voxel, at most 0.5; 0 where the noise is stronger everywhere, -1 where nothing is known.
+    model, family : str
+        What it was made of, and how.
+    """
+
+    correlations: BandCorrelations
+    inside: BoolArray
+    limit: FloatArray
+    model: str
+    family: str
+
+
+def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]:
+    """Make example ``number`` of those that ``seed`` gives; None where the model does not lend itself to it."""
+    rng = np.random.default_rng((seed, number))
+    path = models[int(rng.integers(len(models)))]
+    try:
+        made = planted_example(path, rng, FAMILY_SHARES)
+        mask = _mask_to_use(made, rng)
+    except CryoresError:
+        return None
+    inside = mask.data > BINARY_THRESHOLD
+    if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
+        return None
+    correlations = band_correlations(made.halves, mask, Execution(threads=1))
+    return Example(correlations, inside, _limit(made), path.name, str(made.description["family"]))
+
+
+def stored_examples(models: Sequence[Path], seed: int, count: int, cache: Path) -> Iterator[Example]:
+    """Return examples 0 ... ``count`` - 1 one by one from ``cache``, where those are made that are not there."""
+    for number in range(count):
+        path = cache / f"{seed}-{number:05d}.npz"
+        none = path.with_suffix(".none")
+        if not path.exists() and not none.exists():
+            _store(example(models, seed, number), path, none)
+        if path.exists():
+            yield _stored(path)
+
+
+def _store(made: Optional[Example], path: Path, none: Path) -> None:
+    if made is None:
+        none.touch()
+        return
+    partial = path.with_suffix(".part.npz")
+    found = made.correlations
+    np.savez(
+        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, inside=made.inside,
+        limit=made.limit, about=[made.model, made.family],
+    )  # fmt: skip
+    partial.rename(path)
+
+
+def _stored(path: Path) -> Example:
+    with np.load(path) as stored:
+        shape = tuple(stored["shape"].tolist())
+        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape)
+        model, family = (str(text) for text in stored["about"])
+        return Example(found, stored["inside"], stored["limit"], model, family)
+
+
+def _limit(made: Planted) -> FloatArray:
+    truth, grid = made.truth.data, made.truth.grid
+    known = np.isfinite(truth) & (truth > 0)
+    limit = np.where(known, np.minimum(grid.spacing / np.where(known, truth, 1.0), 0.5), 0.0)
+    model = made.mask.data > BINARY_THRESHOLD
+    # Between the model and what is certainly solvent, a voxel has no resolution that one could define.
+    limit[~model] = -1.0
+    limit[distance_outside(model, grid.voxel_size) > FAR] = 0.0
+    return limit.astype(np.float32)
+
+
+def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted:
+    """Plant a random loss of resolution, of one of ``families`` (name -> share), in a model or a ball of it."""
+    voxel = float(np.exp(rng.uniform(np.log(0.55), np.log(2.6))))
+    edge = int(rng.choice(EDGES))
+    structure = _prepared(read_model(path), rng)
+    structure, edge = _fitted(structure, voxel, edge, rng)
+    length = edge * voxel
+    finest = float(np.clip(voxel * np.exp(rng.uniform(np.log(2.0), np.log(5.0))), 1.5, min(12.0, length / 6)))
+    finest = max(finest, 2.0 * voxel)
+    coarsest = min(finest * float(np.exp(rng.uniform(np.log(1.1), np.log(3.5)))), 20.0, length / 3)
+    names = list(families)
+    family = str(rng.choice(names, p=np.array([families[n] for n in names]) / sum(families.values())))
+    noise_b = 0.0 if rng.random() < 0.5 else float(rng.uniform(-30.0, 20.0)) * voxel**2
+    return plant(
+        family, structure, Grid.regular((edge,) * 3, voxel), finest, max(coarsest, finest),
+        float(np.exp(rng.uniform(np.log(2.0), np.log(60.0)))), str(rng.choice(FIELDS)), noise_b,
+        int(rng.integers(2**31)),
+    )  # fmt: skip
+
+
+def _prepared(structure: Any, rng: Any) -> Any:
+    """Take out water, hydrogens and alternatives; half of the models get one B-factor for all atoms."""
+    structure.remove_waters()
+    structure.remove_hydrogens()
+    structure.remove_alternative_conformations()
+    uniform = float(rng.uniform(5.0, 60.0)) if rng.random() < 0.5 else None
+    for site in structure[0].all():
+        site.atom.b_iso = uniform if uniform is not None else float(np.clip(site.atom.b_iso, 2.0, 120.0))
+        site.atom.occ = 1.0
+    return structure
+
+
+def _fitted(structure: Any, voxel: float, edge: int, rng: Any) -> Tuple[Any, int]:
+    """Return the model in the middle of its box: cut to a ball where it is too large, in a smaller box if small."""
+    positions = atom_positions(structure)
+    centre = 0.5 * (positions.min(axis=0) + positions.max(axis=0))
+    radius = float(np.linalg.norm(positions - centre, axis=1).max())
+    largest = 0.40 * edge * voxel
+    if radius > largest:
+        radius, centre = largest, positions[int(rng.integers(len(positions)))]
+    else:
+        edge = min(edge, max(48, 2 * int(np.ceil(radius * rng.uniform(1.15, 1.6) / voxel))))
+    middle = (edge // 2) * voxel
+    for chain in structure[0]:
+        for residue in chain:
+            for i in reversed(range(len(residue))):
+                p = residue[i].pos
+                off = np.array([p.z, p.y, p.x]) - centre
+                if off @ off > radius**2 * 1.0001:
+                    del residue[i]
+                else:
+                    p.x, p.y, p.z = p.x - centre[2] + middle, p.y - centre[1] + middle, p.z - centre[0] + middle
+    return structure, edge
+
+
+def _mask_to_use(made: Planted, rng: Any) -> Volume:
+    """Return the mask that the estimator is given: often the true one, else a looser one."""
+    chance, grid = rng.random(), made.halves.grid
+    if chance < 0.55:
+        return made.mask
+    if chance < 0.82:
+        return dilate(made.mask, float(rng.uniform(2.0, 8.0)))
+    if chance < 0.9 or made.description["family"] == "noise":
+        return sphere(grid, 0.47 * min(grid.extent))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryoresWarning)
+        return automatic_mask(made.halves)
+
+
+def usable_models(folder: Path, excluded: Sequence[str]) -> List[Path]:
+    """Return the models of a folder in order, without those whose names begin with one of ``excluded``."""
+    names = sorted(p for p in folder.rglob("*") if p.name.split(".")[0] and p.suffix in (".gz", ".cif", ".pdb", ".ent"))
+    return [p for p in names if not p.name.lower().startswith(tuple(e.lower() for e in excluded))]

@@ -1,0 +1,333 @@
+"""Training of the estimator of `cryores.resolution.locres`: cross-entropy, Adam, and the calibration of the interval.
+
+Nothing but numpy: the perceptrons are small. A model's maps are all for fitting or all for calibration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+
+import numpy as np
+
+from cryores.fourier import Float64
+from cryores.resolution import _neighbourhood
+from cryores.resolution._band_correlation import BANDS
+from cryores.resolution._locres_examples import Example
+from cryores.resolution._resolution_network import (
+    INPUTS,
+    STEPS,
+    Network,
+    Perceptron,
+    distribution,
+    first_answers,
+    frequencies,
+    quantiles,
+    rows,
+    usable_bands,
+)
+from cryores.volume import FloatArray
+
+HIDDEN = (64, 32)
+HIDDEN_NEARBY = (48, 32)
+EPOCHS = 25
+BATCH = 4096
+LEARNING_RATE = 4e-3
+WEIGHT_DECAY = 1e-5
+VOXELS_A_MAP = 1000
+VOXELS_AN_EPOCH = 300
+BANDS_A_VOXEL = 4
+LARGEST_NEARBY = 60000
+"""Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
+
+CALIBRATION_SHARE = 0.2
+"""Share of the models that the network never sees, which the interval is calibrated on."""
+
+INTERVAL = (0.05, 0.95)
+NO_SIGNAL = 0.5
+
+Say = Callable[[str], None]
+Draw = Callable[[], Tuple[FloatArray, FloatArray]]
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Some voxels of an example.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (voxels, features)
+        Their correlations.
+    limit : ndarray of float32
+        Their truth, cycles a voxel; 0 where there is no signal.
+    size : float
+        Cube root of the mask's volume in voxels.
+    edge : int
+        Shortest edge of the box in voxels.
+    """
+
+    features: FloatArray
+    limit: FloatArray
+    size: float
+    edge: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the second step is given at some voxels of an example, and their truth.
+
+    Parameters
+    ----------
+    inputs, nearby : ndarray of float32
+        As `cryores.resolution._neighbourhood.neighbourhood` returns them.
+    limit : ndarray of float32
+        Truth in cycles a voxel; 0 where there is no signal.
+    model, family : str
+        Of the example.
+    """
+
+    inputs: FloatArray
+    nearby: FloatArray
+    limit: FloatArray
+    model: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far the estimates of examples are from the truth, in shares of the resolution.
+
+    Parameters
+    ----------
+    maps : int
+        How many.
+    median, p90, bias : float
+        Of abs(estimate / truth - 1), and the mean of estimate / truth - 1.
+    coverage : float
+        Share of the voxels whose truth lies in the 5-95 % interval.
+    correlation : float
+        Spearman's, of all voxels together.
+    missed, invented : float
+        Share of the voxels with signal that are called noise, and of those without that are not.
+    """
+
+    maps: int
+    median: float
+    p90: float
+    bias: float
+    coverage: float
+    correlation: float
+    missed: float
+    invented: float
+
+
+def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say: Say) -> Tuple[Network, List[Answers]]:
+    """Fit both steps and calibrate the interval.
+
+    Parameters
+    ----------
+    examples : callable
+        Gives the examples anew each time.
+    epochs, seed : int
+        Passes over the examples, and the seed of everything random.
+    say : callable
+        Receives a line of progress at a time.
+
+    Returns
+    -------
+    network : Network
+        The trained network.
+    kept : list of Answers
+        Those of the models that were kept for calibration.
+    """
+    rng = np.random.default_rng(seed)
+    voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
+    say(f"{len(voxels)} maps to fit")
+    bands = fit(INPUTS, HIDDEN, STEPS, lambda: _drawn(voxels, rng), epochs, rng, say)
+    answers = [some_answers(e, bands, rng) for e in examples() if np.count_nonzero(e.inside) <= LARGEST_NEARBY]
+    say(f"{len(answers)} maps to look around in")
+    kept = [a for a in answers if for_calibration(a.model)]
+    inputs, truth = _offsets_of([a for a in answers if not for_calibration(a.model)])
+    mean, scale = inputs.mean(axis=0), 1.0 / (inputs.std(axis=0) + np.float32(1e-3))
+    inputs = (inputs - mean) * scale
+    nearby = fit(inputs.shape[1], HIDDEN_NEARBY, truth.shape[1], lambda: (inputs, truth), epochs, rng, say)
+    nearby = _on_raw_inputs(nearby, mean, scale)
+    return Network(bands, nearby, calibrated_tails(nearby, kept)), kept
+
+
+def for_calibration(model: str) -> bool:
+    """Tell whether a model is kept for the calibration: a share of all names, the same whatever the others are."""
+    return hashlib.sha256(model.encode()).digest()[0] < 256 * CALIBRATION_SHARE
+
+
+# --- what is learnt -----------------------------------------------------------------------------------------------
+
+
+def some_voxels(e: Example, rng: Any) -> Voxels:
+    """Return the correlations of random voxels whose truth is known."""
+    voxels = np.argwhere(e.inside & (e.limit >= 0))
+    voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
+    size = float(np.count_nonzero(e.inside)) ** (1.0 / 3.0)
+    return Voxels(e.correlations.read(voxels), e.limit[tuple(voxels.T)], size, min(e.inside.shape))
+
+
+def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
+    """Return what the second step is given, at random voxels whose truth is known."""
+    first = first_answers(e.correlations, e.inside, bands)
+    inputs, nearby = _neighbourhood.neighbourhood(
+        first.frequency, first.lowest, first.highest, first.none, e.inside, threads=1
+    )
+    limit = e.limit[e.inside]
+    chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
+    return Answers(inputs[chosen], nearby[chosen], limit[chosen], e.model, e.family)
+
+
+def _drawn(examples: Sequence[Voxels], rng: Any) -> Tuple[FloatArray, FloatArray]:
+    """Return inputs and answers of the first step for some voxels and some bands of each example."""
+    at = frequencies().reshape(BANDS, STEPS)
+    inputs, answers = [], []
+    for e in examples:
+        voxel = rng.integers(len(e.limit), size=VOXELS_AN_EPOCH * BANDS_A_VOXEL)
+        band = rng.integers(usable_bands(e.edge), size=len(voxel))
+        inputs.append(rows(e.features[voxel], band, np.full(len(voxel), e.size)))
+        answers.append((e.limit[voxel, None] > at[band]).astype(np.float32))
+    return np.concatenate(inputs), np.concatenate(answers)
+
+
+def _offsets_of(answers: Sequence[Answers]) -> Tuple[FloatArray, FloatArray]:
+    """Return the inputs of the second step, and whether the truth is finer than the average nearby by each offset."""
+    limit = np.concatenate([a.limit for a in answers])
+    nearby = np.concatenate([a.nearby for a in answers])
+    with np.errstate(divide="ignore"):
+        finer = np.log(limit)[:, None] > nearby[:, None] + _neighbourhood.offsets()
+    return np.concatenate([a.inputs for a in answers]), finer.astype(np.float32)
+
+
+# --- fitting ------------------------------------------------------------------------------------------------------
+
+
+def fit(inputs: int, hidden: Tuple[int, ...], outputs: int, draw: Draw, epochs: int, rng: Any, say: Say) -> Perceptron:
+    """Fit a perceptron to what ``draw`` returns, inputs and answers of 0 or 1, in ``epochs`` passes."""
+    layers: List[FloatArray] = []
+    for n, m in zip((inputs, *hidden), (*hidden, outputs)):
+        layers.append((rng.standard_normal((n, m)) * np.sqrt(2.0 / n)).astype(np.float32))
+        layers.append(np.zeros(m, dtype=np.float32))
+    moments = [np.zeros((2, *p.shape), dtype=np.float32) for p in layers]
+    step = 0
+    for epoch in range(epochs):
+        x, answers = draw()
+        order, losses = rng.permutation(len(x)), []
+        batches = max(len(order) // BATCH, 1)
+        for chosen in np.array_split(order, batches):
+            loss, gradients = _gradients(layers, x[chosen], answers[chosen])
+            losses.append(loss)
+            step += 1
+            _adam(layers, gradients, moments, step, _rate(min(step / (epochs * batches), 1.0)))
+        say(f"epoch {epoch + 1} of {epochs}: cross-entropy {np.mean(losses):.4f}")
+    return Perceptron(tuple(layers[0::2]), tuple(layers[1::2]))
+
+
+def _on_raw_inputs(perceptron: Perceptron, mean: FloatArray, scale: FloatArray) -> Perceptron:
+    """Return the perceptron that takes inputs as they are, of one that takes (input - mean) * scale."""
+    first = perceptron.weights[0] * scale[:, None]
+    bias = perceptron.biases[0] - mean @ first
+    return Perceptron((first, *perceptron.weights[1:]), (bias, *perceptron.biases[1:]))
+
+
+def _rate(done: float) -> float:
+    """Warm up over the first fiftieth, then fall as half a cosine."""
+    return LEARNING_RATE * min(50.0 * done, 1.0) * 0.5 * (1.0 + float(np.cos(np.pi * done)))
+
+
+def _gradients(layers: List[FloatArray], x: FloatArray, answers: FloatArray) -> Tuple[float, List[FloatArray]]:
+    """Return the cross-entropy of a batch, an answer, and its gradient for every layer."""
+    activations = [x]
+    for i in range(0, len(layers) - 2, 2):
+        activations.append(np.maximum(activations[-1] @ layers[i] + layers[i + 1], 0))
+    y = activations[-1] @ layers[-2] + layers[-1]
+    loss = float(np.mean(np.logaddexp(0, y) - answers * y))
+    back = (1.0 / (1.0 + np.exp(-np.clip(y, -30, 30))) - answers) / np.float32(len(x))
+    gradients: List[FloatArray] = []
+    for i in range(len(layers) - 2, -1, -2):
+        gradients = [activations[i // 2].T @ back, back.sum(axis=0), *gradients]
+        if i:
+            back = (back @ layers[i].T) * (activations[i // 2] > 0)
+    return loss, gradients
+
+
+def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, step: int, rate: float) -> None:
+    # Source: Kingma & Ba, ICLR 2015; decay of the weights apart from the moments: Loshchilov & Hutter, ICLR 2019.
+    size = np.float32(rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step))
+    for p, g, m in zip(layers, gradients, moments):
+        m[0] += np.float32(0.1) * (g - m[0])
+        m[1] += np.float32(0.001) * (g * g - m[1])
+        p -= size * m[0] / (np.sqrt(m[1]) + np.float32(1e-8)) + np.float32(rate * WEIGHT_DECAY) * p
+
+
+# --- calibration and errors ---------------------------------------------------------------------------------------
+
+
+def calibrated_tails(nearby: Perceptron, kept: Sequence[Answers]) -> Tuple[float, float]:
+    """Return the probabilities at which each end of the interval is right 95 times of 100 on ``kept``.
+
+    Every map counts alike: they are quantiles of the probability below the truth, weighted by one over its voxels.
+    """
+    ranks, weights = [], []
+    for a in kept:
+        there = (a.limit > 0) & (a.limit < frequencies()[0])
+        if there.any():
+            finer, log_frequency = distribution(nearby, a.inputs[there], a.nearby[there])
+            ranks.append(probability_below(finer, log_frequency, np.log(a.limit[there])))
+            weights.append(np.full(len(ranks[-1]), 1.0 / len(ranks[-1])))
+    if not ranks:
+        return INTERVAL
+    rank, weight = np.concatenate(ranks), np.concatenate(weights)
+    order = np.argsort(rank)
+    cumulated = np.cumsum(weight[order]) / weight.sum()
+    low, high = (float(np.interp(q, cumulated, rank[order])) for q in INTERVAL)
+    return low, high
+
+
+def probability_below(finer: FloatArray, log_frequency: FloatArray, log_limit: FloatArray) -> Float64:
+    """Return how much of each distribution, given that there is signal, lies below the truth."""
+    return np.array([
+        1.0 - np.interp(u, at[::-1], row[::-1]) / max(float(row[-1]), 1e-9)
+        for u, at, row in zip(log_limit, log_frequency, finer)
+    ])  # fmt: skip
+
+
+def errors(network: Network, kept: Sequence[Answers]) -> Errors:
+    """Measure the network on ``kept``, all voxels together."""
+    from scipy.stats import spearmanr
+
+    read, none = [], []
+    for a in kept:
+        finer, log_frequency = distribution(network.nearby, a.inputs, a.nearby)
+        read.append(quantiles(finer, log_frequency, (network.tails[0], 0.5, network.tails[1])))
+        none.append(1.0 - finer[:, -1])
+    lowest, middle, highest = np.concatenate(read).T
+    limit, lost = np.concatenate([a.limit for a in kept]), np.concatenate(none) > NO_SIGNAL
+    signal = limit > 0
+    both = signal & ~lost
+    missed = float(np.mean(lost[signal])) if signal.any() else float("nan")
+    invented = float(np.mean(~lost[~signal])) if (~signal).any() else float("nan")
+    if not both.any():
+        nan = float("nan")
+        return Errors(len(kept), nan, nan, nan, nan, nan, missed, invented)
+    error = limit[both] / middle[both] - 1.0
+    varies = np.ptp(middle[both]) > 0 and np.ptp(limit[both]) > 0
+    rank = float(spearmanr(middle[both], limit[both])[0]) if varies else float("nan")
+    # Truth and interval both end at Nyquist.
+    covered = (lowest[both] <= limit[both] * 1.0001) & (limit[both] <= highest[both] * 1.0001)
+    return Errors(
+        len(kept), float(np.median(np.abs(error))), float(np.percentile(np.abs(error), 90)), float(error.mean()),
+        float(covered.mean()), rank, missed, invented,
+    )  # fmt: skip
+
+
+def errors_by_family(network: Network, kept: Sequence[Answers]) -> Dict[str, Errors]:
+    """Measure the network on each family by itself, and on all."""
+    names = sorted({a.family for a in kept})
+    found = {name: errors(network, [a for a in kept if a.family == name]) for name in names}
+    return {**found, "all": errors(network, kept)} if kept else found

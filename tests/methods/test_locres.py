@@ -1,0 +1,171 @@
+"""The calibrated local resolution: what must not change it, what it must find, and when it must keep silent."""
+
+import numpy as np
+import pytest
+
+from cryores.atoms import density_from_model, helix_bundle
+from cryores.errors import InputError, WeightsError
+from cryores.execution import Execution
+from cryores.filters import bfactor
+from cryores.fourier import filtered
+from cryores.planted import plant
+from cryores.resolution import locres
+from cryores.resolution._band_correlation import band_correlations, band_frequencies
+from cryores.resolution._locres_training import fit
+from cryores.resolution._neighbourhood import neighbourhood
+from cryores.resolution._resolution_network import Network, quantiles, shipped_network
+from cryores.volume import Grid, HalfMaps, Volume
+
+pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
+GRID = Grid.regular((56, 56, 56), 1.3)
+CENTRE = (36.4, 36.4, 36.4)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return plant("bfactor", helix_bundle(24.0, CENTRE, seed=2), GRID, 3.5, 9.0, seed=4)
+
+
+@pytest.fixture(scope="module")
+def found(made):
+    return locres(made.halves, made.mask)
+
+
+def mapped(halves, change):
+    return HalfMaps(*(half.like(change(half.data)) for half in (halves.half1, halves.half2)))
+
+
+def test_the_interval_holds_the_value_and_mostly_the_truth(made, found):
+    inside = made.mask.data > 0.5
+    value, low, high = (v.data[inside] for v in (found.resolution, found.lower, found.upper))
+    assert np.isfinite(value).mean() > 0.99
+    told = np.isfinite(value)
+    assert np.all(low[told] <= value[told]) and np.all(value[told] <= high[told])
+    truth = made.truth.data[inside]
+    assert np.mean((low <= truth) & (truth <= high)) > 0.75
+    assert np.median(np.abs(value / truth - 1)[told]) < 0.12
+
+
+def test_outside_the_mask_there_is_nothing(made, found):
+    assert np.isnan(found.resolution.data[made.mask.data < 0.5]).all()
+    assert np.isnan(found.lower.data[made.mask.data < 0.5]).all()
+
+
+def test_swapped_halves_and_scales_change_nothing(made, found):
+    swapped = HalfMaps(made.halves.half2.like(7 * made.halves.half2.data + 3), made.halves.half1)
+    inside = np.isfinite(found.resolution.data)
+    result = locres(swapped, made.mask).resolution.data
+    assert np.mean(np.isclose(result, found.resolution.data, rtol=2e-3)[inside]) > 0.99
+
+
+def test_other_axes_turn_the_result(made, found):
+    # Swapped axes and a mirror make every turn by a right angle; arrays swap without moving their first voxel.
+    turned = mapped(made.halves, lambda data: data.transpose(2, 0, 1))
+    result = locres(turned, made.mask.like(made.mask.data.transpose(2, 0, 1))).resolution.data
+    # Where a distribution is flat about its middle, rounding moves the median from one end of it to the other.
+    inside = np.isfinite(found.resolution.data)
+    assert np.mean(np.isclose(result.transpose(1, 2, 0), found.resolution.data, rtol=2e-3)[inside]) > 0.99
+
+
+@pytest.mark.parametrize("b", [-100.0, 100.0])
+def test_an_isotropic_filter_changes_next_to_nothing(made, found, b):
+    filtered_halves = mapped(made.halves, lambda data: filtered(data, bfactor(b), GRID, 1))
+    other = locres(filtered_halves, made.mask).resolution.data
+    told = np.isfinite(other) & np.isfinite(found.resolution.data)
+    assert np.mean(np.abs(other - found.resolution.data)[told] > 0.1) <= 0.02
+
+
+def test_two_draws_of_the_noise_agree_within_the_interval(made, found):
+    clean = density_from_model(faded(helix_bundle(24.0, CENTRE, seed=2)), GRID).data
+    noise = 0.5 * float(clean.std())
+    rng = np.random.default_rng(1)
+    one, two = (
+        locres(HalfMaps(*(Volume(clean + noise * rng.standard_normal(GRID.shape), GRID) for _ in "12")), made.mask)
+        for _ in "12"
+    )
+    value = two.resolution.data
+    told = np.isfinite(value) & np.isfinite(one.resolution.data)
+    held = (one.lower.data <= value) & (value <= one.upper.data)
+    assert told.sum() > 0.9 * np.count_nonzero(made.mask.data) and held[told].mean() > 0.85
+
+
+def faded(structure):
+    for site in structure[0].all():
+        site.atom.b_iso = 120.0
+    return structure
+
+
+def test_noise_has_no_resolution():
+    rng = np.random.default_rng(3)
+    halves = HalfMaps(*(Volume(rng.standard_normal(GRID.shape), GRID) for _ in "12"))
+    ball = plant("noise", helix_bundle(24.0, CENTRE, seed=2), GRID, 3.5, 9.0).mask
+    assert locres(halves, ball).summary()["undetermined_fraction"] >= 0.99
+
+
+def test_identical_halves_are_refused(made):
+    with pytest.raises(InputError, match="E_HALVES_IDENTICAL"):
+        locres(HalfMaps(made.halves.half1, made.halves.half1), made.mask)
+
+
+def test_threads_change_nothing(made, found):
+    one = locres(made.halves, made.mask, execution=Execution(threads=1))
+    np.testing.assert_allclose(one.resolution.data, found.resolution.data, rtol=1e-5)
+
+
+def test_correlations_are_one_for_equal_maps_and_none_for_noise():
+    rng = np.random.default_rng(5)
+    a, b = (rng.standard_normal(GRID.shape).astype(np.float32) for _ in "12")
+    everywhere = Volume(np.ones(GRID.shape, dtype=np.float32), GRID)
+    voxels = np.argwhere(np.ones(GRID.shape, dtype=bool))[::997]
+
+    def read(one, two):
+        halves = HalfMaps(Volume(one, GRID), Volume(two, GRID))
+        return (
+            band_correlations(halves, everywhere, Execution())
+            .read(voxels)
+            .reshape(len(voxels), len(band_frequencies()), -1)
+        )
+
+    assert read(a, a + 1e-6 * b).min() > 0.99
+    # The wider the window, the closer to none; the finest band has the most coefficients.
+    spread = read(a, b)[:, 0].std(axis=0)
+    assert np.all(np.diff(spread) < 0) and spread[-1] < 0.06
+    half_signal = read(a + b, a - 2 * b + rng.standard_normal(GRID.shape).astype(np.float32) * 0)
+    np.testing.assert_allclose(half_signal[:, 0, -1].mean(), (1 - 2) / np.sqrt(2 * 5), atol=0.06)
+
+
+def test_averages_nearby_are_those_of_the_answers():
+    inside = np.zeros((24, 24, 24), dtype=bool)
+    inside[6:18, 6:18, 6:18] = True
+    count = int(inside.sum())
+    frequency = np.full(count, 0.2, dtype=np.float32)
+    x, nearby = neighbourhood(frequency, frequency * 0.9, frequency * 1.1, np.zeros(count, np.float32), inside, 1)
+    np.testing.assert_allclose(nearby, np.log(0.2), atol=1e-4)
+    assert np.isfinite(x).all() and np.abs(x[:, 0]).max() < 1e-2
+
+
+def test_quantiles_of_an_even_distribution():
+    heights = np.linspace(-1.0, -2.0, 101, dtype=np.float32)[None]
+    likely = np.linspace(0.0, 1.0, 101, dtype=np.float32)[None]
+    np.testing.assert_allclose(
+        np.log(quantiles(likely, heights, (0.05, 0.5, 0.95)))[0], [-1.95, -1.5, -1.05], atol=1e-3
+    )
+
+
+def test_a_perceptron_learns_a_threshold():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20000, 3)).astype(np.float32)
+    answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
+    perceptron = fit(3, (16, 16), 1, lambda: (x, answers), 40, rng, lambda line: None)
+    assert np.mean((perceptron.likely(x) > 0.5) == (answers > 0.5)) > 0.93
+
+
+def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
+    network = shipped_network()
+    network.save(tmp_path / "one.npz")
+    again = Network.load(tmp_path / "one.npz")
+    np.testing.assert_array_equal(again.bands.weights[0], network.bands.weights[0])
+    assert again.tails == network.tails
+    (tmp_path / "bad.npz").write_bytes((tmp_path / "one.npz").read_bytes()[:500])
+    with pytest.raises(WeightsError, match="E_WEIGHTS"):
+        Network.load(tmp_path / "bad.npz")
