@@ -1,0 +1,311 @@
+"""Training pairs of the enhancer: what a reconstruction of a model looks like, and what LocScale makes of it at best.
+
+The density of a model is blurred from place to place, gets noise, and all else that happens to real maps. The target
+has the model's own amplitudes, each frequency weighted in every place by what the map knows of it there: where signal
+and noise have the powers S and N, by sqrt(S / (S + N)). That is LocScale's result with weights from half maps
+(sqrt(2 FSC / (1 + FSC)) is the same number) for windows that hold no noise, in a mask around the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Tuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from cryores.atoms import atom_positions, density_from_model, read_model
+from cryores.nets.enhancer_scale import density_scale
+from cryores.volume import FloatArray, Grid, IntTriple
+
+EDGE = 96
+"""Voxels of 1 Å along the edge of a map."""
+
+DISTANCE_STEP = 0.1
+"""Å of a step of the stored distance from the nearest atom; the largest stored is 25.5 Å."""
+
+LAYERS = 6
+"""Strengths of blurring between which a map varies from place to place."""
+
+BRIGHT = 95.0
+"""Percentile of the density around the atoms that is 1 in the target."""
+
+AT_NOISE = 0.334
+"""Ratio of signal to noise power of the full map at its resolution: FSC 0.143 between the halves."""
+
+NEAR = 2.5
+"""Å from the nearest atom that belong to the molecule."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the pairs of one kind of target are made.
+
+    Parameters
+    ----------
+    finest, coarsest : float
+        Range of the map's resolution in Å.
+    mask_start, mask_width : float
+        Å from the nearest atom at which the target's mask begins to fall, and over which it does.
+    keeps_belt : bool
+        Whether density that is not in the model (detergent, lipid) stays in the target.
+    """
+
+    finest: float
+    coarsest: float
+    mask_start: float
+    mask_width: float
+    keeps_belt: bool
+
+
+RECIPES = {
+    "tightTarget": Recipe(2.6, 6.5, 2.5, 3.0, False),
+    "wideTarget": Recipe(2.6, 6.5, 6.0, 6.0, True),
+    "highRes": Recipe(2.2, 4.0, 2.5, 3.0, False),
+}
+
+
+@dataclass(frozen=True)
+class ModelMap:
+    """The density of one model in a box, and how far each voxel is from the nearest atom (in `DISTANCE_STEP`)."""
+
+    density: FloatArray
+    distance: npt.NDArray[np.uint8]
+    name: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the network is given and what it shall give, on one grid; ``distance`` is in Å."""
+
+    given: FloatArray
+    wanted: FloatArray
+    distance: FloatArray
+    signal: FloatArray
+    noise: FloatArray
+
+
+def model_map(path: str, seed: int, edge: int = EDGE) -> ModelMap:
+    """Return a model's density in a random orientation, its voxel size 2 % off at most.
+
+    A model that does not fit is shown around one of its atoms.
+    """
+    from scipy.ndimage import distance_transform_edt
+    from scipy.spatial.transform import Rotation
+
+    rng = np.random.default_rng(seed)
+    structure = read_model(path)
+    structure.remove_waters()
+    structure.remove_hydrogens()
+    turn = Rotation.from_quat(rng.standard_normal(4)).as_matrix() * rng.uniform(0.98, 1.02)
+    positions = atom_positions(structure) @ turn.T
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    fits = bool(np.all(high - low < edge - 16))
+    middle = 0.5 * (low + high) if fits else positions[rng.integers(len(positions))]
+    positions += edge / 2 - middle + rng.uniform(-2, 2, 3)
+    for site, (z, y, x) in zip(structure[0].all(), positions.tolist()):
+        site.atom.pos = type(site.atom.pos)(x, y, z)
+    density = density_from_model(structure, Grid.regular((edge,) * 3, 1.0)).data
+    index = np.rint(positions).astype(int)
+    empty = np.ones((edge,) * 3, dtype=bool)
+    empty[tuple(index[np.all((index >= 0) & (index < edge), axis=1)].T)] = False
+    steps = np.minimum(distance_transform_edt(empty) / DISTANCE_STEP, 255).astype(np.uint8)
+    return ModelMap(density, steps, path)
+
+
+class Simulator:
+    """Makes pairs of maps of one recipe."""
+
+    def __init__(self, recipe: Recipe, seed: int, shape: IntTriple = (EDGE, EDGE, EDGE)) -> None:
+        self.recipe, self.shape = recipe, shape
+        self.rng = np.random.default_rng(seed)
+        z, y, x = np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2])
+        self._s = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2).astype(np.float32)
+        self._shell = np.rint(self._s * max(shape)).astype(np.int32)
+
+    def pair(self, model: ModelMap, noise_only: bool = False) -> Pair:
+        """Return a new pair of a model's map; of noise alone where ``noise_only``."""
+        rng, recipe = self.rng, self.recipe
+        distance = model.distance.astype(np.float32) * np.float32(DISTANCE_STEP)
+        near = distance <= NEAR
+        spectrum = scipy.fft.rfftn(model.density)
+        resolution = float(np.exp(rng.uniform(np.log(recipe.finest), np.log(recipe.coarsest))))
+        best = rng.uniform(0.0, 20.0 * resolution**1.4)
+        responses = self._responses(resolution, best)
+        colour = self._noise_colour(best)
+        power = self._shell_means(np.abs(spectrum) ** 2) / (near.mean() * model.density.size)
+        level = self._noise_level(power, responses[0], colour, resolution)
+        place = self._place(distance, near)
+        signal = np.zeros(self.shape, dtype=np.float32)
+        wanted = np.zeros(self.shape, dtype=np.float32)
+        s = np.arange(len(power)) / max(self.shape)
+        for k, response in enumerate(responses):
+            share = np.clip(1.0 - np.abs(place - np.float32(k)), 0.0, 1.0)
+            amplitude = response(s)
+            snr = power * amplitude**2 / (level * colour(s)) ** 2
+            signal += share * self._filtered(spectrum, amplitude)
+            wanted += share * self._filtered(spectrum, np.sqrt(snr / (1.0 + snr)))
+        wanted /= np.float32(max(np.percentile(wanted[near], BRIGHT), 1e-9))
+        signal, wanted = self._beside(signal, wanted, distance, near)
+        noise = self._noise(level, colour)
+        if noise_only:
+            signal, wanted = 0 * signal, 0 * wanted
+        fall = np.clip((distance - recipe.mask_start) / recipe.mask_width, 0.0, 1.0)
+        wanted = wanted * (0.5 + 0.5 * np.cos(np.pi * fall))
+        given, signal, noise = self._presented(signal, noise, distance, resolution)
+        return Pair(given, wanted.astype(np.float32), distance, signal, noise)
+
+    # --- signal ------------------------------------------------------------------------------------------------
+
+    def _responses(self, resolution: float, best: float) -> List[Any]:
+        """Return how the signal is damped at each of the `LAYERS` strengths, from ``best`` (B in Å^2) to the worst."""
+        rng = self.rng
+        worst = best + rng.uniform(0.0, 150.0) * (rng.random() < 0.8)
+        coarsest = resolution * (rng.uniform(1.2, 2.7) if rng.random() < 0.4 else 1.0)
+        ends = rng.random() < 0.5
+
+        def damped(share: float) -> Any:
+            b = best + share * (worst - best)
+            cut = 1.0 / (resolution + share * (coarsest - resolution))
+            if coarsest == resolution and not ends:
+                return lambda s: np.exp(-0.25 * b * s**2)
+            return lambda s: np.exp(-0.25 * b * s**2) * (0.5 + 0.5 * np.cos(np.pi * np.clip((s - cut) / 0.04, 0, 1)))
+
+        return [damped(k / (LAYERS - 1)) for k in range(LAYERS)]
+
+    def _place(self, distance: FloatArray, near: Any) -> FloatArray:
+        """Return where between the best (0) and the worst (`LAYERS` - 1) strength each voxel lies."""
+        rng = self.rng
+        kind = rng.random()
+        z, y, x = (np.arange(n, dtype=np.float32) for n in self.shape)
+        if kind < 0.35:
+            along = rng.standard_normal(3)
+            field = along[0] * z[:, None, None] + along[1] * y[:, None] + along[2] * x
+        elif kind < 0.6:
+            middle = [float(i.mean()) for i in np.nonzero(near)] if near.any() else [n / 2 for n in self.shape]
+            field = np.sqrt(
+                (z[:, None, None] - middle[0]) ** 2 + (y[:, None] - middle[1]) ** 2 + (x - middle[2]) ** 2
+            )
+        else:
+            waves = rng.standard_normal(self.shape, dtype=np.float32)
+            size = rng.uniform(12.0, 40.0)
+            field = self._filtered(scipy.fft.rfftn(waves), lambda s: np.exp(-2.0 * (np.pi * size * 0.4 * s) ** 2))
+        low, high = np.percentile(field[near] if near.any() else field, (2, 98))
+        share = np.clip((field - low) / max(high - low, 1e-9), 0.0, 1.0)
+        return (share * (LAYERS - 1)).astype(np.float32)
+
+    def _beside(
+        self, signal: FloatArray, wanted: FloatArray, distance: FloatArray, near: Any
+    ) -> Tuple[FloatArray, FloatArray]:
+        """Add what is not in the model: a level of the solvent, and density of a belt around the middle."""
+        rng = self.rng
+        inner = float(signal[near].mean()) if near.any() else 0.0
+        if rng.random() < 0.5:
+            start = rng.uniform(2.0, 4.0)
+            inside = 1.0 / (1.0 + np.exp((distance - start) / rng.uniform(0.7, 2.0)))
+            signal = signal - np.float32(rng.uniform(0.0, 0.7) * inner) * inside
+        if rng.random() < 0.25:
+            belt = self._belt(distance, near)
+            signal = signal + np.float32(rng.uniform(0.3, 1.0) * inner) * belt
+            if self.recipe.keeps_belt:
+                wanted = wanted + np.float32(0.4) * belt
+        return signal, wanted
+
+    def _belt(self, distance: FloatArray, near: Any) -> FloatArray:
+        rng = self.rng
+        normal = rng.standard_normal(3)
+        normal /= np.linalg.norm(normal)
+        middle = [float(i.mean()) for i in np.nonzero(near)] if near.any() else [n / 2 for n in self.shape]
+        z, y, x = (np.arange(n, dtype=np.float32) - m for n, m in zip(self.shape, middle))
+        height = np.abs(normal[0] * z[:, None, None] + normal[1] * y[:, None] + normal[2] * x)
+        half, reach = rng.uniform(12.0, 20.0), rng.uniform(8.0, 22.0)
+        shape = np.clip((half - height) / 4.0, 0, 1) * np.clip((reach - distance) / 4.0, 0, 1)
+        shape *= np.clip((distance - 2.0) / 2.0, 0, 1)
+        waves = self._filtered(
+            scipy.fft.rfftn(rng.standard_normal(self.shape, dtype=np.float32)), lambda s: np.exp(-200.0 * s**2)
+        )
+        texture: FloatArray = shape * (1.0 + 0.4 * waves / max(float(waves.std()), 1e-9))
+        return texture.astype(np.float32)
+
+    # --- noise -------------------------------------------------------------------------------------------------
+
+    def _noise_colour(self, best: float) -> Any:
+        """Return the amplitude of the noise: it falls more slowly than the signal, and is stronger in slow waves."""
+        rng = self.rng
+        b = 0.0 if rng.random() < 0.3 else rng.uniform(0.0, best)
+        rise = rng.uniform(0.0, 2.0) if rng.random() < 0.5 else 0.0
+        width = rng.uniform(0.03, 0.1)
+        return lambda s: np.exp(-0.25 * b * s**2) * (1.0 + rise * np.exp(-((s / width) ** 2)))
+
+    def _noise_level(self, power: Any, response: Any, colour: Any, resolution: float) -> float:
+        """Return the standard deviation of white noise for which the map has its resolution in a good place."""
+        at = min(int(round(max(self.shape) / resolution)), len(power) - 2)
+        s = np.array([at / max(self.shape)])
+        signal = float(power[at - 1 : at + 2].mean()) * float(response(s)[0]) ** 2
+        snr = AT_NOISE * (np.exp(self.rng.uniform(0, 4)) if self.rng.random() < 0.3 else 1.0)
+        return float(np.sqrt(max(signal, 1e-12 * power[1:].max()) / snr) / colour(s)[0])
+
+    def _noise(self, level: float, colour: Any) -> FloatArray:
+        waves = self.rng.standard_normal(self.shape, dtype=np.float32) * np.float32(level)
+        return self._filtered(scipy.fft.rfftn(waves), colour)
+
+    # --- what the user gives -----------------------------------------------------------------------------------
+
+    def _presented(
+        self, signal: FloatArray, noise: FloatArray, distance: FloatArray, resolution: float
+    ) -> Tuple[FloatArray, FloatArray, FloatArray]:
+        """Return map, signal and noise after sharpening, filtering, scaling and masking."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            b = float(rng.choice([0.0, -rng.uniform(0.0, 30.0 * resolution), rng.uniform(0.0, 100.0)]))
+            cut = 1.0 / max(2.0, resolution * rng.uniform(0.6, 1.05))
+
+            def response(s: Any) -> Any:
+                return np.exp(-0.25 * b * s**2) * (0.5 + 0.5 * np.cos(np.pi * np.clip((s - cut) / 0.05, 0, 1)))
+
+            signal, noise = (self._filtered(scipy.fft.rfftn(v), response) for v in (signal, noise))
+        if rng.random() < 0.35:
+            start, width = rng.uniform(3.0, 14.0), rng.uniform(1.0, 8.0)
+            fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - start) / width, 0.0, 1.0))
+            floor = 0.0 if rng.random() < 0.6 else rng.uniform(0.0, 1.0)
+            noise = noise * (floor + (1.0 - floor) * fall)
+        scale = density_scale(signal + noise)
+        jitter = np.float32(np.exp(rng.normal(0.0, 0.15)) / scale.contrast)
+        return jitter * (signal + noise - np.float32(scale.solvent)), jitter * signal, jitter * noise
+
+    # --- arithmetic --------------------------------------------------------------------------------------------
+
+    def _shell_means(self, values: Any) -> Any:
+        total = np.bincount(self._shell.ravel(), values.ravel().astype(np.float64))
+        return total / np.maximum(np.bincount(self._shell.ravel()), 1)
+
+    def _filtered(self, spectrum: Any, response: Any) -> FloatArray:
+        """Filter by a function of s, or by its values at the shells."""
+        s = np.arange(int(self._shell.max()) + 2) / max(self.shape)
+        table = np.asarray(response(s) if callable(response) else np.append(response, response[-1]), dtype=np.float32)
+        position = self._s * np.float32(max(self.shape))
+        gain = np.interp(position.ravel(), np.arange(len(table)), table).reshape(position.shape).astype(np.float32)
+        back: FloatArray = scipy.fft.irfftn(spectrum * gain, s=self.shape).astype(np.float32)
+        return back
+
+
+def cubes_of(pair: Pair, edge: int, count: int, rng: Any) -> Tuple[FloatArray, FloatArray]:
+    """Return ``count`` random cubes of a pair, most of them on the molecule, turned by multiples of 90 degrees."""
+    given, wanted = [], []
+    near = np.argwhere(pair.distance <= NEAR)
+    shape = np.array(pair.given.shape)
+    for _ in range(count):
+        if len(near) and rng.random() < 0.75:
+            start = near[rng.integers(len(near))] - edge // 2 + rng.integers(-edge // 4, edge // 4 + 1, 3)
+        else:
+            start = rng.integers(0, shape - edge + 1)
+        z, y, x = np.clip(start, 0, shape - edge)
+        block = (slice(z, z + edge), slice(y, y + edge), slice(x, x + edge))
+        turns = rng.integers(0, 4, 3)
+        for source, cubes in ((pair.given, given), (pair.wanted, wanted)):
+            cube = source[block]
+            for k, axes in zip(turns, ((0, 1), (1, 2), (0, 2))):
+                cube = np.rot90(cube, k, axes)
+            cubes.append(np.ascontiguousarray(cube))
+    return np.stack(given), np.stack(wanted)
