@@ -1,0 +1,89 @@
+"""Weight files out of archives that anybody may have made: no path, link or size of theirs is obeyed."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any, Callable, Collection, Iterator, List, Tuple
+
+from cryores.errors import WeightsError
+
+LARGEST_TOTAL = 4 << 30
+"""Bytes of all members together, wanted or not; the published sets have less than 1 GB."""
+MOST_MEMBERS = 10000
+
+Entry = Tuple[str, int, bool, Callable[[], Any]]
+"""Name, size, whether it is a plain file, and what opens it."""
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is a zip or a tar, by its content."""
+    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+
+
+def unpack(archive: Path, wanted: Collection[str], folder: Path) -> List[Path]:
+    """Copy the members whose last name is in ``wanted`` into ``folder``, under that name alone.
+
+    Raises
+    ------
+    WeightsError
+        ``E_WEIGHTS_ARCHIVE`` for what is damaged or no archive, has a path that leads elsewhere, a link or a device in
+        a wanted file's place, one name twice, or more than any weights need.
+    """
+    taken: List[Path] = []
+    total = 0
+    try:
+        for number, (name, size, plain, opened) in enumerate(_entries(archive)):
+            total += size
+            if number >= MOST_MEMBERS or total > LARGEST_TOTAL:
+                raise _refused(archive, f"{name} makes it larger than any weights are")
+            path = PurePosixPath(name.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts:
+                raise _refused(archive, f"{name} leads out of the folder")
+            target = folder / path.name
+            if path.name not in wanted:
+                continue
+            if not plain or target in taken:
+                raise _refused(archive, f"{name} is there twice, or is no plain file")
+            with opened() as source, open(target, "xb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)  # both libraries stop at the size that is told
+            if target.stat().st_size != size:
+                raise _refused(archive, f"{name} is cut short")
+            taken.append(target)
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        gzip.BadGzipFile,
+        EOFError,
+        RuntimeError,
+    ) as error:
+        raise _refused(archive, f"it is damaged or no archive: {error}") from error
+    return taken
+
+
+def _entries(archive: Path) -> Iterator[Entry]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                mode = info.external_attr >> 16
+                plain = not info.is_dir() and not stat.S_ISLNK(mode)
+                yield info.filename, info.file_size, plain, lambda info=info: packed.open(info)  # type: ignore[misc]
+        return
+    with tarfile.open(archive, "r:*") as packed_tar:
+        for member in packed_tar:
+            opener = lambda member=member: packed_tar.extractfile(member)  # type: ignore[misc]  # noqa: E731
+            yield member.name, member.size, member.isreg(), opener
+
+
+def _refused(archive: Path, reason: str) -> WeightsError:
+    return WeightsError(
+        "E_WEIGHTS_ARCHIVE", f"{archive} is refused: {reason}", "fetch it again, from the address of its publisher"
+    )
