@@ -47,7 +47,8 @@ class CubePlan:
         overlap = max(self.edge - self.stride, 1)
         inward = np.minimum(np.arange(self.edge) + 0.5, self.edge - 0.5 - np.arange(self.edge))
         along = np.sin(0.5 * np.pi * np.minimum(inward / overlap, 1.0)) ** 2
-        return (along[:, None, None] * along[:, None] * along).astype(np.float32)
+        weight: FloatArray = (along[:, None, None] * along[:, None] * along).astype(np.float32)
+        return weight
 
 
 def occupied(places: Sequence[IntTriple], edge: int, density: FloatArray, least: float = EMPTY) -> List[IntTriple]:
@@ -107,7 +108,8 @@ def _weights(plan: CubePlan, shape: Any) -> FloatArray:
         for start in plan.starts(length):
             one[start : start + plan.edge] += along
         sums.append(one)
-    return sums[0][:, None, None] * sums[1][:, None] * sums[2] * plan.weight().max()
+    total: FloatArray = sums[0][:, None, None] * sums[1][:, None] * sums[2] * plan.weight().max()
+    return total
 
 
 def _each(

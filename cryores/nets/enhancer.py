@@ -11,6 +11,9 @@ from typing import Any, Tuple
 
 from cryores.nets import load_keras
 
+FORMAT = "cryores-enhancer-1"
+"""What its files of weights say that they are."""
+
 FOLD = 2
 """Voxels along an edge of the blocks that are folded into channels."""
 
@@ -20,11 +23,14 @@ STRIDE = 8
 WIDTHS = (32, 48, 64)
 """Channels of the three levels, whose voxels are 2, 4 and 8 Å."""
 
+FINE = 8
+"""Channels of the last step, which works on the voxels themselves."""
+
 SLOPE = 0.1
 """Slope of the activation below 0."""
 
 
-def build_enhancer(widths: Tuple[int, ...] = WIDTHS, fine: int = 8) -> Any:
+def build_enhancer(widths: Tuple[int, ...] = WIDTHS, fine: int = FINE) -> Any:
     """Build the network with random weights.
 
     Parameters
@@ -40,33 +46,32 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS, fine: int = 8) -> Any:
         From (n, z, y, x, 1) to the same shape; edges are multiples of `STRIDE`.
     """
     keras = load_keras()
-    density = keras.Input(shape=(None, None, None, 1))
-    features = _folded(keras, density)
+    density = keras.Input(shape=(None, None, None, 1), name="density")
+    # A convolution whose stride is the block's edge folds blocks of voxels into channels, and learns how.
+    features = _convolved(keras, density, 2 * FOLD**3, "fold", size=2 * FOLD, strides=FOLD)
     skips = []
     for level, width in enumerate(widths):
         if level:
-            features = _convolved(keras, features, width, strides=2)
-        features = _convolved(keras, features, width)
-        features = _convolved(keras, features, width)
+            features = _convolved(keras, features, width, f"down{level}", strides=2)
+        features = _convolved(keras, features, width, f"down{level}a")
+        features = _convolved(keras, features, width, f"down{level}b")
         if level < len(widths) - 1:
             skips.append(features)
-    for width, skip in zip(widths[-2::-1], skips[::-1]):
-        features = keras.layers.Conv3DTranspose(width, 2, strides=2, padding="same")(features)
-        features = keras.layers.Concatenate()([features, skip])
-        features = _convolved(keras, features, width)
-        features = _convolved(keras, features, width)
-    unfolded = keras.layers.Conv3DTranspose(fine, FOLD, strides=FOLD, padding="same")(features)
-    together = keras.layers.Concatenate()([unfolded, density])
-    together = _convolved(keras, together, fine)
+    for level in reversed(range(len(widths) - 1)):
+        features = _spread(keras, features, widths[level], f"up{level}")
+        features = keras.layers.Concatenate(name=f"up{level}_joined")([features, skips[level]])
+        features = _convolved(keras, features, widths[level], f"up{level}a")
+        features = _convolved(keras, features, widths[level], f"up{level}b")
+    together = keras.layers.Concatenate(name="joined")([_spread(keras, features, fine, "unfold"), density])
+    together = _convolved(keras, together, fine, "fine")
     enhanced = keras.layers.Conv3D(1, 3, padding="same", name="enhanced")(together)
     return keras.Model(density, enhanced)
 
 
-def _folded(keras: Any, density: Any) -> Any:
-    """Return blocks of voxels as channels: a convolution whose stride is its size can do just that, and learn better."""
-    return _convolved(keras, density, FOLD**3 * 2, size=2 * FOLD, strides=FOLD)
+def _convolved(keras: Any, features: Any, width: int, name: str, size: int = 3, strides: int = 1) -> Any:
+    layer = keras.layers.Conv3D(width, size, strides, "same", kernel_initializer="he_normal", name=name)
+    return keras.layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_active")(layer(features))
 
 
-def _convolved(keras: Any, features: Any, width: int, size: int = 3, strides: int = 1) -> Any:
-    features = keras.layers.Conv3D(width, size, strides=strides, padding="same", kernel_initializer="he_normal")(features)
-    return keras.layers.LeakyReLU(negative_slope=SLOPE)(features)
+def _spread(keras: Any, features: Any, width: int, name: str) -> Any:
+    return keras.layers.Conv3DTranspose(width, 2, strides=2, padding="same", name=name)(features)

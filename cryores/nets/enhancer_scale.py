@@ -46,7 +46,7 @@ def density_scale(density: FloatArray, threads: int = 1) -> DensityScale:
     solvent = float(np.median(smooth[outside]))
     spread = NORMAL * float(np.median(np.abs(smooth[outside] - np.float32(solvent))))
     molecule = float(smooth[~outside].mean(dtype=np.float64)) - solvent
-    return DensityScale(solvent, max(molecule, LEAST_CONTRAST * spread, np.finfo(np.float32).tiny))
+    return DensityScale(solvent, max(molecule, LEAST_CONTRAST * spread, float(np.finfo(np.float32).tiny)))
 
 
 def _smoothed(density: FloatArray, threads: int) -> FloatArray:

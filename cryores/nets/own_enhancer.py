@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Sequence
 
 import numpy as np
 
-from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.filters import gaussian
 from cryores.fourier import filtered
-from cryores.nets import load_keras
+from cryores.mapio import PathLike
 from cryores.nets.cubes import CubePlan, predicted
-from cryores.nets.devices import predictor
-from cryores.nets.enhancer import STRIDE, build_enhancer
-from cryores.nets.enhancer_scale import SMOOTHING, DensityScale, density_scale
+from cryores.nets.enhancer import FORMAT, STRIDE, build_enhancer
+from cryores.nets.enhancer_scale import SMOOTHING, density_scale
 from cryores.nets.one_angstrom import OneAngstrom
+from cryores.nets.predictor import predictor
+from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
+from cryores.nets.weights import SHIPPED
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Maps, full_map
 
-TARGETS = ("tightTarget", "wideTarget", "highRes")
 PLAN = CubePlan(edge=96, stride=64)
 """Cubes of our networks: what they see reaches less far than the overlap."""
 
@@ -49,38 +48,21 @@ class Enhanced:
 
 
 def weights_file(target: str) -> Path:
-    """Return the file of our network for ``target``.
+    """Return the file of our network for ``target``."""
+    return SHIPPED / f"enhancer-{target}.npz"
+
+
+def read_enhancer(path: PathLike) -> Any:
+    """Return a network of `cryores.nets.enhancer` with the weights of a file.
 
     Raises
     ------
     WeightsError
-        ``E_WEIGHTS_MISSING``.
+        ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``, ``E_NO_TENSORFLOW``.
     """
-    path = Path(__file__).parent.parent / "weights" / f"enhancer-{target}.npz"
-    if not path.is_file():
-        raise WeightsError("E_WEIGHTS_MISSING", f"{path} is missing", "install cryores again, or train the network")
-    return path
-
-
-def read_enhancer(path: Path) -> Any:
-    """Return a network of `cryores.nets.enhancer` with the weights of a file (``.npz``).
-
-    Raises
-    ------
-    WeightsError
-        ``E_WEIGHTS_DAMAGED`` if they are not those of such a network.
-    """
-    load_keras()
-    try:
-        with np.load(path) as file:
-            card = json.loads(str(file["card"]))
-            weights = [file[f"w{n:03d}"].astype(np.float32) for n in range(len(file.files) - 1)]
-        network = build_enhancer(tuple(card["widths"]), card["fine"])
-        if not all(np.isfinite(w).all() for w in weights):
-            raise ValueError("some weights are not finite")
-        network.set_weights(weights)
-    except Exception as error:
-        raise WeightsError("E_WEIGHTS_DAMAGED", f"{path} holds no weights of an enhancer ({error})", "install cryores again") from error
+    stored = load_weights(path, FORMAT)
+    network = build_enhancer(tuple(stored.description["widths"]), stored.description["fine"])
+    stored.put_into(network)
     return network
 
 
@@ -109,7 +91,7 @@ def enhance(
     batch : int
         Cubes at a time.
     """
-    predict = predictor(network, execution)
+    predict = predictor(network)
     data = full_map(maps).data
     way = OneAngstrom.of(maps.grid)
     fine = way.there(data, float(np.median(data)), execution.threads)

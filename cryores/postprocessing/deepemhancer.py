@@ -7,6 +7,7 @@ Source: Sanchez-Garcia et al., Commun. Biol. 4, 874 (2021).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -119,11 +120,12 @@ def _compute(inputs: Inputs, parameters: DeepemhancerParameters, execution: Exec
         density, extra, details = _own(inputs, parameters, execution)
     else:
         density, extra, details = _published(inputs, parameters, execution)
-    if parameters.cleaning:
+    if parameters.cleaning and not parameters.compat:
         density = without_small_parts(density, parameters.cleaning)
     group = rotations(parameters.symmetry)
     if len(group) > 1:
-        details["warnings"] = _symmetry_doubts(full_map(inputs.maps), group, parameters.symmetry, execution.threads)
+        doubts = _symmetry_doubts(full_map(inputs.maps), group, parameters.symmetry, execution.threads)
+        details["warnings"] = [*details.get("warnings", []), *doubts]
         density = symmetrised(density, inputs.grid, group)
     details.update(target=parameters.target, weights=parameters.weights, use=USE)
     criterion = (
@@ -136,18 +138,34 @@ def _compute(inputs: Inputs, parameters: DeepemhancerParameters, execution: Exec
 def _own(
     inputs: Inputs, parameters: DeepemhancerParameters, execution: Execution
 ) -> Tuple[FloatArray, Dict[str, Volume], Dict[str, Any]]:
+    from cryores.nets.devices import on_device
     from cryores.nets.own_enhancer import enhance, read_enhancer, weights_file
 
-    network = read_enhancer(weights_file(parameters.target))
-    batch = parameters.batch or 1
-    found = enhance(inputs.maps, network, execution, parameters.views, parameters.halves_apart, batch)
+    with on_device(execution):
+        network = read_enhancer(weights_file(parameters.target))
+        batch = parameters.batch or 1
+        found = enhance(inputs.maps, network, execution, parameters.views, parameters.halves_apart, batch)
     return found.density, {"confidence": full_map(inputs.maps).like(found.confidence)}, found.details
 
 
 def _published(
     inputs: Inputs, parameters: DeepemhancerParameters, execution: Execution
 ) -> Tuple[FloatArray, Dict[str, Volume], Dict[str, Any]]:
-    raise NotImplementedError
+    from cryores.nets import published_enhancer as published
+    from cryores.nets.devices import on_device
+
+    before, strictly = full_map(inputs.maps), parameters.compat is not None
+    found = published.normalised(before, inputs.mask, parameters.target, parameters.noise_stats, strictly)
+    given, used_mask, details, doubts = found
+    with on_device(execution):
+        network = published.published_network(parameters.weights, parameters.target)
+        batch = parameters.batch or 1
+        if strictly:
+            clean = partial(without_small_parts, share=parameters.cleaning) if parameters.cleaning else np.asarray
+            density = published.as_published(given, used_mask, inputs.grid, network, execution, batch, clean)
+        else:
+            density = published.enhanced(given, inputs.grid, network, execution, batch)
+    return density, {}, {**details, "warnings": doubts}
 
 
 # --- after the network ----------------------------------------------------------------------------------------------
@@ -220,7 +238,7 @@ def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
     rotations(parameters.symmetry)
     own = parameters.weights == OWN
     if own and parameters.target == "masked":
-        raise UsageError("E_TARGET", "there is no own network for masked maps", "give --weights published, or another --target")
+        raise UsageError("E_TARGET", "there is no own network for masked maps", "give --weights published with it")
     if own and parameters.compat:
         raise UsageError("E_COMPAT", "--compat speaks of the published networks", "give --weights published with it")
     if len(parameters.noise_stats) not in (0, 2) or (parameters.noise_stats and parameters.noise_stats[1] <= 0):
@@ -254,4 +272,3 @@ METHOD = Method(
     needs_noise=True,
     check=_check,
 )
-

@@ -11,7 +11,8 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from cryores.nets import load_keras
-from cryores.nets.enhancer import build_enhancer
+from cryores.nets.enhancer import FINE, FORMAT, WIDTHS, build_enhancer
+from cryores.nets.stored_weights import load_weights, save_weights
 from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Simulator, cubes_of, model_map
 from cryores.volume import FloatArray
 
@@ -33,7 +34,9 @@ class Schedule:
     batch, edge : int
         Cubes of a batch, and their edge in voxels.
     pool : int
-        Simulated pairs that are held; each step one of them is replaced.
+        Simulated pairs that are held.
+    renewal : float
+        Chance of a step that one of them is replaced.
     rate : float
         Learning rate at the start; it falls as half a cosine.
     warm_up : int
@@ -46,6 +49,7 @@ class Schedule:
     batch: int = 4
     edge: int = 48
     pool: int = 24
+    renewal: float = 0.5
     rate: float = 2e-3
     warm_up: int = 50
     seed: int = 1
@@ -53,7 +57,7 @@ class Schedule:
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step."""
         fall = 0.5 + 0.5 * np.cos(np.pi * min(step / self.steps, 1.0))
-        return self.rate * min(1.0, (step + 1) / self.warm_up) * max(fall, 0.01)
+        return float(self.rate * min(1.0, (step + 1) / self.warm_up) * max(fall, 0.01))
 
 
 def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
@@ -86,7 +90,8 @@ def batches(maps: Sequence[ModelMap], target: str, schedule: Schedule, first: in
     while True:
         picked = [(rng.integers(len(pool)), rng.integers(6)) for _ in range(schedule.batch)]
         yield tuple(np.stack([pool[i][which][j] for i, j in picked])[..., None] for which in (0, 1))
-        pool[rng.integers(len(pool))] = fresh()
+        if rng.random() < schedule.renewal:
+            pool[rng.integers(len(pool))] = fresh()
 
 
 def train(
@@ -97,7 +102,7 @@ def train(
     schedule: Schedule,
     start_from: str = "",
     tell: Callable[[str], None] = print,
-    widths: Tuple[int, ...] = (32, 48, 64),
+    widths: Tuple[int, ...] = WIDTHS,
 ) -> Any:
     """Train the network of ``target``, or go on where it was stopped; return it.
 
@@ -123,7 +128,7 @@ def train(
     network.compile(optimizer=optimizer, loss=_loss, jit_compile=False)
     optimizer.build(network.trainable_variables)
     if start_from:
-        set_weights(network, start_from)
+        load_weights(start_from, FORMAT).put_into(network)
     state = folder / f"{target}-state.npz"
     first = _restore(network, optimizer, state) if state.exists() else 0
     training = map_cache(models, folder / "maps", schedule.seed)
@@ -141,7 +146,11 @@ def train(
             tell(json.dumps(found))
             losses = []
             _keep(network, optimizer, state, step + 1)
-    save_weights(network, folder / f"{target}.npz", {"schedule": asdict(schedule), "target": target})
+    description = {
+        "format": FORMAT, "target": target, "widths": list(widths), "fine": FINE, "schedule": asdict(schedule),
+        "models": len(models), **judge(network, judged),
+    }  # fmt: skip
+    save_weights(folder / f"enhancer-{target}.npz", network, description)
     return network
 
 
@@ -168,21 +177,6 @@ def judge(network: Any, pairs: Sequence[Any]) -> Dict[str, float]:
         found = np.asarray(network(pair.given[None, ..., None], training=False))[0, ..., 0]
         after.append(float(np.corrcoef(found.ravel(), pair.wanted.ravel())[0, 1]))
     return {"before": float(np.median(before)), "after": float(np.median(after)), "worst": float(np.min(after))}
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def save_weights(network: Any, path: Path, card: Dict[str, Any]) -> None:
-    """Write a network's weights as float16, in the order of its variables."""
-    arrays = {f"w{n:03d}": np.asarray(v).astype(np.float16) for n, v in enumerate(network.get_weights())}
-    np.savez_compressed(path, card=np.array(json.dumps(card)), **arrays)
-
-
-def set_weights(network: Any, path: str) -> None:
-    """Give a network the weights of a file of `save_weights`."""
-    with np.load(path) as file:
-        network.set_weights([file[f"w{n:03d}"].astype(np.float32) for n in range(len(network.weights))])
 
 
 def _keep(network: Any, optimizer: Any, path: Path, step: int) -> None:

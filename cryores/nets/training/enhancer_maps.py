@@ -184,16 +184,15 @@ class Simulator:
             field = along[0] * z[:, None, None] + along[1] * y[:, None] + along[2] * x
         elif kind < 0.6:
             middle = [float(i.mean()) for i in np.nonzero(near)] if near.any() else [n / 2 for n in self.shape]
-            field = np.sqrt(
-                (z[:, None, None] - middle[0]) ** 2 + (y[:, None] - middle[1]) ** 2 + (x - middle[2]) ** 2
-            )
+            field = np.sqrt((z[:, None, None] - middle[0]) ** 2 + (y[:, None] - middle[1]) ** 2 + (x - middle[2]) ** 2)
         else:
             waves = rng.standard_normal(self.shape, dtype=np.float32)
             size = rng.uniform(12.0, 40.0)
             field = self._filtered(scipy.fft.rfftn(waves), lambda s: np.exp(-2.0 * (np.pi * size * 0.4 * s) ** 2))
         low, high = np.percentile(field[near] if near.any() else field, (2, 98))
         share = np.clip((field - low) / max(high - low, 1e-9), 0.0, 1.0)
-        return (share * (LAYERS - 1)).astype(np.float32)
+        place: FloatArray = (share * (LAYERS - 1)).astype(np.float32)
+        return place
 
     def _beside(
         self, signal: FloatArray, wanted: FloatArray, distance: FloatArray, near: Any
@@ -240,7 +239,7 @@ class Simulator:
 
     def _noise_level(self, power: Any, response: Any, colour: Any, resolution: float) -> float:
         """Return the standard deviation of white noise for which the map has its resolution in a good place."""
-        at = min(int(round(max(self.shape) / resolution)), len(power) - 2)
+        at = min(round(max(self.shape) / resolution), len(power) - 2)
         s = np.array([at / max(self.shape)])
         signal = float(power[at - 1 : at + 2].mean()) * float(response(s)[0]) ** 2
         snr = AT_NOISE * (np.exp(self.rng.uniform(0, 4)) if self.rng.random() < 0.3 else 1.0)
@@ -292,7 +291,8 @@ class Simulator:
 
 def cubes_of(pair: Pair, edge: int, count: int, rng: Any) -> Tuple[FloatArray, FloatArray]:
     """Return ``count`` random cubes of a pair, most of them on the molecule, turned by multiples of 90 degrees."""
-    given, wanted = [], []
+    given: List[FloatArray] = []
+    wanted: List[FloatArray] = []
     near = np.argwhere(pair.distance <= NEAR)
     shape = np.array(pair.given.shape)
     for _ in range(count):
