@@ -22,10 +22,11 @@ NORMAL = 1.4826
 
 @dataclass(frozen=True)
 class DensityScale:
-    """``(density - solvent) / contrast`` is what the networks get."""
+    """``(density - solvent) / contrast`` is what the networks get; solvent lies below ``threshold`` on that scale."""
 
     solvent: float
     contrast: float
+    threshold: float = 0.5
 
     def apply(self, density: FloatArray) -> FloatArray:
         """Return a density on this scale."""
@@ -42,11 +43,13 @@ def density_scale(density: FloatArray, threads: int = 1) -> DensityScale:
     from skimage.filters import threshold_otsu
 
     smooth = _smoothed(density, threads)
-    outside = smooth <= threshold_otsu(smooth)
+    level = float(threshold_otsu(smooth))
+    outside = smooth <= level
     solvent = float(np.median(smooth[outside]))
     spread = NORMAL * float(np.median(np.abs(smooth[outside] - np.float32(solvent))))
     molecule = float(smooth[~outside].mean(dtype=np.float64)) - solvent
-    return DensityScale(solvent, max(molecule, LEAST_CONTRAST * spread, float(np.finfo(np.float32).tiny)))
+    contrast = max(molecule, LEAST_CONTRAST * spread, float(np.finfo(np.float32).tiny))
+    return DensityScale(solvent, contrast, (level - solvent) / contrast)
 
 
 def _smoothed(density: FloatArray, threads: int) -> FloatArray:

@@ -26,32 +26,39 @@ class OneAngstrom:
         Of the map.
     padded : tuple of int
         Of the longer box, in the map's voxels.
-    fine : tuple of int
+    whole : tuple of int
         Of the longer box, in Å.
+    fine : tuple of int
+        Of what is worked on: the longer box, filled up to a multiple of some number of Å.
     """
 
     shape: IntTriple
     padded: IntTriple
+    whole: IntTriple
     fine: IntTriple
 
     @classmethod
-    def of(cls, grid: Grid) -> OneAngstrom:
-        """Find the box for the maps of a grid."""
+    def of(cls, grid: Grid, multiple: int = 1) -> OneAngstrom:
+        """Find the box for the maps of a grid; its edges in Å are multiples of ``multiple``."""
         edges = [_whole_edge(n, v) for n, v in zip(grid.shape, grid.voxel_size)]
-        padded, fine = (tuple(edge[i] for edge in edges) for i in (0, 1))
-        return cls(grid.shape, padded, fine)  # type: ignore[arg-type]
+        padded, whole = (tuple(edge[i] for edge in edges) for i in (0, 1))
+        fine = tuple(-(-n // multiple) * multiple for n in whole)
+        return cls(grid.shape, padded, whole, fine)  # type: ignore[arg-type]
 
     def there(self, data: FloatArray, level: float, threads: int) -> FloatArray:
         """Return a map on voxels of 1 Å; the longer box is filled with ``level``."""
         wider = np.full(self.padded, level, dtype=np.float32)
         z, y, x = self.shape
         wider[:z, :y, :x] = data
-        return resampled(wider, self.fine, threads)
+        fine = resampled(wider, self.whole, threads)
+        more = [(0, n - w) for n, w in zip(self.fine, self.whole)]
+        return np.pad(fine, more, constant_values=level)
 
     def back(self, fine: FloatArray, threads: int) -> FloatArray:
         """Return the map of the grid."""
-        z, y, x = self.shape
-        return np.ascontiguousarray(resampled(fine, self.padded, threads)[:z, :y, :x])
+        (z, y, x), (whole_z, whole_y, whole_x) = self.shape, self.whole
+        whole = np.ascontiguousarray(fine[:whole_z, :whole_y, :whole_x])
+        return np.ascontiguousarray(resampled(whole, self.padded, threads)[:z, :y, :x])
 
 
 def _whole_edge(n: int, voxel_size: float) -> Tuple[int, int]:

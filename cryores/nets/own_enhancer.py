@@ -1,40 +1,34 @@
-"""Our enhancers on whole maps: scale, cubes, views, and how far the results of several views and halves differ."""
+"""Our enhancers on whole maps: gains of several views, and how much noise they let through."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
+from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.filters import gaussian
 from cryores.fourier import filtered
 from cryores.mapio import PathLike
-from cryores.nets.cubes import CubePlan, predicted
 from cryores.nets.enhancer import FORMAT, STRIDE, build_enhancer
-from cryores.nets.enhancer_scale import SMOOTHING, density_scale
+from cryores.nets.enhancer_bands import BLOCK, CONTRAST, Described, described, spread_over_voxels, with_gains
 from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.predictor import predictor
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.nets.weights import SHIPPED
-from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Maps, full_map
-
-PLAN = CubePlan(edge=96, stride=64)
-"""Cubes of our networks: what they see reaches less far than the overlap."""
-
-CONTRAST = 0.3
-"""Standard deviation of an enhanced molecule's density, whose bright parts are 1."""
+from cryores.volume import FloatArray, Grid, HalfMaps, Maps, full_map
 
 SMOOTH_SPREAD = 2.0
-"""Standard deviation in Å of the Gaussian over which the spread is averaged."""
+"""Standard deviation in Å of the Gaussian over which the power of the noise is averaged."""
 
 
 @dataclass(frozen=True)
 class Enhanced:
-    """An enhanced map, and the standard deviation of what several views and the halves made of it."""
+    """An enhanced map, and the standard deviation of what in it is noise, or differs between views."""
 
     density: FloatArray
     spread: FloatArray
@@ -42,14 +36,17 @@ class Enhanced:
 
     @property
     def confidence(self) -> FloatArray:
-        """``C^2 / (C^2 + spread^2)``, C the contrast of a molecule: 1 where all views and halves agree."""
+        """``C^2 / (C^2 + spread^2)``, C the contrast of a molecule: 1 where nothing is uncertain."""
         power = np.float32(CONTRAST**2)
         return power / (power + np.square(self.spread))
 
 
 def weights_file(target: str) -> Path:
-    """Return the file of our network for ``target``."""
-    return SHIPPED / f"enhancer-{target}.npz"
+    """Return the file of our network for ``target``; raises ``E_WEIGHTS_MISSING`` where it is not installed."""
+    path = SHIPPED / f"enhancer-{target}.npz"
+    if not path.is_file():
+        raise WeightsError("E_WEIGHTS_MISSING", f"there is no file {path}", "install cryores again")
+    return path
 
 
 def read_enhancer(path: PathLike) -> Any:
@@ -61,19 +58,12 @@ def read_enhancer(path: PathLike) -> Any:
         ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``, ``E_NO_TENSORFLOW``.
     """
     stored = load_weights(path, FORMAT)
-    network = build_enhancer(tuple(stored.description["widths"]), stored.description["fine"])
+    network = build_enhancer(tuple(stored.description["widths"]))
     stored.put_into(network)
     return network
 
 
-def enhance(
-    maps: Maps,
-    network: Any,
-    execution: Execution,
-    views: int = 1,
-    halves_apart: bool = True,
-    batch: int = 1,
-) -> Enhanced:
+def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> Enhanced:
     """Enhance a map, or the mean of two half maps.
 
     Parameters
@@ -85,54 +75,41 @@ def enhance(
     execution : Execution
         Threads, device, and who hears of the progress.
     views : int
-        Rotations whose results are averaged, 1 to 24.
-    halves_apart : bool
-        Whether half maps are also enhanced one by one, for the spread.
-    batch : int
-        Cubes at a time.
+        Rotations in which the network sees the blocks, 1 to 24; the gains are averaged.
     """
-    predict = predictor(network)
+    threads = execution.threads
     data = full_map(maps).data
-    way = OneAngstrom.of(maps.grid)
-    fine = way.there(data, float(np.median(data)), execution.threads)
-    scale = density_scale(fine, execution.threads)
-    turns = rotated_views(views)
-    apart = [maps.half1.data, maps.half2.data] if halves_apart and isinstance(maps, HalfMaps) else []
-    total, squares = (np.zeros(fine.shape, dtype=np.float32) for _ in range(2))
-    with execution.stage("network", (len(turns) + len(apart)) * _count(fine.shape)) as stage:
-        given = scale.apply(fine)
-        for turn in turns:
-            found = unseen(_over(seen(given, turn), predict, batch, execution, stage), turn)
-            total += found
-            squares += np.square(found)
-        mean = total / np.float32(len(turns))
-        variance = np.maximum(squares / np.float32(len(turns)) - np.square(mean), 0.0)
-        for half in apart:
-            # The halves share the scale of their mean: they differ by their noise alone.
-            one = scale.apply(way.there(half, scale.solvent, execution.threads))
-            variance += np.square(_over(one, predict, batch, execution, stage) - mean) * np.float32(0.5)
-    plain = Grid.regular(way.fine, 1.0)
-    smooth = filtered(variance, gaussian(SMOOTH_SPREAD), plain, execution.threads)
-    spread = np.sqrt(np.maximum(way.back(smooth, execution.threads), 0.0))
-    details = {"solvent": scale.solvent, "contrast": scale.contrast, "views": len(turns), "halves_apart": bool(apart)}
-    return Enhanced(way.back(mean, execution.threads), spread, details)
+    way = OneAngstrom.of(maps.grid, BLOCK * STRIDE)
+    with execution.stage("bands of the map"):
+        told = described(way.there(data, float(np.median(data)), threads), threads)
+    with execution.stage("network", views) as stage:
+        gains, variance = _gains(told, network, views, stage)
+    with execution.stage("enhancing"):
+        density = way.back(with_gains(told, gains, threads), threads)
+        power = _noise_power(maps, way, told, gains, threads) + spread_over_voxels(variance.sum(axis=-1))
+        spread = np.sqrt(np.maximum(way.back(power, threads), 0.0))
+    details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
+    return Enhanced(density, spread, details)
 
 
-def _count(shape: Sequence[int]) -> int:
-    return len(PLAN.places(_padded_shape(shape)))
+def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[FloatArray, FloatArray]:
+    """Return mean and variance of the gains over the views."""
+    predict = predictor(network)
+    total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
+    for turn in rotated_views(views):
+        found = unseen(predict(seen(told.features, turn)[None])[0], turn)
+        total += found
+        squares += np.square(found)
+        stage.advance()
+    mean = total / np.float32(views)
+    return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
 
-def _padded_shape(shape: Sequence[int]) -> IntTriple:
-    z, y, x = (max(PLAN.edge, -(-n // STRIDE) * STRIDE) for n in shape)
-    return (z, y, x)
-
-
-def _over(given: FloatArray, predict: Any, batch: int, execution: Execution, stage: Any) -> FloatArray:
-    """Run the network over a map of any shape: solvent is put around it in equal parts where it is too small."""
-    wanted = _padded_shape(given.shape)
-    pads = [((w - n) // 2, w - n - (w - n) // 2) for n, w in zip(given.shape, wanted)]
-    volume = np.pad(given, pads)
-    density = filtered(volume, gaussian(SMOOTHING), Grid.regular(wanted, 1.0), execution.threads)
-    found = predicted(volume, predict, PLAN, density, batch, stage)
-    z, y, x = (slice(before, before + n) for (before, _), n in zip(pads, given.shape))
-    return found[z, y, x]
+def _noise_power(maps: Maps, way: OneAngstrom, told: Described, gains: FloatArray, threads: int) -> FloatArray:
+    """Return the local power of the noise after the gains: of half the difference of half maps, or the solvent's."""
+    if not isinstance(maps, HalfMaps):
+        share = np.minimum(told.noise / np.square(told.amplitude), 1.0)
+        return spread_over_voxels(np.sum(np.square(gains) * share, axis=-1))
+    noise = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
+    passed = with_gains(replace(told, density=noise), gains, threads)
+    return filtered(np.square(passed), gaussian(SMOOTH_SPREAD), Grid.regular(way.fine, 1.0), threads)

@@ -11,15 +11,20 @@ from cryores.volume import FloatArray
 
 
 def predictor(network: Any) -> Callable[[FloatArray], FloatArray]:
-    """Return what runs a network on cubes, shape (n, edge, edge, edge), compiled once for each shape."""
+    """Return what runs a network on arrays of the shape that it takes, compiled once for each shape."""
     load_keras()
     import tensorflow
 
     # XLA makes these convolutions several times slower on processors.
-    graph = tensorflow.function(lambda cubes: network(cubes, training=False), jit_compile=False)
+    graph = tensorflow.function(lambda given: network(given, training=False), jit_compile=False)
 
-    def predict(cubes: FloatArray) -> FloatArray:
-        result: FloatArray = np.asarray(graph(tensorflow.constant(cubes[..., None])), dtype=np.float32)[..., 0]
-        return result
+    def predict(given: FloatArray) -> FloatArray:
+        return np.asarray(graph(tensorflow.constant(given)), dtype=np.float32)
 
     return predict
+
+
+def on_cubes(network: Any) -> Callable[[FloatArray], FloatArray]:
+    """Return what runs a network of one channel on cubes, shape (n, edge, edge, edge)."""
+    predict = predictor(network)
+    return lambda cubes: predict(cubes[..., None])[..., 0]

@@ -29,7 +29,7 @@ from cryores.nets.enhancer_input import (
 from cryores.nets.enhancer_scale import SMOOTHING, density_scale
 from cryores.nets.legacy_hdf5 import read_network
 from cryores.nets.one_angstrom import OneAngstrom
-from cryores.nets.predictor import predictor
+from cryores.nets.predictor import on_cubes
 from cryores.volume import FloatArray, Grid, Volume
 
 EDGE = 64
@@ -38,30 +38,44 @@ PUBLISHED_STRIDE = 16
 SET = "deepemhancer"
 
 
-def published_network(weights_given: str, target: str) -> Any:
-    """Read the published network for ``target``: the installed one, or from a file or folder.
+def published_file(given: str, target: str) -> Path:
+    """Return the published file for ``target``: the installed one (``published``), or that of a file or folder.
 
     Raises
     ------
     WeightsError
-        ``E_WEIGHTS_MISSING`` and what `read_network` raises; ``E_WEIGHTS_FOREIGN`` for a network that does not take
-        cubes of 64 voxels.
+        ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``.
     """
     name = f"deepEMhancer_{target}.hd5"
-    network = read_network(weights.find(SET, name) if weights_given == "published" else _given(weights_given, name))
+    if given == "published":
+        return weights.find(SET, name)
+    place = Path(given).expanduser()
+    inside = [place / name, place / "production_checkpoints" / name]
+    found = next((p for p in inside if p.is_file()), inside[0]) if place.is_dir() else place
+    if not found.is_file():
+        raise WeightsError(
+            "E_WEIGHTS_MISSING", f"there is no file {found}", "give --weights own, published, or a file or folder"
+        )
+    return found
+
+
+def published_network(path: PathLike) -> Any:
+    """Read a published network.
+
+    Raises
+    ------
+    WeightsError
+        What `read_network` raises; ``E_WEIGHTS_FOREIGN`` for a network that does not take cubes of 64 voxels.
+    """
+    network = read_network(path)
     shapes = tuple(network.input_shape), tuple(network.output_shape)
     if any(len(shape) != 5 or shape[-1] != 1 or any(n not in (None, EDGE) for n in shape[1:4]) for shape in shapes):
         raise WeightsError(
-            "E_WEIGHTS_FOREIGN", f"the network takes {shapes[0]} and gives {shapes[1]}, not cubes of {EDGE} voxels",
+            "E_WEIGHTS_FOREIGN",
+            f"the network takes {shapes[0]} and gives {shapes[1]}, not cubes of {EDGE} voxels",
             "give the published file: see 'cryores weights list'",
-        )  # fmt: skip
+        )
     return network
-
-
-def _given(path: PathLike, name: str) -> Path:
-    place = Path(path).expanduser()
-    inside = [place / name, place / "production_checkpoints" / name]
-    return next((p for p in inside if p.is_file()), inside[0]) if place.is_dir() else place
 
 
 def normalised(
@@ -103,7 +117,7 @@ def enhanced(given: FloatArray, grid: Grid, network: Any, execution: Execution, 
     density = filtered(scale.apply(volume), gaussian(SMOOTHING), plain, execution.threads)
     places = len(PLAN.places(shape))  # type: ignore[arg-type]
     with execution.stage("network", places) as stage:
-        found = predicted(volume, predictor(network), PLAN, density, batch, stage)
+        found = predicted(volume, on_cubes(network), PLAN, density, batch, stage)
     z, y, x = (slice(before, before + n) for (before, _), n in zip(pads, fine.shape))
     return way.back(found[z, y, x], execution.threads)
 
@@ -141,7 +155,7 @@ def as_published(
     starts = [range(0, n - EDGE + 1, PUBLISHED_STRIDE) for n in volume.shape]
     places = [(z, y, x) for z in starts[0] for y in starts[1] for x in starts[2]]
     total, hits = np.zeros_like(volume), np.ones_like(volume)
-    predict = predictor(network)
+    predict = on_cubes(network)
     chosen = [p for p in places if mask is None or bool(mask[block(p, EDGE)].any())]
     with execution.stage("network", len(chosen)) as stage:
         for first in range(0, len(chosen), batch):

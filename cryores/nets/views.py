@@ -28,14 +28,15 @@ def rotated_views(count: int) -> List[View]:
 
 
 def seen(volume: FloatArray, view: View) -> FloatArray:
-    """Return a volume as it is seen in a view."""
+    """Return a volume, or several along a fourth axis, as it is seen in a view."""
     axes, flips = view
-    turned = np.flip(volume.transpose(axes), [axis for axis in range(3) if flips[axis]])
+    turned = np.flip(volume.transpose(*axes, *range(3, volume.ndim)), [axis for axis in range(3) if flips[axis]])
     return np.ascontiguousarray(turned)
 
 
 def unseen(volume: FloatArray, view: View) -> FloatArray:
     """Return what `seen` was given."""
     axes, flips = view
-    turned = np.flip(volume, [axis for axis in range(3) if flips[axis]]).transpose(np.argsort(axes))
+    flipped = np.flip(volume, [axis for axis in range(3) if flips[axis]])
+    turned = flipped.transpose(*np.argsort(axes), *range(3, volume.ndim))
     return np.ascontiguousarray(turned)

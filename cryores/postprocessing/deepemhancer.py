@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -43,9 +44,8 @@ class DeepemhancerParameters:
     )
     weights: str = parameter(OWN, "own, published, or the file or folder of the published weights")
     symmetry: str = parameter("C1", "Point group that the result is averaged over")
-    views: int = parameter(4, "Rotations of the map whose results are averaged (own networks)", "", 1, 24)
-    halves_apart: bool = parameter(
-        True, "Also enhance each half map by itself: the confidence then knows the noise (own networks)"
+    views: int = parameter(
+        4, "Rotations in which the network sees the map; the results are averaged (own networks)", "", 1, 24
     )
     noise_stats: Tuple[float, ...] = parameter(
         (), "Mean and standard deviation of the noise (published networks); default, found", ""
@@ -54,7 +54,7 @@ class DeepemhancerParameters:
         None, "Remove parts smaller than this share of all density; default, none", "", 0.0, 1.0, expert=True
     )
     batch: Optional[int] = parameter(
-        None, "Cubes computed at a time; default, by the memory; halved when it runs out", "", 1, 256, expert=True
+        None, "Cubes computed at a time (published networks); halved when the memory runs out", "", 1, 256, expert=True
     )
     compat: Optional[str] = parameter(
         None,
@@ -94,8 +94,8 @@ def deepemhancer(
     Returns
     -------
     EnhancedMap
-        ``sharpened``, in which 1 is bright density; ``extra["confidence"]``, 0 to 1: how far several views of the map,
-        and its halves one by one, give the same (own networks).
+        ``sharpened``, in which 1 is bright density; ``extra["confidence"]`` (own networks), ``C^2 / (C^2 + e^2)``: C
+        is the contrast of a molecule and e the noise that the gains let through, from the half maps or the solvent.
 
     Raises
     ------
@@ -106,10 +106,12 @@ def deepemhancer(
 
     Notes
     -----
-    The map is brought to voxels of 1 Å and to a scale with the solvent at 0 and the molecule's mean at 1, cut into
-    overlapping cubes, of which those without density are left out, and put together again with weights that fall
-    towards the faces. Our networks hold no normalisation layer: what they make of a voxel depends on its surroundings,
-    not on the cube.
+    Own networks: the map is brought to voxels of 1 Å and taken apart into bands of frequency 0.05/Å wide. On blocks of
+    4 Å a network sees the local power of each band, in itself and over the solvent's, and says how strong the band is
+    to be there: as strong as local scaling to a model would make it, 0 outside the molecule. The result is the sum of
+    the bands with these local gains (`cryores.nets.enhancer`, `cryores.nets.enhancer_bands`): the network changes
+    amplitudes, from place to place and band to band, and makes no density of its own. Published networks: see
+    `cryores.nets.published_enhancer`.
     """
     result: EnhancedMap = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result
@@ -139,12 +141,11 @@ def _own(
     inputs: Inputs, parameters: DeepemhancerParameters, execution: Execution
 ) -> Tuple[FloatArray, Dict[str, Volume], Dict[str, Any]]:
     from cryores.nets.devices import on_device
-    from cryores.nets.own_enhancer import enhance, read_enhancer, weights_file
+    from cryores.nets.own_enhancer import enhance, read_enhancer
 
     with on_device(execution):
-        network = read_enhancer(weights_file(parameters.target))
-        batch = parameters.batch or 1
-        found = enhance(inputs.maps, network, execution, parameters.views, parameters.halves_apart, batch)
+        network = read_enhancer(_find_weights(parameters))
+        found = enhance(inputs.maps, network, execution, parameters.views)
     return found.density, {"confidence": full_map(inputs.maps).like(found.confidence)}, found.details
 
 
@@ -158,7 +159,7 @@ def _published(
     found = published.normalised(before, inputs.mask, parameters.target, parameters.noise_stats, strictly)
     given, used_mask, details, doubts = found
     with on_device(execution):
-        network = published.published_network(parameters.weights, parameters.target)
+        network = published.published_network(_find_weights(parameters))
         batch = parameters.batch or 1
         if strictly:
             clean = partial(without_small_parts, share=parameters.cleaning) if parameters.cleaning else np.asarray
@@ -231,7 +232,7 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
     fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
-    return 4.0 * (8.0 * inputs.grid.size + 12.0 * max(fine, 96.0**3)) + 1.0e9
+    return 4.0 * (8.0 * inputs.grid.size + 18.0 * max(fine, 96.0**3)) + 1.0e9
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
@@ -249,7 +250,19 @@ def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
         )
     if parameters.target == "masked" and inputs.mask is None:
         raise UsageError("E_TARGET", "the target 'masked' needs a mask", "give --mask")
+    _find_weights(parameters)
     return []
+
+
+def _find_weights(parameters: DeepemhancerParameters) -> Path:
+    """Return the file of weights; raises `WeightsError` where it is missing."""
+    if parameters.weights == OWN:
+        from cryores.nets.own_enhancer import weights_file
+
+        return weights_file(parameters.target)
+    from cryores.nets.published_enhancer import published_file
+
+    return published_file(parameters.weights, parameters.target)
 
 
 METHOD = Method(
@@ -264,7 +277,7 @@ METHOD = Method(
         "sharpened.mrc": "the enhanced map, in which 1 is bright density",
         "masked.mrc": "the enhanced map times the mask",
         "difference.mrc": "enhanced minus input, in standard deviations inside the mask",
-        "confidence.mrc": "0 to 1: how far views and halves give the same (own networks)",
+        "confidence.mrc": "0 to 1: how little of the density is noise (own networks)",
     },
     citations=("SanchezGarcia2021",),
     optional=("keep",),

@@ -1,4 +1,4 @@
-"""Training of the enhancers: simulated pairs of the models of a folder, made while the network learns."""
+"""Training of the enhancers: simulated maps of the models of a folder, made while the network learns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from cryores.nets import load_keras
-from cryores.nets.enhancer import FINE, FORMAT, WIDTHS, build_enhancer
+from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import load_weights, save_weights
-from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Simulator, cubes_of, model_map
-from cryores.volume import FloatArray
+from cryores.nets.training.enhancer_maps import RECIPES, Lesson, ModelMap, Simulator, lesson, model_map
 
-VALIDATION_PAIRS = 12
-"""Pairs of validation models, always the same, on which the network is judged."""
+VALIDATION_LESSONS = 16
+"""Lessons of validation models, always the same, on which the network is judged."""
 
 NOISE_ONLY = 0.05
-"""Share of the pairs that hold no molecule."""
+"""Share of the lessons that hold no molecule."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class Schedule:
     ----------
     steps : int
         Batches in all.
-    batch, edge : int
-        Cubes of a batch, and their edge in voxels.
+    batch : int
+        Maps of a batch.
     pool : int
-        Simulated pairs that are held.
+        Lessons that are held; a new one takes the place of another when the pool is full.
     renewal : float
-        Chance of a step that one of them is replaced.
+        Chance of a step that a lesson is made.
     rate : float
         Learning rate at the start; it falls as half a cosine.
     warm_up : int
@@ -46,12 +45,11 @@ class Schedule:
     """
 
     steps: int = 2000
-    batch: int = 4
-    edge: int = 48
-    pool: int = 24
-    renewal: float = 0.5
-    rate: float = 2e-3
-    warm_up: int = 50
+    batch: int = 2
+    pool: int = 400
+    renewal: float = 0.25
+    rate: float = 3e-3
+    warm_up: int = 30
     seed: int = 1
 
     def rate_at(self, step: int) -> float:
@@ -75,23 +73,40 @@ def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
     return maps
 
 
-def batches(maps: Sequence[ModelMap], target: str, schedule: Schedule, first: int) -> Iterator[Tuple[FloatArray, ...]]:
-    """Yield endless batches of cubes: given and wanted, each of shape (batch, edge, edge, edge, 1)."""
+def new_lesson(item: ModelMap, simulator: Simulator, noise_only: bool = False) -> Lesson:
+    """Simulate a map of a model and say what is to be learnt from it."""
+    model = ModelMap(np.asarray(item.density, dtype=np.float32), item.distance, item.name)
+    return lesson(simulator.pair(model, noise_only), model, simulator.recipe)
+
+
+def turned(pair: Lesson, rng: Any) -> Lesson:
+    """Return a lesson turned by random multiples of 90 degrees."""
+    turns = rng.integers(0, 4, 3)
+    arrays = []
+    for array in (pair.features, pair.gains):
+        for k, axes in zip(turns, ((0, 1), (1, 2), (0, 2))):
+            array = np.rot90(array, k, axes)
+        arrays.append(array)
+    return Lesson(*arrays)
+
+
+def batches(maps: Sequence[ModelMap], target: str, schedule: Schedule, first: int) -> Iterator[Tuple[Any, Any]]:
+    """Yield endless batches of features and gains; the pool grows while the network learns."""
     simulator = Simulator(RECIPES[target], schedule.seed + first)
     rng = simulator.rng
 
-    def fresh() -> Any:
-        chosen = maps[rng.integers(len(maps))]
-        density = np.asarray(chosen.density, dtype=np.float32)
-        pair = simulator.pair(ModelMap(density, chosen.distance, chosen.name), rng.random() < NOISE_ONLY)
-        return cubes_of(pair, schedule.edge, 6, rng)
+    def fresh() -> Lesson:
+        return new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY))
 
-    pool = [fresh() for _ in range(schedule.pool)]
+    pool = [fresh() for _ in range(8)]
     while True:
-        picked = [(rng.integers(len(pool)), rng.integers(6)) for _ in range(schedule.batch)]
-        yield tuple(np.stack([pool[i][which][j] for i, j in picked])[..., None] for which in (0, 1))
-        if rng.random() < schedule.renewal:
-            pool[rng.integers(len(pool))] = fresh()
+        some = [turned(pool[rng.integers(len(pool))], rng) for _ in range(schedule.batch)]
+        yield np.stack([one.features for one in some]), np.stack([one.gains for one in some])
+        if rng.random() < schedule.renewal or len(pool) < schedule.pool // 10:
+            if len(pool) < schedule.pool:
+                pool.append(fresh())
+            else:
+                pool[rng.integers(len(pool))] = fresh()
 
 
 def train(
@@ -102,7 +117,6 @@ def train(
     schedule: Schedule,
     start_from: str = "",
     tell: Callable[[str], None] = print,
-    widths: Tuple[int, ...] = WIDTHS,
 ) -> Any:
     """Train the network of ``target``, or go on where it was stopped; return it.
 
@@ -113,70 +127,69 @@ def train(
     models, aside : sequence of str
         Paths of the models that are learnt from, and of those on which the network is judged.
     folder : Path
-        Keeps the densities, the state of the training (every 200 steps) and the log.
+        Keeps the densities, the state of the training (every 100 steps), the log, and at last the weights.
     schedule : Schedule
         How long.
     start_from : str
-        File of weights (``.npz``) to start from.
+        File of weights to start from.
     tell : callable
         Receives a line of progress now and then.
     """
     keras = load_keras()
     keras.utils.set_random_seed(schedule.seed)
-    network = build_enhancer(widths)
+    network = build_enhancer()
     optimizer = keras.optimizers.Adam(schedule.rate, clipnorm=1.0)
-    network.compile(optimizer=optimizer, loss=_loss, jit_compile=False)
+    network.compile(optimizer=optimizer, loss="mean_squared_error", jit_compile=False)
     optimizer.build(network.trainable_variables)
     if start_from:
         load_weights(start_from, FORMAT).put_into(network)
     state = folder / f"{target}-state.npz"
     first = _restore(network, optimizer, state) if state.exists() else 0
     training = map_cache(models, folder / "maps", schedule.seed)
-    judged = validation_pairs(map_cache(aside, folder / "maps", schedule.seed), target)
-    log = (folder / f"{target}-log.jsonl").open("a")
+    judged = validation_lessons(map_cache(aside, folder / "maps", schedule.seed), target)
     losses: List[float] = []
+    found: Dict[str, float] = {}
     for step, (given, wanted) in zip(range(first, schedule.steps), batches(training, target, schedule, first)):
         optimizer.learning_rate = schedule.rate_at(step)
         losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
         network.reset_metrics()
-        if (step + 1) % 200 == 0 or step + 1 == schedule.steps:
+        if (step + 1) % 100 == 0 or step + 1 == schedule.steps:
             found = {"step": step + 1, "loss": float(np.mean(losses)), **judge(network, judged)}
-            log.write(json.dumps(found) + "\n")
-            log.flush()
+            with (folder / f"{target}-log.jsonl").open("a") as log:
+                log.write(json.dumps(found) + "\n")
             tell(json.dumps(found))
             losses = []
             _keep(network, optimizer, state, step + 1)
     description = {
-        "format": FORMAT, "target": target, "widths": list(widths), "fine": FINE, "schedule": asdict(schedule),
-        "models": len(models), **judge(network, judged),
+        "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
+        "models": len(models), "validation": found,
     }  # fmt: skip
     save_weights(folder / f"enhancer-{target}.npz", network, description)
     return network
 
 
-def _loss(wanted: Any, found: Any) -> Any:
-    ops = load_keras().ops
-    error = found - wanted
-    return ops.mean(ops.abs(error)) + 2.0 * ops.mean(ops.square(error))
+def validation_lessons(maps: Sequence[ModelMap], target: str) -> List[Lesson]:
+    """Return the lessons on which networks are judged: of each map one, by fixed seeds."""
+    chosen = maps[:VALIDATION_LESSONS]
+    return [new_lesson(item, Simulator(RECIPES[target], 10_000 + n)) for n, item in enumerate(chosen)]
 
 
-def validation_pairs(maps: Sequence[ModelMap], target: str) -> List[Any]:
-    """Return the pairs on which networks are judged: of each map one, by fixed seeds."""
-    pairs = []
-    for number, item in enumerate(maps[:VALIDATION_PAIRS]):
-        model = ModelMap(np.asarray(item.density, dtype=np.float32), item.distance, item.name)
-        pairs.append(Simulator(RECIPES[target], 10_000 + number).pair(model))
-    return pairs
+def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
+    """Return by how much gains miss those that are wanted, and the share of the wanted amplitude that they reach.
 
-
-def judge(network: Any, pairs: Sequence[Any]) -> Dict[str, float]:
-    """Return the median correlations with the targets before and after, in the whole box."""
-    before = [float(np.corrcoef(p.given.ravel(), p.wanted.ravel())[0, 1]) for p in pairs]
-    after = []
-    for pair in pairs:
-        found = np.asarray(network(pair.given[None, ..., None], training=False))[0, ..., 0]
-        after.append(float(np.corrcoef(found.ravel(), pair.wanted.ravel())[0, 1]))
-    return {"before": float(np.median(before)), "after": float(np.median(after)), "worst": float(np.min(after))}
+    As bands of unit amplitude do not overlap much, ``correlation`` is about that of the enhanced map with its target.
+    """
+    error, correlation = [], []
+    for one in lessons:
+        found = np.asarray(network(one.features[None], training=False))[0]
+        error.append(float(np.mean(np.square(found - one.gains)) / np.mean(np.square(one.gains))))
+        norms = float(np.sqrt(np.sum(np.square(found)) * np.sum(np.square(one.gains))))
+        correlation.append(float(np.sum(found * one.gains)) / norms)
+    return {
+        "error": float(np.median(error)),
+        "correlation": float(np.median(correlation)),
+        "worst": float(np.min(correlation)),
+    }
 
 
 def _keep(network: Any, optimizer: Any, path: Path, step: int) -> None:

@@ -1,22 +1,22 @@
-"""Training pairs of the enhancer: what a reconstruction of a model looks like, and what LocScale makes of it at best.
+"""What the enhancers learn from: reconstructions of models, and the gains that local scaling to the model would take.
 
-The density of a model is blurred from place to place, gets noise, and all else that happens to real maps. The target
-has the model's own amplitudes, each frequency weighted in every place by what the map knows of it there: where signal
-and noise have the powers S and N, by sqrt(S / (S + N)). That is LocScale's result with weights from half maps
-(sqrt(2 FSC / (1 + FSC)) is the same number) for windows that hold no noise, in a mask around the model.
+The density of a model is blurred from place to place, gets noise, and all else that happens to real maps. In every band
+of frequency and every block of 4 Å the wanted amplitude is that of the model, weighted by what the map knows of it
+there, sqrt(S / (S + N)) with the local powers of signal and noise. These are LocScale's amplitudes with weights from
+half maps (sqrt(2 FSC / (1 + FSC)) is the same number), in a mask around the model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Tuple
+from typing import Any, List
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
 from cryores.atoms import atom_positions, density_from_model, read_model
-from cryores.nets.enhancer_scale import density_scale
+from cryores.nets.enhancer_bands import CONTRAST, band_powers, block_means, described
 from cryores.volume import FloatArray, Grid, IntTriple
 
 EDGE = 96
@@ -28,8 +28,8 @@ DISTANCE_STEP = 0.1
 LAYERS = 6
 """Strengths of blurring between which a map varies from place to place."""
 
-BRIGHT = 95.0
-"""Percentile of the density around the atoms that is 1 in the target."""
+BELTS = 0.25
+"""Share of the maps with density around the molecule that is not in the model."""
 
 AT_NOISE = 0.334
 """Ratio of signal to noise power of the full map at its resolution: FSC 0.143 between the halves."""
@@ -77,13 +77,21 @@ class ModelMap:
 
 @dataclass(frozen=True)
 class Pair:
-    """What the network is given and what it shall give, on one grid; ``distance`` is in Å."""
+    """A simulated map, what of it is signal, noise and belt (all on one scale), and Å from the nearest atom."""
 
     given: FloatArray
-    wanted: FloatArray
-    distance: FloatArray
     signal: FloatArray
     noise: FloatArray
+    belt: FloatArray
+    distance: FloatArray
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the network sees of a map, and the gains that it shall give, block by block."""
+
+    features: FloatArray
+    gains: FloatArray
 
 
 def model_map(path: str, seed: int, edge: int = EDGE) -> ModelMap:
@@ -138,23 +146,15 @@ class Simulator:
         level = self._noise_level(power, responses[0], colour, resolution)
         place = self._place(distance, near)
         signal = np.zeros(self.shape, dtype=np.float32)
-        wanted = np.zeros(self.shape, dtype=np.float32)
-        s = np.arange(len(power)) / max(self.shape)
         for k, response in enumerate(responses):
             share = np.clip(1.0 - np.abs(place - np.float32(k)), 0.0, 1.0)
-            amplitude = response(s)
-            snr = power * amplitude**2 / (level * colour(s)) ** 2
-            signal += share * self._filtered(spectrum, amplitude)
-            wanted += share * self._filtered(spectrum, np.sqrt(snr / (1.0 + snr)))
-        wanted /= np.float32(max(np.percentile(wanted[near], BRIGHT), 1e-9))
-        signal, wanted = self._beside(signal, wanted, distance, near)
+            signal += share * self._filtered(spectrum, response)
+        belt = self._belt_of(signal, distance, near)
+        signal = self._beside(signal, distance, near) + belt
         noise = self._noise(level, colour)
         if noise_only:
-            signal, wanted = 0 * signal, 0 * wanted
-        fall = np.clip((distance - recipe.mask_start) / recipe.mask_width, 0.0, 1.0)
-        wanted = wanted * (0.5 + 0.5 * np.cos(np.pi * fall))
-        given, signal, noise = self._presented(signal, noise, distance, resolution)
-        return Pair(given, wanted.astype(np.float32), distance, signal, noise)
+            signal, belt = 0 * signal, 0 * belt
+        return self._presented(signal, noise, belt, distance, resolution)
 
     # --- signal ------------------------------------------------------------------------------------------------
 
@@ -194,22 +194,20 @@ class Simulator:
         place: FloatArray = (share * (LAYERS - 1)).astype(np.float32)
         return place
 
-    def _beside(
-        self, signal: FloatArray, wanted: FloatArray, distance: FloatArray, near: Any
-    ) -> Tuple[FloatArray, FloatArray]:
-        """Add what is not in the model: a level of the solvent, and density of a belt around the middle."""
+    def _beside(self, signal: FloatArray, distance: FloatArray, near: Any) -> FloatArray:
+        """Return the signal over a solvent that has density too."""
         rng = self.rng
-        inner = float(signal[near].mean()) if near.any() else 0.0
-        if rng.random() < 0.5:
-            start = rng.uniform(2.0, 4.0)
-            inside = 1.0 / (1.0 + np.exp((distance - start) / rng.uniform(0.7, 2.0)))
-            signal = signal - np.float32(rng.uniform(0.0, 0.7) * inner) * inside
-        if rng.random() < 0.25:
-            belt = self._belt(distance, near)
-            signal = signal + np.float32(rng.uniform(0.3, 1.0) * inner) * belt
-            if self.recipe.keeps_belt:
-                wanted = wanted + np.float32(0.4) * belt
-        return signal, wanted
+        if rng.random() < 0.5 or not near.any():
+            return signal
+        inside = 1.0 / (1.0 + np.exp((distance - rng.uniform(2.0, 4.0)) / rng.uniform(0.7, 2.0)))
+        above: FloatArray = signal - np.float32(rng.uniform(0.0, 0.7) * float(signal[near].mean())) * inside
+        return above
+
+    def _belt_of(self, signal: FloatArray, distance: FloatArray, near: Any) -> FloatArray:
+        """Return density that is not in the model (detergent, lipid), a belt around the middle; often none."""
+        if self.rng.random() >= BELTS or not near.any():
+            return np.zeros_like(signal)
+        return np.float32(self.rng.uniform(0.3, 1.0) * float(signal[near].mean())) * self._belt(distance, near)
 
     def _belt(self, distance: FloatArray, near: Any) -> FloatArray:
         rng = self.rng
@@ -252,9 +250,9 @@ class Simulator:
     # --- what the user gives -----------------------------------------------------------------------------------
 
     def _presented(
-        self, signal: FloatArray, noise: FloatArray, distance: FloatArray, resolution: float
-    ) -> Tuple[FloatArray, FloatArray, FloatArray]:
-        """Return map, signal and noise after sharpening, filtering, scaling and masking."""
+        self, signal: FloatArray, noise: FloatArray, belt: FloatArray, distance: FloatArray, resolution: float
+    ) -> Pair:
+        """Return the map after sharpening, filtering and masking."""
         rng = self.rng
         if rng.random() < 0.5:
             b = float(rng.choice([0.0, -rng.uniform(0.0, 30.0 * resolution), rng.uniform(0.0, 100.0)]))
@@ -268,10 +266,8 @@ class Simulator:
             start, width = rng.uniform(3.0, 14.0), rng.uniform(1.0, 8.0)
             fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - start) / width, 0.0, 1.0))
             floor = 0.0 if rng.random() < 0.6 else rng.uniform(0.0, 1.0)
-            noise = noise * (floor + (1.0 - floor) * fall)
-        scale = density_scale(signal + noise)
-        jitter = np.float32(np.exp(rng.normal(0.0, 0.15)) / scale.contrast)
-        return jitter * (signal + noise - np.float32(scale.solvent)), jitter * signal, jitter * noise
+            noise = (noise * (floor + (1.0 - floor) * fall)).astype(np.float32)
+        return Pair((signal + noise).astype(np.float32), signal.astype(np.float32), noise, belt, distance)
 
     # --- arithmetic --------------------------------------------------------------------------------------------
 
@@ -289,23 +285,19 @@ class Simulator:
         return back
 
 
-def cubes_of(pair: Pair, edge: int, count: int, rng: Any) -> Tuple[FloatArray, FloatArray]:
-    """Return ``count`` random cubes of a pair, most of them on the molecule, turned by multiples of 90 degrees."""
-    given: List[FloatArray] = []
-    wanted: List[FloatArray] = []
-    near = np.argwhere(pair.distance <= NEAR)
-    shape = np.array(pair.given.shape)
-    for _ in range(count):
-        if len(near) and rng.random() < 0.75:
-            start = near[rng.integers(len(near))] - edge // 2 + rng.integers(-edge // 4, edge // 4 + 1, 3)
-        else:
-            start = rng.integers(0, shape - edge + 1)
-        z, y, x = np.clip(start, 0, shape - edge)
-        block = (slice(z, z + edge), slice(y, y + edge), slice(x, x + edge))
-        turns = rng.integers(0, 4, 3)
-        for source, cubes in ((pair.given, given), (pair.wanted, wanted)):
-            cube = source[block]
-            for k, axes in zip(turns, ((0, 1), (1, 2), (0, 2))):
-                cube = np.rot90(cube, k, axes)
-            cubes.append(np.ascontiguousarray(cube))
-    return np.stack(given), np.stack(wanted)
+def lesson(pair: Pair, model: ModelMap, recipe: Recipe) -> Lesson:
+    """Return what is to be learnt from a pair."""
+    given = described(pair.given)
+    signal, noise = (band_powers(v) for v in (pair.signal, pair.noise))
+    reference = band_powers(np.asarray(model.density, dtype=np.float32))
+    near = block_means((pair.distance <= NEAR).astype(np.float32)) > 0.5
+    if recipe.keeps_belt and pair.belt.any():
+        # The belt stands to the molecule as it does in the map.
+        scale = float(reference[near, 0].mean() / max(signal[near, 0].mean(), 1e-20)) if near.any() else 0.0
+        reference = reference + scale * band_powers(pair.belt)
+    fall = np.clip((pair.distance - recipe.mask_start) / recipe.mask_width, 0.0, 1.0)
+    mask = block_means((0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32))
+    gains = np.sqrt(reference * signal / np.maximum(signal + noise, 1e-20)) * mask[..., None]
+    spread = float(np.sqrt(np.mean(np.sum(np.square(gains[near]), axis=-1)))) if near.any() else 0.0
+    gains = gains * np.float32(CONTRAST / spread if spread > 0 else 0.0)
+    return Lesson(given.features, gains.astype(np.float32))
