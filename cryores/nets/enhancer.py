@@ -16,7 +16,7 @@ from cryores.nets.enhancer_bands import COUNT, FEATURES
 FORMAT = "cryores-enhancer-1"
 """What its files of weights say that they are."""
 
-WIDTHS = (32, 48, 64)
+WIDTHS = (24, 32, 48)
 """Channels of the levels, whose voxels are 4, 8 and 16 Å."""
 
 STRIDE = 4

@@ -13,10 +13,26 @@ import numpy as np
 from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import load_weights, save_weights
-from cryores.nets.training.enhancer_maps import RECIPES, Lesson, ModelMap, Simulator, lesson, model_map
+from cryores.nets.training.enhancer_maps import (
+    DISTANCE_STEP,
+    NEAR,
+    RECIPES,
+    Lesson,
+    ModelMap,
+    Simulator,
+    lesson,
+    model_map,
+)
+from cryores.volume import IntTriple
 
 VALIDATION_LESSONS = 16
 """Lessons of validation models, always the same, on which the network is judged."""
+
+SHAPE = (64, 64, 64)
+"""Voxels of a lesson's map."""
+
+WANTED_SHARE = 0.25
+"""Share of a lesson's voxels near atoms that is looked for."""
 
 NOISE_ONLY = 0.05
 """Share of the lessons that hold no molecule."""
@@ -45,7 +61,7 @@ class Schedule:
     """
 
     steps: int = 2000
-    batch: int = 2
+    batch: int = 4
     pool: int = 400
     renewal: float = 0.25
     rate: float = 3e-3
@@ -75,8 +91,21 @@ def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
 
 def new_lesson(item: ModelMap, simulator: Simulator, noise_only: bool = False) -> Lesson:
     """Simulate a map of a model and say what is to be learnt from it."""
-    model = ModelMap(np.asarray(item.density, dtype=np.float32), item.distance, item.name)
+    model = _cut(item, simulator.shape, simulator.rng)
     return lesson(simulator.pair(model, noise_only), model, simulator.recipe)
+
+
+def _cut(item: ModelMap, shape: IntTriple, rng: Any) -> ModelMap:
+    """Return a random part of a model's box that holds both molecule and solvent, as far as that can be had."""
+    best, cut = np.inf, item
+    for _ in range(4):
+        start = [int(rng.integers(0, n - m + 1)) for n, m in zip(item.density.shape, shape)]
+        z, y, x = (slice(a, a + m) for a, m in zip(start, shape))
+        distance = np.asarray(item.distance[z, y, x])
+        miss = abs(float(np.mean(distance <= NEAR / DISTANCE_STEP)) - WANTED_SHARE)
+        if miss < best:
+            best, cut = miss, ModelMap(np.asarray(item.density[z, y, x], dtype=np.float32), distance, item.name)
+    return cut
 
 
 def turned(pair: Lesson, rng: Any) -> Lesson:
@@ -92,7 +121,7 @@ def turned(pair: Lesson, rng: Any) -> Lesson:
 
 def batches(maps: Sequence[ModelMap], target: str, schedule: Schedule, first: int) -> Iterator[Tuple[Any, Any]]:
     """Yield endless batches of features and gains; the pool grows while the network learns."""
-    simulator = Simulator(RECIPES[target], schedule.seed + first)
+    simulator = Simulator(RECIPES[target], schedule.seed + first, SHAPE)
     rng = simulator.rng
 
     def fresh() -> Lesson:
@@ -171,7 +200,7 @@ def train(
 def validation_lessons(maps: Sequence[ModelMap], target: str) -> List[Lesson]:
     """Return the lessons on which networks are judged: of each map one, by fixed seeds."""
     chosen = maps[:VALIDATION_LESSONS]
-    return [new_lesson(item, Simulator(RECIPES[target], 10_000 + n)) for n, item in enumerate(chosen)]
+    return [new_lesson(item, Simulator(RECIPES[target], 10_000 + n, SHAPE)) for n, item in enumerate(chosen)]
 
 
 def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
