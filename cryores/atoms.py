@@ -204,6 +204,42 @@ def values_at_atoms(volume: Volume, structure: Any) -> Float64:
     return values
 
 
+def piece_of_model(structure: Any, centre: Triple, turn: npt.NDArray[np.float64], grid: Grid) -> Any:
+    """Return the atoms that lie in the box of ``grid`` once ``centre`` is in its middle and all is turned about it.
+
+    Parameters
+    ----------
+    structure : gemmi.Structure
+        The first model is used; it is not changed.
+    centre : tuple of float
+        Å, in the order z, y, x.
+    turn : ndarray, shape (3, 3)
+        Multiplies positions in the order x, y, z.
+    grid : Grid
+        The box, whose first voxel lies at 0.
+
+    Returns
+    -------
+    gemmi.Structure
+        One chain, one residue: nothing but atoms.
+    """
+    middle = np.array(grid.extent) / 2
+    moved = ((atom_positions(structure) - np.asarray(centre))[:, ::-1] @ turn.T)[:, ::-1] + middle
+    inside = np.all((moved >= 0) & (moved < grid.extent), axis=1)
+    residue = gemmi.Residue()
+    residue.name, residue.seqid = "UNK", gemmi.SeqId("1")
+    for kept, site, (z, y, x) in zip(inside, structure[0].all(), moved.tolist()):
+        if kept:
+            residue.add_atom(site.atom).pos = gemmi.Position(x, y, z)
+    chain = gemmi.Chain("A")
+    chain.add_residue(residue)
+    model = gemmi.Model(*_FIRST_MODEL)
+    model.add_chain(chain)
+    piece = gemmi.Structure()
+    piece.add_model(model)
+    return piece
+
+
 def helix_bundle(radius: float, centre: Triple, seed: int = 0, b_factor: float = 20.0) -> Any:
     """Make an ideal protein-like model: antiparallel alpha helices that fill a ball.
 
@@ -224,7 +260,7 @@ def helix_bundle(radius: float, centre: Triple, seed: int = 0, b_factor: float =
         One model, one chain a helix.
     """
     rng = np.random.default_rng(seed)
-    turn = _random_rotation(rng)
+    turn = random_rotation(rng)
     structure = gemmi.Structure()
     model = gemmi.Model(*_FIRST_MODEL)
     reach = int(np.ceil(radius / HELIX_SPACING)) + 1
@@ -260,7 +296,8 @@ def _helix(number: int, axis: Any, half: float, parity: int, turn: Any, centre: 
     return chain
 
 
-def _random_rotation(rng: Any) -> npt.NDArray[np.float64]:
+def random_rotation(rng: Any) -> npt.NDArray[np.float64]:
+    """Return the matrix of a random rotation, evenly distributed."""
     from scipy.spatial.transform import Rotation
 
     matrix: npt.NDArray[np.float64] = Rotation.from_quat(rng.standard_normal(4)).as_matrix()

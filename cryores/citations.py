@@ -121,6 +121,12 @@ BIBTEX: Dict[str, str] = {
   journal = {Journal of Structural Biology}, volume = {212}, pages = {107579}, year = {2020},
   doi = {10.1016/j.jsb.2020.107579}
 }""",
+    "RamirezAportela2019": """@article{RamirezAportela2019,
+  title = {DeepRes: a new deep-learning- and aspect-based local resolution method for electron-microscopy maps},
+  author = {Ramirez-Aportela, Erney and Mota, Javier and Conesa, Pablo and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},
+  journal = {IUCrJ}, volume = {6}, pages = {1054--1063}, year = {2019},
+  doi = {10.1107/S2052252519011692}
+}""",
     "RamirezAportela2020": """@article{RamirezAportela2020,
   title = {Automatic local resolution-based sharpening of cryo-EM maps},
   author = {Ramirez-Aportela, Erney and Vilas, Jose Luis and Glukhova, Alisa and Melero, Roberto and Conesa, Pablo and Martinez, Marta and Maluenda, David and Mota, Javier and Jimenez, Amaya and Vargas, Javier and Marabini, Roberto and Sexton, Patrick M. and Carazo, Jose Maria and Sorzano, Carlos Oscar S.},

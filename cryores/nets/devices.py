@@ -23,6 +23,7 @@ def on_device(execution: Execution) -> AbstractContextManager[Any]:
     load_keras()
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")
     try:
         tf.config.threading.set_intra_op_parallelism_threads(execution.threads)
     except RuntimeError:

@@ -3,6 +3,7 @@
 from cryores.resolution.blocres import blocres  # noqa: F401
 from cryores.resolution.blocres_shells import blocres_shells  # noqa: F401
 from cryores.resolution.compare import compare  # noqa: F401
+from cryores.resolution.deepres import deepres  # noqa: F401
 from cryores.resolution.fsc import fsc  # noqa: F401
 from cryores.resolution.fso import fso  # noqa: F401
 from cryores.resolution.monodir import monodir  # noqa: F401

@@ -8,6 +8,7 @@ from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
 from cryoresplugin.protocols.protocol_deepemhancer import CryoresProtDeepEMhancer
+from cryoresplugin.protocols.protocol_deepres import CryoresProtDeepRes
 from cryoresplugin.protocols.protocol_evaluate import CryoresProtEvaluate
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
 from cryoresplugin.protocols.protocol_fso import CryoresProtFSO
@@ -31,6 +32,7 @@ __all__ = [
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
     "CryoresProtDeepEMhancer",
+    "CryoresProtDeepRes",
     "CryoresProtEvaluate",
     "CryoresProtFSC",
     "CryoresProtFSO",

@@ -13,6 +13,7 @@ from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
 from cryoresplugin.protocols import (
     CryoresProtBlocres,
     CryoresProtBlocresShells,
+    CryoresProtDeepRes,
     CryoresProtMonoRes,
     CryoresProtRelionLocres,
     CryoresProtResMap,
@@ -46,6 +47,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         CryoresProtBlocresShells,
         CryoresProtResMap,
         CryoresProtRelionLocres,
+        CryoresProtDeepRes,
     ]
     _environments = [DESKTOP_TKINTER]
     _shown = "resolution"

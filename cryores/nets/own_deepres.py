@@ -1,0 +1,137 @@
+"""Our own DeepRes: local resolution from what the density looks like, by the networks that come with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Tuple
+
+import numpy as np
+
+from cryores.errors import UsageError
+from cryores.execution import GIGABYTE, Execution
+from cryores.nets import load_keras
+from cryores.nets.devices import on_device
+from cryores.nets.homogeneous import MARGIN, network
+from cryores.nets.stored_weights import StoredWeights, load_weights
+from cryores.nets.tiles import cheapest_edge, over_blocks
+from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
+
+FORMAT = "cryores deepres 1"
+WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
+"""By the voxel size in Å."""
+
+SHIPPED = Path(__file__).resolve().parents[1] / "weights"
+
+EDGES = (64, 96, 128)
+"""Edges of the blocks, margins included, of which the cheapest is taken."""
+
+BYTES_A_VOXEL = 900.0
+"""What a voxel of a block takes on its way through the network (measured)."""
+
+RUNTIME = 0.9 * GIGABYTE
+"""What TensorFlow holds when it does nothing."""
+
+TURNS: Tuple[Tuple[Tuple[int, int], int], ...] = (((0, 1), 0), ((0, 1), 1), ((1, 2), 1), ((0, 2), 1))
+"""Axes and quarters by which the map is turned for the first, second, ... look at it."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the network says of every voxel of the mask.
+
+    Parameters
+    ----------
+    resolution : ndarray of float32
+        Å; NaN outside the mask.
+    uncertainty : ndarray of float32
+        Standard error in Å: the spread of the looks, and the error at such a resolution on models kept aside.
+    """
+
+    resolution: FloatArray = field(repr=False)
+    uncertainty: FloatArray = field(repr=False)
+
+
+def estimate(
+    volume: Volume, mask: BoolArray, working_voxel: float, execution: Execution, looks: int = 4, weights: str = ""
+) -> Estimate:
+    """Estimate the local resolution of a map on the grid that a network was trained on.
+
+    Parameters
+    ----------
+    volume : Volume
+        Density on voxels of about ``working_voxel``.
+    mask : ndarray of bool
+        Where the resolution is asked for.
+    working_voxel : float
+        1.0 or 0.5 Å.
+    execution : Execution
+        Device, threads, memory, progress.
+    looks : int
+        How many orientations of the map are looked at, 1 to 4; the answer is their mean.
+    weights : str
+        A file of weights; empty for the one that comes with the package.
+
+    Raises
+    ------
+    WeightsError
+        No TensorFlow; weights missing, damaged, of another network.
+    UsageError
+        ``E_NO_GPU``; ``E_PARAMETER`` if there is no network for this voxel size.
+    """
+    stored = load_weights(weights or shipped_weights(working_voxel), FORMAT)
+    data = _scaled(volume.data, mask)
+    with on_device(execution):
+        edge = _edge(mask, execution)
+        answer = _answering(edge, stored)
+        seen = [_turned_look(data, mask, turn, edge, answer, execution) for turn in TURNS[:looks]]
+    mean = np.mean(seen, axis=0, dtype=np.float32)
+    spread = np.std(seen, axis=0, dtype=np.float32)
+    # The network was told a voxel of exactly the working size.
+    scale = np.float32(volume.grid.spacing / working_voxel)
+    known = np.exp(mean)
+    expected = np.interp(known, *np.array(stored.description["error"], dtype=np.float64).T)
+    error = np.sqrt(expected**2 + np.square(known * spread)).astype(np.float32)
+    return Estimate(known * scale, np.where(mask, error * scale, np.nan).astype(np.float32))
+
+
+def shipped_weights(working_voxel: float) -> Path:
+    """Return the file of weights for a working voxel size of 1.0 or 0.5 Å."""
+    if working_voxel not in WEIGHT_FILES:
+        raise UsageError("E_PARAMETER", f"there is no network for voxels of {working_voxel:g} Å", "use 1.0 or 0.5 Å")
+    return SHIPPED / WEIGHT_FILES[working_voxel]
+
+
+def memory(shape: IntTriple, looks: int) -> float:
+    """Return the bytes that `estimate` holds for a volume of ``shape``: the looks, a turned copy, and a block."""
+    return 4.0 * float(np.prod(shape)) * (looks + 6.0) + RUNTIME + BYTES_A_VOXEL * EDGES[0] ** 3
+
+
+def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
+    """Return the map over its root mean square in the mask: the network is blind to scale but for tiny numbers."""
+    size = float(np.sqrt(np.mean(np.square(data[mask], dtype=np.float64)))) if mask.any() else 0.0
+    return data / np.float32(size) if size > 0 else data
+
+
+def _edge(mask: BoolArray, execution: Execution) -> int:
+    left = execution.budget - memory(mask.shape, len(TURNS))  # type: ignore[arg-type]
+    fitting = [edge for edge in EDGES if BYTES_A_VOXEL * (edge**3 - EDGES[0] ** 3) <= left]
+    return cheapest_edge(mask, MARGIN, fitting or EDGES[:1])
+
+
+def _answering(edge: int, stored: StoredWeights) -> Callable[[FloatArray], FloatArray]:
+    """Return the network as a function of a cube of ``edge`` voxels."""
+    load_keras()
+    model = network(edge)
+    stored.put_into(model)
+    model.compile(jit_compile=False)
+    return lambda cube: np.asarray(model.predict_on_batch(cube[None, ..., None]))[0, ..., 0]
+
+
+def _turned_look(
+    data: FloatArray, mask: BoolArray, turn: Tuple[Tuple[int, int], int], edge: int, answer: Any, execution: Execution
+) -> FloatArray:
+    """Return ln(Å) as the network sees it in the turned map, turned back."""
+    axes, quarters = turn
+    turned = [np.rot90(one, quarters, axes) for one in (data, mask)]
+    return np.rot90(over_blocks(turned[0], turned[1], MARGIN, edge, answer, execution), -quarters, axes)

@@ -1,0 +1,85 @@
+"""Running a network that needs a margin over a volume of any size: block by block, only where a mask has voxels."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Sequence, Tuple
+
+import numpy as np
+
+from cryores.execution import Execution
+from cryores.volume import BoolArray, FloatArray
+
+Corner = Tuple[int, int, int]
+
+
+def corners(mask: BoolArray, inner: int) -> List[Corner]:
+    """Return the first voxels of the blocks of ``inner`` voxels that together hold the mask."""
+    if not mask.any():
+        return []
+    used = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    starts = [range(int(one[0]), int(one[-1]) + 1, inner) for one in used]
+    return [
+        (z, y, x)
+        for z in starts[0]
+        for y in starts[1]
+        for x in starts[2]
+        if mask[z : z + inner, y : y + inner, x : x + inner].any()
+    ]
+
+
+def cheapest_edge(mask: BoolArray, margin: int, edges: Sequence[int]) -> int:
+    """Return the edge of the blocks, margins included, with which the mask takes the fewest voxels in all."""
+    return min(edges, key=lambda edge: len(corners(mask, edge - 2 * margin)) * edge**3)
+
+
+def over_blocks(
+    data: FloatArray,
+    mask: BoolArray,
+    margin: int,
+    edge: int,
+    answer: Callable[[FloatArray], FloatArray],
+    execution: Execution,
+    title: str = "network",
+) -> FloatArray:
+    """Return what a network says of every voxel of the mask; NaN elsewhere.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (nz, ny, nx)
+        Input of the network; beyond its border it is continued by reflection.
+    mask : ndarray of bool, same shape
+        Where the answer is wanted.
+    margin : int
+        Voxels that the network loses on each side.
+    edge : int
+        Edge of the cubes that the network takes.
+    answer : callable
+        Cube of ``edge`` voxels -> cube of ``edge - 2 margin``.
+    execution : Execution
+        Shows the progress.
+    title : str
+        Name of the stage.
+    """
+    inner = edge - 2 * margin
+    result = np.full(data.shape, np.nan, dtype=np.float32)
+    blocks = corners(mask, inner)
+    with execution.stage(title, len(blocks)) as stage:
+        for corner in blocks:
+            found = answer(_cube(data, corner, margin, edge))
+            place = tuple(slice(c, c + inner) for c in corner)
+            wanted = mask[place]
+            result[place][wanted] = found[tuple(slice(n) for n in wanted.shape)][wanted]
+            stage.advance()
+    return result
+
+
+def _cube(data: FloatArray, corner: Corner, margin: int, edge: int) -> FloatArray:
+    """Return the cube of ``edge`` voxels whose answers begin at ``corner``, reflected beyond the border."""
+    return data[np.ix_(*(_reflected(c - margin, edge, n) for c, n in zip(corner, data.shape)))]
+
+
+def _reflected(start: int, count: int, size: int) -> List[int]:
+    """Return ``count`` indices from ``start`` on into an axis of ``size`` voxels, turned back at its ends."""
+    period = max(2 * (size - 1), 1)
+    index = np.arange(start, start + count) % period
+    return np.minimum(index, period - index).tolist()  # type: ignore[no-any-return]

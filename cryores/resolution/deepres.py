@@ -1,0 +1,282 @@
+"""Local resolution from what the density looks like, as a network has learned it: DeepRes.
+
+A map is resampled to the voxel size that the network knows; the network says of every voxel of the mask which
+resolution density like that around it has. No half maps are needed, and sharpening is seen, as by the eye.
+Source: Ramírez-Aportela, Mota, Conesa, Carazo & Sorzano, IUCrJ 6, 1054 (2019); the network and weights are our own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from cryores.errors import WeightsError
+from cryores.execution import Execution
+from cryores.masks import BINARY_THRESHOLD
+from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
+from cryores.nets.devices import on_device
+from cryores.resample import resampled, resampled_grid
+from cryores.volume import BoolArray, FloatArray, Grid, IntTriple, Maps, Volume, full_map
+
+HIGH_BELOW = 2.8
+"""Median in Å below which the range is chosen anew: 1.5-6."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of resolutions in Å, and the voxel size at which its network sees the map."""
+
+    finest: float
+    coarsest: float
+    voxel_size: float
+
+
+RANGES = {"2.5-13": Range(2.5, 13.0, 1.0), "1.5-6": Range(1.5, 6.0, 0.5)}
+COARSE, FINE = RANGES
+
+
+@dataclass(frozen=True)
+class DeepresParameters:
+    """What DeepRes can be told."""
+
+    range: Optional[str] = parameter(
+        None,
+        "Expected resolutions in Å; default 2.5-13, and 1.5-6 where the map turns out to be that fine.",
+        choices=(COARSE, FINE),
+    )
+    weights: str = parameter(
+        "own",
+        "own: trained for this package, comes with it; published: those of the authors, see 'cryores weights'.",
+        choices=("own", "published"),
+    )
+    looks: int = parameter(
+        4, "Own network: orientations in which the map is seen; the answer is their mean.", "", 1, 4, expert=True
+    )
+
+
+def deepres(
+    maps: Maps, mask: Optional[Volume] = None, execution: Optional[Execution] = None, **parameters: Any
+) -> LocalResolution:
+    """Estimate local resolution from the look of the density.
+
+    Parameters
+    ----------
+    maps : Volume or HalfMaps
+        The map as it will be interpreted: sharpened or not, that is what is judged. Of half maps, their mean.
+    mask : Volume, optional
+        Voxels above 0.5 are analysed; made when not given.
+    execution : Execution, optional
+        Threads, memory, device.
+    **parameters
+        Fields of `DeepresParameters`.
+
+    Returns
+    -------
+    LocalResolution
+        ``resolution`` in Å within the range; NaN outside the mask. ``extra["uncertainty"]``, with our own network:
+        standard error in Å.
+
+    Raises
+    ------
+    WeightsError
+        ``E_NO_TENSORFLOW``, ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``.
+    UsageError
+        ``E_NO_GPU`` where one is asked for and there is none.
+
+    Notes
+    -----
+    Differs from the published program: the mask may be left out; neither the scale of the density nor its sign at a
+    voxel matters; every voxel of the mask is seen; values reach the rim of the mask unmixed with the zeros outside.
+
+    References
+    ----------
+    Ramírez-Aportela et al. (2019), IUCrJ 6, 1054-1063.
+    """
+    result: LocalResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
+    return result
+
+
+def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution) -> LocalResolution:
+    assert inputs.mask is not None
+    with execution.stage("starting TensorFlow"):
+        on_device(execution)
+    density = full_map(inputs.maps)
+    inside = inputs.mask.data > BINARY_THRESHOLD
+    name = parameters.range or COARSE
+    found = _estimated(density, inside, RANGES[name], parameters, execution)
+    if parameters.range is None and _is_fine(found["resolution"], inputs.grid):
+        name = FINE
+        found = _estimated(density, inside, RANGES[FINE], parameters, execution)
+    chosen = RANGES[name]
+    finest = max(chosen.finest, inputs.grid.nyquist)
+    values = np.clip(found.pop("resolution"), min(finest, chosen.coarsest), chosen.coarsest)
+    known = values[np.isfinite(values)]
+    details: Dict[str, Any] = {
+        "range": name,
+        "weights": parameters.weights,
+        "working_voxel_size": resampled_grid(inputs.grid, working_shape(inputs.grid, chosen.voxel_size)).spacing,
+        "at_the_finest_fraction": float(np.mean(known <= finest)) if known.size else 0.0,
+        "at_the_coarsest_fraction": float(np.mean(known >= chosen.coarsest)) if known.size else 0.0,
+    }
+    if details["at_the_finest_fraction"] > 0.5 and name == COARSE and finest < inputs.grid.nyquist + 1.0:
+        details["warnings"] = [f"most of the map is at the fine end of the range {name} Å: try --range {FINE}"]
+    return LocalResolution(
+        Volume(values, inputs.grid),
+        inputs.mask.like(inside),
+        _criterion(parameters, chosen),
+        details,
+        {key: Volume(one, inputs.grid) for key, one in found.items()},
+    )
+
+
+def _is_fine(values: FloatArray, grid: Grid) -> bool:
+    """Tell whether the finer range suits the map, and its voxels can hold it."""
+    return bool(np.nanmedian(values) < HIGH_BELOW and grid.nyquist < HIGH_BELOW)
+
+
+def _estimated(
+    density: Volume, inside: BoolArray, chosen: Range, parameters: DeepresParameters, execution: Execution
+) -> Dict[str, FloatArray]:
+    """Return the network's answers by name, on the grid of the map; NaN outside the mask."""
+    shape = working_shape(density.grid, chosen.voxel_size)
+    with execution.stage("resampling"):
+        grid = resampled_grid(density.grid, shape)
+        seen = Volume(resampled(density.data, shape, execution.threads), grid)
+        mask = nearest(inside, shape)
+    if parameters.weights == "own":
+        from cryores.nets.own_deepres import estimate
+
+        answer = estimate(seen, mask, chosen.voxel_size, execution, parameters.looks)
+        found = {"resolution": answer.resolution, "uncertainty": answer.uncertainty}
+    else:
+        found = {"resolution": _published(seen, mask, chosen, density.grid, execution)}
+    with execution.stage("resampling"):
+        return {name: _back(values, inside) for name, values in found.items()}
+
+
+def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
+    from cryores.nets.published_deepres import estimate, masked  # type: ignore[import-not-found,unused-ignore]
+
+    answer: FloatArray = estimate(
+        masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)
+    )
+    return answer
+
+
+# --- grids --------------------------------------------------------------------------------------------------------
+
+
+def working_shape(grid: Grid, voxel_size: float) -> IntTriple:
+    """Return the shape of the grid over the same box whose voxels are nearest to ``voxel_size``."""
+    z, y, x = (max(1, round(length / voxel_size)) for length in grid.extent)
+    return (z, y, x)
+
+
+def nearest(values: Any, shape: IntTriple) -> Any:
+    """Return ``values`` at the nearest voxels of a grid of ``shape`` over the same box."""
+    if values.shape == shape:
+        return values
+    index = [np.minimum(np.rint(np.arange(m) * (n / m)).astype(int), n - 1) for n, m in zip(values.shape, shape)]
+    return np.ascontiguousarray(values[np.ix_(*index)])
+
+
+def _back(values: FloatArray, inside: BoolArray) -> FloatArray:
+    """Return answers on the grid of the mask, interpolated between those that there are; NaN outside the mask."""
+    if values.shape != inside.shape:
+        known = np.isfinite(values)
+        total = _linear(np.where(known, values, np.float32(0)), inside.shape)
+        weight = _linear(known.astype(np.float32), inside.shape)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = np.where(weight > 1e-3, total / weight, np.nan).astype(np.float32)
+        lost = inside & ~np.isfinite(values)
+        if lost.any():
+            values = np.where(lost, _filled_from_nearest(values), values)
+    return np.where(inside, values, np.float32(np.nan))
+
+
+def _linear(data: FloatArray, shape: Tuple[int, ...]) -> FloatArray:
+    """Interpolate linearly, axis by axis, on a grid of ``shape`` over the same box."""
+    for axis, m in enumerate(shape):
+        n = data.shape[axis]
+        place = np.minimum(np.arange(m) * (n / m), n - 1)
+        below = np.minimum(place.astype(int), max(n - 2, 0))
+        share = (place - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        above = np.minimum(below + 1, n - 1)
+        data = np.take(data, below, axis) * (1 - share) + np.take(data, above, axis) * share
+    return data
+
+
+def _filled_from_nearest(values: FloatArray) -> FloatArray:
+    from scipy.ndimage import distance_transform_edt
+
+    unknown = ~np.isfinite(values)
+    if unknown.all():
+        return values
+    index = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    filled: FloatArray = values[tuple(index)]
+    return filled
+
+
+# --- declaration --------------------------------------------------------------------------------------------------
+
+
+def _criterion(parameters: DeepresParameters, chosen: Range) -> str:
+    whose = "our own network" if parameters.weights == "own" else "the published network"
+    return (
+        f"The low-pass limit, within {chosen.finest:g} to {chosen.coarsest:g} Å, that density of such a look has, as "
+        f"learned by {whose}; sharpening makes it finer"
+    )
+
+
+def _check(inputs: Inputs, parameters: DeepresParameters) -> List[str]:
+    if parameters.weights == "published":
+        _require_published()
+    chosen = RANGES[parameters.range or COARSE]
+    if inputs.grid.nyquist > chosen.coarsest:
+        return [f"the voxels hold nothing finer than {inputs.grid.nyquist:.1f} Å, beyond the range of the network"]
+    if parameters.range == FINE and inputs.grid.nyquist > HIGH_BELOW:
+        return [f"voxels of {inputs.grid.spacing:.2f} Å hold little of the range {FINE} Å: {COARSE} suits them better"]
+    return []
+
+
+def _require_published() -> None:
+    """Refuse to start where the published weights are not installed."""
+    try:
+        from cryores.nets import weights  # type: ignore[attr-defined,unused-ignore]
+    except ImportError as error:
+        raise WeightsError(
+            "E_WEIGHTS_MISSING", "the published network is not part of this version", "use --weights own"
+        ) from error
+    if weights.installed_in("deepres") is None:
+        weights.find("deepres", "model_w13.h5")
+
+
+def _memory(inputs: Inputs, parameters: DeepresParameters, threads: int) -> float:
+    from cryores.nets.own_deepres import memory
+
+    asked = RANGES[parameters.range or COARSE]
+    if parameters.range is None and inputs.grid.nyquist < HIGH_BELOW:
+        asked = RANGES[FINE]
+    # While it is resampled, a map has its spectrum; afterwards answers of both grids are held.
+    return memory(working_shape(inputs.grid, asked.voxel_size), parameters.looks) + 4.0 * inputs.grid.size * 6.0
+
+
+METHOD = Method(
+    name="deepres",
+    title="DeepRes",
+    summary="Local resolution from what the density looks like, as a network has learned it",
+    maps=(MAP, HALVES),
+    parameters=DeepresParameters,
+    compute=_compute,
+    memory=_memory,
+    outputs={
+        "resolution.mrc": "local resolution in Å, 0 outside the mask",
+        "uncertainty.mrc": "its standard error in Å, with our own network",
+    },
+    citations=("RamirezAportela2019",),
+    mask="made",
+    needs_noise=False,
+    check=_check,
+)

@@ -1,0 +1,230 @@
+"""DeepRes with our own network: its invariants, planted truth, and where it has to stop."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryores.cli import main
+from cryores.errors import UsageError, WeightsError
+from cryores.execution import Execution
+from cryores.filters import bfactor, low_pass
+from cryores.fourier import filtered
+from cryores.mapio import write_map
+from cryores.nets.tiles import corners, over_blocks
+from cryores.resolution import deepres
+from cryores.resolution.deepres import METHOD, _back, nearest, working_shape
+from cryores.simulation import simulate
+from cryores.volume import Grid
+
+needs_tensorflow = pytest.mark.skipif(
+    find_spec("tensorflow") is None, reason="TensorFlow is not installed: it needs Python 3.10 or newer"
+)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """An ideal helix bundle, which no network was trained on, without noise, and its mask."""
+    found = simulate(shape=(64, 64, 64), voxel_size=1.0, finest=2.1, resolution_field="constant", seed=5)
+    mask = found.mask.data.copy()
+    mask[:, :, :20] = 0
+    return found.clean, found.mask.like(mask)
+
+
+def limited(volume, resolution, b=0.0):
+    low = filtered(volume.data, low_pass(resolution, 0.02), volume.grid, 1)
+    return volume.like(filtered(low, bfactor(b), volume.grid, 1) if b else low)
+
+
+def seen(volume, mask, **options):
+    return deepres(volume, mask, Execution(threads=1), range=options.pop("range", "2.5-13"), **{"looks": 1, **options})
+
+
+# --- blocks and grids, which need no network ----------------------------------------------------------------------
+
+
+def test_blocks_cover_the_mask_and_nothing_else():
+    mask = np.zeros((20, 31, 17), dtype=bool)
+    mask[3:9, 25:29, 2:15] = True
+    mask[18, 2, 3] = True
+    covered = np.zeros_like(mask)
+    blocks = corners(mask, 8)
+    for z, y, x in blocks:
+        covered[z : z + 8, y : y + 8, x : x + 8] = True
+        assert mask[z : z + 8, y : y + 8, x : x + 8].any()
+    assert covered[mask].all()
+    assert corners(np.zeros_like(mask), 8) == []
+
+
+def test_the_answer_of_a_block_does_not_depend_on_the_blocks():
+    """A stand-in for a network: the sum of the cube of 5 voxels, which loses 2 on each side."""
+    data = np.random.default_rng(0).standard_normal((19, 14, 22)).astype(np.float32)
+    mask = np.ones(data.shape, dtype=bool)
+
+    def answer(cube):
+        return np.lib.stride_tricks.sliding_window_view(cube, (5, 5, 5)).sum(axis=(3, 4, 5))
+
+    small, large = (over_blocks(data, mask, 2, edge, answer, Execution()) for edge in (8, 13))
+    np.testing.assert_array_equal(small, large)
+    np.testing.assert_allclose(small, answer(np.pad(data, 2, mode="reflect")), rtol=1e-6, atol=1e-5)
+
+
+def test_values_reach_the_rim_unmixed_with_what_is_outside():
+    grid = Grid.regular((20, 22, 24), 1.7)
+    inside = np.zeros(grid.shape, dtype=bool)
+    inside[5:12, 6:15, 7:16] = True
+    shape = working_shape(grid, 1.0)
+    assert shape == (34, 37, 41)
+    values = np.where(nearest(inside, shape), np.float32(4.0), np.float32(np.nan))
+    back = _back(values, inside)
+    np.testing.assert_allclose(back[inside], 4.0, rtol=1e-6)
+    assert np.isnan(back[~inside]).all()
+
+
+def test_a_gradient_comes_back_as_it_was():
+    fine = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], (40, 40, 40))
+    back = _back(fine.copy(), np.ones((20, 20, 20), dtype=bool))
+    np.testing.assert_allclose(back[:, 3, 3], 2.0 * np.arange(20), rtol=1e-5)
+
+
+# --- the network --------------------------------------------------------------------------------------------------
+
+
+@needs_tensorflow
+def test_a_window_has_the_answer_of_the_volume(made):
+    from cryores.nets.homogeneous import MARGIN
+    from cryores.nets.own_deepres import FORMAT, _answering, shipped_weights
+    from cryores.nets.stored_weights import load_weights
+
+    weights = load_weights(shipped_weights(1.0), FORMAT)
+    data = made[0].data
+    whole = _answering(64, weights)(data)
+    inner = 64 - 2 * MARGIN
+    assert whole.shape == (inner,) * 3
+    edge = 2 * MARGIN + 2
+    for z, y, x in ((3, 10, 7), (12, 1, 5)):
+        window = _answering(edge, weights)(data[z : z + edge, y : y + edge, x : x + edge])
+        np.testing.assert_allclose(window, whole[z : z + 2, y : y + 2, x : x + 2], atol=2e-4)
+
+
+@needs_tensorflow
+def test_scale_does_not_matter_and_a_shift_shifts(made):
+    volume, mask = limited(made[0], 5.0), made[1]
+    first = seen(volume, mask).resolution.data
+    scaled = seen(volume.like(volume.data * 3e-4), mask).resolution.data
+    np.testing.assert_allclose(scaled, first, rtol=1e-3)
+    shift = (3, 0, 5)
+    data, moved = (np.roll(one.data, shift, (0, 1, 2)) for one in (volume, mask))
+    again = np.roll(seen(volume.like(data), mask.like(moved)).resolution.data, (-3, 0, -5), (0, 1, 2))
+    # Nearer the border the network sees the map's reflection, which does not shift.
+    inner = (slice(16, -22),) * 3
+    assert np.isfinite(first[inner]).sum() > 5000
+    np.testing.assert_allclose(again[inner], first[inner], rtol=1e-3)
+
+
+@needs_tensorflow
+def test_a_quarter_turn_moves_the_median_little(made):
+    volume, mask = limited(made[0], 6.0), made[1]
+    medians = []
+    for axes in (None, (0, 1), (1, 2)):
+        turned = [np.rot90(one.data, 1, axes) if axes else one.data for one in (volume, mask)]
+        medians.append(np.nanmedian(seen(volume.like(turned[0]), mask.like(turned[1]), looks=4).resolution.data))
+    assert np.ptp(medians) <= 0.05
+
+
+@needs_tensorflow
+def test_planted_limits_are_found_and_sharpening_is_seen(made):
+    volume, mask = made
+    found = [np.nanmedian(seen(limited(volume, r), mask).resolution.data) for r in (3.5, 6.0, 10.0)]
+    np.testing.assert_allclose(found, [3.5, 6.0, 10.0], rtol=0.15)
+    by_b = [np.nanmedian(seen(limited(volume, 4.0, b), mask).resolution.data) for b in (-60.0, 0.0, 100.0)]
+    assert by_b[0] < by_b[1] < by_b[2]
+
+
+@needs_tensorflow
+def test_result_has_a_spread_and_stays_in_the_range(made):
+    result = seen(limited(made[0], 4.0), made[1], looks=2)
+    inside = made[1].data > 0.5
+    for values in (result.resolution.data, result.extra["uncertainty"].data):
+        assert np.isfinite(values[inside]).all() and np.isnan(values[~inside]).all()
+    assert result.resolution.data[inside].min() >= 2.5 and result.resolution.data[inside].max() <= 13.0
+    assert 0.01 < np.median(result.extra["uncertainty"].data[inside]) < 2.0
+    assert result.details["range"] == "2.5-13"
+
+
+# --- where it stops -----------------------------------------------------------------------------------------------
+
+
+@needs_tensorflow
+def test_damaged_and_foreign_weights_are_refused(tmp_path):
+    from cryores.nets.homogeneous import network
+    from cryores.nets.own_deepres import FORMAT, shipped_weights
+    from cryores.nets.stored_weights import StoredWeights, load_weights
+
+    whole = shipped_weights(1.0).read_bytes()
+    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "bent.npz").write_bytes(whole[:2000] + bytes(200) + whole[2200:])
+    (tmp_path / "text.npz").write_text("no weights")
+    for name in ("short", "bent", "text"):
+        with pytest.raises(WeightsError, match="E_WEIGHTS_DAMAGED"):
+            load_weights(tmp_path / f"{name}.npz", FORMAT)
+    with pytest.raises(WeightsError, match="E_WEIGHTS_MISSING"):
+        load_weights(tmp_path / "none.npz", FORMAT)
+    with pytest.raises(WeightsError, match="E_WEIGHTS_OTHER"):
+        load_weights(shipped_weights(1.0), "cryores deepres 2")
+    stored = load_weights(shipped_weights(1.0), FORMAT)
+    arrays = {name: array for name, array in stored.arrays.items() if not name.startswith("head0/")}
+    with pytest.raises(WeightsError, match="another network"):
+        StoredWeights(arrays, stored.description).put_into(network(40, 1.0))
+
+
+@needs_tensorflow
+def test_a_gpu_that_is_not_there_is_missed(made):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU here")
+    with pytest.raises(UsageError, match="E_NO_GPU"):
+        deepres(made[0], made[1], Execution(device="cuda"))
+
+
+def test_without_tensorflow_it_says_so(tmp_path, made):
+    """In a process in which nobody can import tensorflow."""
+    write_map(tmp_path / "map.mrc", made[0])
+    write_map(tmp_path / "mask.mrc", made[1])
+    code = (
+        "import sys\n"
+        "class Blocker:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('tensorflow', 'keras'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}')\n"
+        "sys.meta_path.insert(0, Blocker())\n"
+        "from cryores.cli import main\n"
+        "sys.exit(main(['deepres', '--map', 'map.mrc', '--mask', 'mask.mrc', '--out', 'out', '--quiet']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 5 and "error E_NO_TENSORFLOW: " in done.stderr
+    assert "pip install" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_an_unknown_range_is_refused(made):
+    with pytest.raises(UsageError, match=r"2\.5-13"):
+        deepres(made[0], made[1], range="2-4")
+
+
+@needs_tensorflow
+def test_the_command_writes_what_it_declares(tmp_path, made):
+    write_map(tmp_path / "map.mrc", limited(made[0], 4.0))
+    write_map(tmp_path / "mask.mrc", made[1])
+    words = ["deepres", "--map", str(tmp_path / "map.mrc"), "--mask", str(tmp_path / "mask.mrc"), "--looks", "1"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    for name in (*METHOD.outputs, "report.json", "histogram.png", "slices.png", "view.cxc"):
+        assert (Path(tmp_path) / "out" / name).exists(), name
+
+
+def test_the_working_grid_spans_the_same_box():
+    grid = Grid.regular((40, 44, 36), (1.3, 1.3, 1.3))
+    assert working_shape(grid, 1.0) == (52, 57, 47) and working_shape(grid, 0.5) == (104, 114, 94)
