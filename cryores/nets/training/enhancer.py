@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
+from cryores.mapio import PathLike
 from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import load_weights, save_weights
@@ -23,7 +24,11 @@ from cryores.nets.training.enhancer_maps import (
     lesson,
     model_map,
 )
+from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import IntTriple
+
+STEPS = 1000
+"""Batches that the networks of the package learned from."""
 
 VALIDATION_LESSONS = 16
 """Lessons of validation models, always the same, on which the network is judged."""
@@ -60,7 +65,7 @@ class Schedule:
         Of all that is random.
     """
 
-    steps: int = 2000
+    steps: int = STEPS
     batch: int = 4
     pool: int = 400
     renewal: float = 0.25
@@ -72,6 +77,16 @@ class Schedule:
         """Return the learning rate of a step."""
         fall = 0.5 + 0.5 * np.cos(np.pi * min(step / self.steps, 1.0))
         return float(self.rate * min(1.0, (step + 1) / self.warm_up) * max(fall, 0.01))
+
+
+def train_on_folder(
+    target: str, models: PathLike, out: PathLike, schedule: Schedule, tell: Callable[[str], None] = print
+) -> Path:
+    """Train on the atomic models of a folder, a tenth of them kept aside; return the file of weights."""
+    training, aside = split(listed_models(models))
+    Path(out).mkdir(parents=True, exist_ok=True)
+    train(target, [str(p) for p in training], [str(p) for p in aside], Path(out), schedule, tell=tell)
+    return Path(out) / f"enhancer-{target}.npz"
 
 
 def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
