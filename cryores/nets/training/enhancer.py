@@ -27,8 +27,11 @@ from cryores.nets.training.enhancer_maps import (
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import IntTriple
 
-STEPS = 1000
-"""Batches that the networks of the package learned from."""
+STEPS, LESSONS = 1500, 300
+"""Batches and simulated maps that the networks of the package learned from."""
+
+CHUNK = 50
+"""Lessons that are made, and kept, together."""
 
 VALIDATION_LESSONS = 16
 """Lessons of validation models, always the same, on which the network is judged."""
@@ -52,11 +55,9 @@ class Schedule:
     steps : int
         Batches in all.
     batch : int
-        Maps of a batch.
-    pool : int
-        Lessons that are held; a new one takes the place of another when the pool is full.
-    renewal : float
-        Chance of a step that a lesson is made.
+        Lessons of a batch.
+    lessons : int
+        Simulated maps that are learnt from, each turned in every way.
     rate : float
         Learning rate at the start; it falls as half a cosine.
     warm_up : int
@@ -67,10 +68,9 @@ class Schedule:
 
     steps: int = STEPS
     batch: int = 4
-    pool: int = 400
-    renewal: float = 0.25
-    rate: float = 3e-3
-    warm_up: int = 30
+    lessons: int = LESSONS
+    rate: float = 2e-3
+    warm_up: int = 50
     seed: int = 1
 
     def rate_at(self, step: int) -> float:
@@ -134,23 +134,32 @@ def turned(pair: Lesson, rng: Any) -> Lesson:
     return Lesson(*arrays)
 
 
-def batches(maps: Sequence[ModelMap], target: str, schedule: Schedule, first: int) -> Iterator[Tuple[Any, Any]]:
-    """Yield endless batches of features and gains; the pool grows while the network learns."""
-    simulator = Simulator(RECIPES[target], schedule.seed + first, SHAPE)
-    rng = simulator.rng
+def made_lessons(maps: Sequence[ModelMap], target: str, count: int, seed: int, folder: Path) -> List[Lesson]:
+    """Return ``count`` lessons; those that were made before are read from ``folder``."""
+    found: List[Lesson] = []
+    for chunk in range(-(-count // CHUNK)):
+        file = folder / f"{target}-lessons-{seed}-{chunk}.npz"
+        if not file.exists():
+            simulator = Simulator(RECIPES[target], 1000 * seed + chunk, SHAPE)
+            rng = simulator.rng
+            made = [
+                new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY))
+                for _ in range(CHUNK)
+            ]
+            features, gains = (np.stack([getattr(m, k) for m in made]) for k in ("features", "gains"))
+            np.savez(file, features=features.astype(np.float16), gains=gains.astype(np.float16))
+        with np.load(file) as stored:
+            pairs = zip(stored["features"].astype(np.float32), stored["gains"].astype(np.float32))
+            found += [Lesson(*pair) for pair in pairs]
+    return found[:count]
 
-    def fresh() -> Lesson:
-        return new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY))
 
-    pool = [fresh() for _ in range(8)]
+def batches(lessons: Sequence[Lesson], size: int, seed: int) -> Iterator[Tuple[Any, Any]]:
+    """Yield endless batches of features and gains, every lesson turned anew."""
+    rng = np.random.default_rng(seed)
     while True:
-        some = [turned(pool[rng.integers(len(pool))], rng) for _ in range(schedule.batch)]
+        some = [turned(lessons[rng.integers(len(lessons))], rng) for _ in range(size)]
         yield np.stack([one.features for one in some]), np.stack([one.gains for one in some])
-        if rng.random() < schedule.renewal or len(pool) < schedule.pool // 10:
-            if len(pool) < schedule.pool:
-                pool.append(fresh())
-            else:
-                pool[rng.integers(len(pool))] = fresh()
 
 
 def train(
@@ -189,21 +198,24 @@ def train(
         load_weights(start_from, FORMAT).put_into(network)
     state = folder / f"{target}-state.npz"
     first = _restore(network, optimizer, state) if state.exists() else 0
-    training = map_cache(models, folder / "maps", schedule.seed)
-    judged = validation_lessons(map_cache(aside, folder / "maps", schedule.seed), target)
+    maps, others = (map_cache(some, folder / "maps", schedule.seed) for some in (models, aside))
+    judged = validation_lessons(others, target)
+    lessons = made_lessons(maps, target, schedule.lessons, schedule.seed, folder)
     losses: List[float] = []
     found: Dict[str, float] = {}
-    for step, (given, wanted) in zip(range(first, schedule.steps), batches(training, target, schedule, first)):
+    for step, (given, wanted) in zip(
+        range(first, schedule.steps), batches(lessons, schedule.batch, schedule.seed + first)
+    ):
         optimizer.learning_rate = schedule.rate_at(step)
         losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
         network.reset_metrics()
         if (step + 1) % 100 == 0 or step + 1 == schedule.steps:
+            _keep(network, optimizer, state, step + 1)
             found = {"step": step + 1, "loss": float(np.mean(losses)), **judge(network, judged)}
             with (folder / f"{target}-log.jsonl").open("a") as log:
                 log.write(json.dumps(found) + "\n")
             tell(json.dumps(found))
             losses = []
-            _keep(network, optimizer, state, step + 1)
     description = {
         "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
         "models": len(models), "validation": found,
@@ -226,9 +238,12 @@ def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
     error, correlation = [], []
     for one in lessons:
         found = np.asarray(network(one.features[None], training=False))[0]
-        error.append(float(np.mean(np.square(found - one.gains)) / np.mean(np.square(one.gains))))
-        norms = float(np.sqrt(np.sum(np.square(found)) * np.sum(np.square(one.gains))))
-        correlation.append(float(np.sum(found * one.gains)) / norms)
+        wanted = float(np.sum(np.square(one.gains)))
+        if wanted == 0.0:
+            continue
+        error.append(float(np.sum(np.square(found - one.gains))) / wanted)
+        norms = np.sqrt(float(np.sum(np.square(found))) * wanted)
+        correlation.append(float(np.sum(found * one.gains)) / max(float(norms), 1e-20))
     return {
         "error": float(np.median(error)),
         "correlation": float(np.median(correlation)),
