@@ -22,6 +22,9 @@ WIDTHS = (24, 32, 48)
 STRIDE = 4
 """Edges of what the network is fed are multiples of this, in blocks."""
 
+START = -3.0
+"""What the last layer starts from: small gains, as most of a box is solvent."""
+
 SLOPE = 0.1
 """Slope of the activation below 0."""
 
@@ -52,15 +55,11 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS) -> Any:
         features = keras.layers.Concatenate(name=f"joined{level}")([raised, skips[level]])
         features = _convolved(keras, features, widths[level], f"up{level}a")
         features = _convolved(keras, features, widths[level], f"up{level}b")
-    gains = keras.layers.Conv3D(COUNT, 1, activation="softplus", bias_initializer=_small(keras), name="gains")(features)
+    small = keras.initializers.Constant(START)
+    gains = keras.layers.Conv3D(COUNT, 1, activation="softplus", bias_initializer=small, name="gains")(features)
     return keras.Model(given, gains)
 
 
 def _convolved(keras: Any, features: Any, width: int, name: str, size: int = 3, strides: int = 1) -> Any:
     layer = keras.layers.Conv3D(width, size, strides, "same", kernel_initializer="he_normal", name=name)
     return keras.layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_active")(layer(features))
-
-
-def _small(keras: Any) -> Any:
-    """Return what makes the gains small at the start: most of a box is solvent."""
-    return keras.initializers.Constant(-3.0)

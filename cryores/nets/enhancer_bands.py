@@ -24,8 +24,8 @@ COUNT = 10
 BLOCK = 4
 """Edge of a block in voxels."""
 
-WINDOW = 1.25
-"""Standard deviation in blocks of the Gaussian over which local power is taken."""
+WINDOW = 2.0
+"""Standard deviation in blocks of the Gaussian over which local power is taken: 8 Å, about as LocScale's windows."""
 
 FLOOR = 1e-4
 """Least power of a solvent, as a share of the power of the strongest places: masked maps have none."""

@@ -107,7 +107,7 @@ def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
 def new_lesson(item: ModelMap, simulator: Simulator, noise_only: bool = False) -> Lesson:
     """Simulate a map of a model and say what is to be learnt from it."""
     model = _cut(item, simulator.shape, simulator.rng)
-    return lesson(simulator.pair(model, noise_only), model, simulator.recipe)
+    return lesson(simulator.pair(model, noise_only), simulator.recipe)
 
 
 def _cut(item: ModelMap, shape: IntTriple, rng: Any) -> ModelMap:

@@ -2,14 +2,15 @@
 
 The density of a model is blurred from place to place, gets noise, and all else that happens to real maps. In every band
 of frequency and every block of 4 Å the wanted amplitude is that of the model, weighted by what the map knows of it
-there, sqrt(S / (S + N)) with the local powers of signal and noise. These are LocScale's amplitudes with weights from
-half maps (sqrt(2 FSC / (1 + FSC)) is the same number), in a mask around the model.
+there, sqrt(S / (S + N)) with the local powers of signal and noise. Where the resolution ends, so does the reference.
+These are LocScale's amplitudes with weights from half maps (sqrt(2 FSC / (1 + FSC)) is the same number), in a mask
+around the model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,9 @@ DISTANCE_STEP = 0.1
 
 LAYERS = 6
 """Strengths of blurring between which a map varies from place to place."""
+
+END_WIDTH = 0.04
+"""1/Å over which the signal falls to 0 where the resolution ends."""
 
 BELTS = 0.25
 """Share of the maps with density around the molecule that is not in the model."""
@@ -77,12 +81,13 @@ class ModelMap:
 
 @dataclass(frozen=True)
 class Pair:
-    """A simulated map, what of it is signal, noise and belt (all on one scale), and Å from the nearest atom."""
+    """A simulated map; what of it is signal, noise and belt; the model without B-factor of the map; Å from an atom."""
 
     given: FloatArray
     signal: FloatArray
     noise: FloatArray
     belt: FloatArray
+    reference: FloatArray
     distance: FloatArray
 
 
@@ -143,36 +148,42 @@ class Simulator:
         responses = self._responses(resolution, best)
         colour = self._noise_colour(best)
         power = self._shell_means(np.abs(spectrum) ** 2) / (near.mean() * model.density.size)
-        level = self._noise_level(power, responses[0], colour, resolution)
+        level = self._noise_level(power, responses[0][0], colour, resolution)
         place = self._place(distance, near)
-        signal = np.zeros(self.shape, dtype=np.float32)
-        for k, response in enumerate(responses):
+        signal, reference = (np.zeros(self.shape, dtype=np.float32) for _ in range(2))
+        for k, (damping, ending) in enumerate(responses):
             share = np.clip(1.0 - np.abs(place - np.float32(k)), 0.0, 1.0)
-            signal += share * self._filtered(spectrum, response)
+            whole = spectrum * self._gain(ending)
+            reference += share * self._back(whole)
+            signal += share * self._back(whole * self._gain(damping))
         belt = self._belt_of(signal, distance, near)
         signal = self._beside(signal, distance, near) + belt
         noise = self._noise(level, colour)
         if noise_only:
             signal, belt = 0 * signal, 0 * belt
-        return self._presented(signal, noise, belt, distance, resolution)
+        return self._presented(signal, noise, belt, reference, distance, resolution)
 
     # --- signal ------------------------------------------------------------------------------------------------
 
-    def _responses(self, resolution: float, best: float) -> List[Any]:
-        """Return how the signal is damped at each of the `LAYERS` strengths, from ``best`` (B in Å^2) to the worst."""
+    def _responses(self, resolution: float, best: float) -> List[Tuple[Any, Any]]:
+        """Return how B-factor and end of the resolution damp the signal, from the best place to the worst.
+
+        The B-factor goes from ``best`` (Å^2) to a worse one; often the resolution ends where it is, or gets worse too.
+        """
         rng = self.rng
         worst = best + rng.uniform(0.0, 150.0) * (rng.random() < 0.8)
         coarsest = resolution * (rng.uniform(1.2, 2.7) if rng.random() < 0.4 else 1.0)
-        ends = rng.random() < 0.5
+        ends = coarsest > resolution or rng.random() < 0.5
 
-        def damped(share: float) -> Any:
+        def at(share: float) -> Tuple[Any, Any]:
             b = best + share * (worst - best)
-            cut = 1.0 / (resolution + share * (coarsest - resolution))
-            if coarsest == resolution and not ends:
-                return lambda s: np.exp(-0.25 * b * s**2)
-            return lambda s: np.exp(-0.25 * b * s**2) * (0.5 + 0.5 * np.cos(np.pi * np.clip((s - cut) / 0.04, 0, 1)))
+            cut = 1.0 / (resolution + share * (coarsest - resolution)) if ends else 1.0
+            return (
+                lambda s: np.exp(-0.25 * b * s**2),
+                lambda s: 0.5 + 0.5 * np.cos(np.pi * np.clip((s - cut) / END_WIDTH, 0.0, 1.0)),
+            )
 
-        return [damped(k / (LAYERS - 1)) for k in range(LAYERS)]
+        return [at(k / (LAYERS - 1)) for k in range(LAYERS)]
 
     def _place(self, distance: FloatArray, near: Any) -> FloatArray:
         """Return where between the best (0) and the worst (`LAYERS` - 1) strength each voxel lies."""
@@ -250,7 +261,13 @@ class Simulator:
     # --- what the user gives -----------------------------------------------------------------------------------
 
     def _presented(
-        self, signal: FloatArray, noise: FloatArray, belt: FloatArray, distance: FloatArray, resolution: float
+        self,
+        signal: FloatArray,
+        noise: FloatArray,
+        belt: FloatArray,
+        reference: FloatArray,
+        distance: FloatArray,
+        resolution: float,
     ) -> Pair:
         """Return the map after sharpening, filtering and masking."""
         rng = self.rng
@@ -267,7 +284,7 @@ class Simulator:
             fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - start) / width, 0.0, 1.0))
             floor = 0.0 if rng.random() < 0.6 else rng.uniform(0.0, 1.0)
             noise = (noise * (floor + (1.0 - floor) * fall)).astype(np.float32)
-        return Pair((signal + noise).astype(np.float32), signal.astype(np.float32), noise, belt, distance)
+        return Pair((signal + noise).astype(np.float32), signal.astype(np.float32), noise, belt, reference, distance)
 
     # --- arithmetic --------------------------------------------------------------------------------------------
 
@@ -276,20 +293,25 @@ class Simulator:
         return total / np.maximum(np.bincount(self._shell.ravel()), 1)
 
     def _filtered(self, spectrum: Any, response: Any) -> FloatArray:
-        """Filter by a function of s, or by its values at the shells."""
-        s = np.arange(int(self._shell.max()) + 2) / max(self.shape)
-        table = np.asarray(response(s) if callable(response) else np.append(response, response[-1]), dtype=np.float32)
+        return self._back(spectrum * self._gain(response))
+
+    def _gain(self, response: Any) -> FloatArray:
+        """Return a function of s (1/Å) at every coefficient of the spectrum."""
+        table = np.asarray(response(np.arange(int(self._shell.max()) + 2) / max(self.shape)), dtype=np.float64)
         position = self._s * np.float32(max(self.shape))
-        gain = np.interp(position.ravel(), np.arange(len(table)), table).reshape(position.shape).astype(np.float32)
-        back: FloatArray = scipy.fft.irfftn(spectrum * gain, s=self.shape).astype(np.float32)
-        return back
+        gain: FloatArray = np.interp(position.ravel(), np.arange(len(table)), table).astype(np.float32)
+        return gain.reshape(position.shape)
+
+    def _back(self, spectrum: Any) -> FloatArray:
+        back: FloatArray = scipy.fft.irfftn(spectrum, s=self.shape)
+        return back.astype(np.float32)
 
 
-def lesson(pair: Pair, model: ModelMap, recipe: Recipe) -> Lesson:
+def lesson(pair: Pair, recipe: Recipe) -> Lesson:
     """Return what is to be learnt from a pair."""
     given = described(pair.given)
     signal, noise = (band_powers(v) for v in (pair.signal, pair.noise))
-    reference = band_powers(np.asarray(model.density, dtype=np.float32))
+    reference = band_powers(pair.reference)
     near = block_means((pair.distance <= NEAR).astype(np.float32)) > 0.5
     if recipe.keeps_belt and pair.belt.any():
         # The belt stands to the molecule as it does in the map.
