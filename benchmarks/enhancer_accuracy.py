@@ -1,7 +1,7 @@
 """Accuracy of the enhancers on models that they never saw: ``python -m benchmarks.enhancer_accuracy --models DIR``.
 
 Half maps of the models that training kept aside are simulated (`cryores.simulation`, coloured noise, resolution falling
-along an axis, B-factor), enhanced, and compared with LocScale's map of the same half maps and the model, in a tight mask.
+along an axis, B-factor), enhanced, and compared with LocScale's map of them and the model, in a tight mask.
 """
 
 from __future__ import annotations

@@ -22,9 +22,6 @@ WIDTHS = (24, 32, 48)
 STRIDE = 4
 """Edges of what the network is fed are multiples of this, in blocks."""
 
-START = -3.0
-"""What the last layer starts from: small gains, as most of a box is solvent."""
-
 SLOPE = 0.1
 """Slope of the activation below 0."""
 
@@ -40,7 +37,7 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS) -> Any:
     Returns
     -------
     keras.Model
-        From features, (n, z, y, x, FEATURES), to gains, (n, z, y, x, COUNT), at least 0.
+        From features, (n, z, y, x, FEATURES), to gains, (n, z, y, x, COUNT); those below 0 mean 0.
     """
     keras = load_keras()
     given = keras.Input(shape=(None, None, None, FEATURES), name="features")
@@ -55,8 +52,8 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS) -> Any:
         features = keras.layers.Concatenate(name=f"joined{level}")([raised, skips[level]])
         features = _convolved(keras, features, widths[level], f"up{level}a")
         features = _convolved(keras, features, widths[level], f"up{level}b")
-    small = keras.initializers.Constant(START)
-    gains = keras.layers.Conv3D(COUNT, 1, activation="softplus", bias_initializer=small, name="gains")(features)
+    # Linear, so that it can be learnt from below 0 too; what uses the gains cuts them off there.
+    gains = keras.layers.Conv3D(COUNT, 1, kernel_initializer="zeros", name="gains")(features)
     return keras.Model(given, gains)
 
 

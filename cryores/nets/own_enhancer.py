@@ -97,7 +97,7 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
     predict = predictor(network)
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
-        found = unseen(predict(seen(told.features, turn)[None])[0], turn)
+        found = np.maximum(unseen(predict(seen(told.features, turn)[None])[0], turn), 0.0)
         total += found
         squares += np.square(found)
         stage.advance()

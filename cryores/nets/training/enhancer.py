@@ -69,7 +69,7 @@ class Schedule:
     steps: int = STEPS
     batch: int = 4
     lessons: int = LESSONS
-    rate: float = 2e-3
+    rate: float = 1e-3
     warm_up: int = 50
     seed: int = 1
 
@@ -237,7 +237,7 @@ def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
     """
     error, correlation = [], []
     for one in lessons:
-        found = np.asarray(network(one.features[None], training=False))[0]
+        found = np.maximum(np.asarray(network(one.features[None], training=False))[0], 0.0)
         wanted = float(np.sum(np.square(one.gains)))
         if wanted == 0.0:
             continue
