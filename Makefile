@@ -4,7 +4,7 @@ PYTHON ?= $(shell for v in 3.11 3.12 3.10 3.9 3.8; do python$$v -c "" 2>/dev/nul
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all lint bench docs clean
+.PHONY: demo test test-all lint bench docs train clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# MODELS is a folder of atomic models; half an hour a network on one core.
+train: $(READY)
+	$(BIN)/cryores train deepres --models $(MODELS) --out trained
 
 docs: $(READY)
 	$(BIN)/python -m pytest tests/architecture/test_docs.py

@@ -10,7 +10,7 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Dict, Tuple
 
 from cryores.filters import bfactor
 from cryores.fourier import filtered
@@ -39,28 +39,28 @@ def unseen(models: str, cache: str, pieces: int) -> None:
     """Print the errors of both networks on models kept aside."""
     aside = split(listed_models(models))[1]
     for target in TARGETS.values():
-        judge = network(EDGE, 1.0)
+        judge = network(EDGE)
         load_weights(shipped_weights(target.voxel_size), FORMAT).put_into(judge)
         cut = pieces_of(aside, target.voxel_size, Path(cache), "validation", 1_000_000)
         for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", target.recipe)):
-            found = accuracy(*answers(judge, cut, recipe, target, pieces, seed=2), target)
+            found = accuracy(*answers(judge, cut, recipe, target, pieces, seed=2)[:2], target)
             print(f"{target.finest:g}-{target.coarsest:g} Å, {name}: {found['mean_absolute_error']:.3f} Å")
             print(f"{'truth':>12}{'voxels':>9}{'error':>8}{'bias':>8}{'median':>8}")
-            for low, count, error, bias, median in found["bins"]:
+            for low, count, error, bias, median, _ in found["bins"]:
                 bounds = f"{low:.1f}-{low + target.voxel_size:.1f}"
                 print(f"{bounds:>12}{count:9d}{error:8.3f}{bias:+8.3f}{median:8.2f}")
 
 
-def real(folder: str, options: Dict[str, Any]) -> None:
+def real(folder: str) -> None:
     """Print the medians on deposited maps, as they are and blurred."""
     print(f"{'':12}{'published':>10}{'range':>9}{'median':>8}{'5 %':>7}{'95 %':>7}{'blurred':>9}")
     for entry, (published, name) in REAL.items():
         volume = read_map(Path(folder) / name)
         mask = automatic_mask(volume)
-        found = deepres(volume, mask, **options)
+        found = deepres(volume, mask)
         chosen = found.details["range"]
         blurred = volume.like(filtered(volume.data, bfactor(100.0), volume.grid, 1))
-        coarser = deepres(blurred, mask, range=chosen, **options).summary()["median"]
+        coarser = deepres(blurred, mask, range=chosen).summary()["median"]
         told = found.summary()
         print(
             f"{entry:12}{published:10.2f}{chosen:>9}{told['median']:8.2f}{told['p5']:7.2f}{told['p95']:7.2f}{coarser:9.2f}",
@@ -75,13 +75,12 @@ def main() -> None:
     parser.add_argument("--maps", help="folder of deposited maps")
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "cryores-pieces"), help="of pieces")
     parser.add_argument("--pieces", type=int, default=231, help="how many are judged")
-    parser.add_argument("--looks", type=int, default=4)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     if chosen.models:
         unseen(chosen.models, chosen.cache, chosen.pieces)
     if chosen.maps:
-        real(chosen.maps, {"looks": chosen.looks})
+        real(chosen.maps)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple, Union
 
 import gemmi
 import numpy as np
@@ -41,6 +41,9 @@ HELIX_ATOMS = (
 
 _FIRST_MODEL: Any = (1,) if hasattr(gemmi.Model, "num") else ("1",)
 """gemmi numbers models from 0.7 on, and names them before."""
+
+TRACE = 0.9
+"""Share of the heavy atoms above which C-alpha atoms alone are no model of the density."""
 
 HELIX_SPACING = 9.6
 """Distance of neighbouring helix axes in a bundle (Å)."""
@@ -130,6 +133,34 @@ def heavy_atoms(structure: Any) -> Atoms:
         b_factors=np.array([atom.b_iso for _, atom in sites], dtype=np.float64),
         structure=kept,
     )
+
+
+def doubts_about(structure: Any) -> List[str]:
+    """Say in words what makes the density of a model unlike that of the molecule.
+
+    Raises
+    ------
+    InputError
+        ``E_MODEL`` if only hydrogens are there.
+    """
+    atoms = heavy_atoms(structure)
+    found = [] if len(structure) == 1 else [f"the file holds {len(structure)} models: the first is used"]
+    alphas = [name == "CA" and element == "C" for name, element in zip(atoms.names, atoms.elements)]
+    if np.mean(alphas) > TRACE:
+        found.append("the model holds C-alpha atoms only: their density has not the amplitudes of a molecule")
+    if np.all(atoms.b_factors <= 0):
+        found.append("every B-factor of the model is 0: its density is sharper than that of any molecule")
+    return found
+
+
+def polymer_atoms(atoms: Atoms) -> Tuple[int, int]:
+    """Return how many of the atoms belong to amino acids, and how many to nucleotides."""
+    kinds = {name: gemmi.find_tabulated_residue(name) for name in set(atoms.residue_names)}
+    sizes = np.bincount(atoms.residue, minlength=len(atoms.residue_names)).tolist()
+    residues = list(zip(atoms.residue_names, sizes))
+    protein = sum(size for name, size in residues if kinds[name].is_amino_acid())
+    nucleic = sum(size for name, size in residues if kinds[name].is_nucleic_acid())
+    return protein, nucleic
 
 
 def with_b_factors(atoms: Atoms, values: Float64) -> str:

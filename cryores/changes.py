@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Tuple
 
+import numba
 import numpy as np
 
+import cryores.openmp  # noqa: F401  before numba starts a thread
 from cryores.filters import gaussian
 from cryores.fourier import filtered
 from cryores.volume import BoolArray, FloatArray, Grid, Triple, Volume
@@ -96,16 +98,33 @@ def _blobs(found: BoolArray, density: Volume, contour: float) -> List[Blob]:
 
     labels, count = ndimage.label(found)
     voxel = float(np.prod(density.grid.voxel_size))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    largest = [int(i) + 1 for i in np.argsort(-sizes, kind="stable")[:LISTED] if sizes[i] * voxel >= SMALLEST_BLOB]
-    if not largest:
-        return []
-    centres = ndimage.center_of_mass(density.data, labels, largest)
-    peaks = ndimage.maximum(density.data, labels, largest)
+    sizes = np.bincount(labels[found], minlength=count + 1)
+    largest = [i for i in np.argsort(-sizes, kind="stable")[:LISTED].tolist() if sizes[i] * voxel >= SMALLEST_BLOB]
+    number = np.full(count + 1, -1)
+    number[largest] = np.arange(len(largest))
+    sums, peaks = _moments(density.data, labels, number, len(largest))
     return [
-        Blob(float(sizes[i - 1]) * voxel, _position(density.grid, centre), contour, float(peak))
-        for i, centre, peak in zip(largest, centres, peaks)
+        Blob(float(sizes[i]) * voxel, _position(density.grid, total[1:] / total[0]), contour, float(peak))
+        for i, total, peak in zip(largest, sums, peaks)
     ]
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _moments(density, labels, number, count):  # type: ignore[no-untyped-def]
+    """Return of every numbered label the sum of density and of density times z, y and x, and the highest density."""
+    sums, peaks = np.zeros((count, 4)), np.full(count, -np.inf)
+    for z in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            for x in range(labels.shape[2]):
+                i = number[labels[z, y, x]]
+                if i >= 0:
+                    value = np.float64(density[z, y, x])
+                    sums[i, 0] += value
+                    sums[i, 1] += value * z
+                    sums[i, 2] += value * y
+                    sums[i, 3] += value * x
+                    peaks[i] = max(peaks[i], value)
+    return sums, peaks
 
 
 def _position(grid: Grid, index: Any) -> Triple:

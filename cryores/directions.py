@@ -5,7 +5,7 @@ An axis has no sign: n and -n are the same one, and the half with z >= 0 is list
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations, product
 
 import numpy as np
 
@@ -35,6 +35,42 @@ def geodesic_axes(frequency: int) -> Float64:
                 points.append(np.sin(shares * ARC) @ corners[list(face)])
     unit = np.array(points) / np.linalg.norm(points, axis=1, keepdims=True)
     return _one_of_each(unit)
+
+
+CUBIC_ORBITS = {
+    21: ((1, 0, 0), (1, 1, 0), (0.378555, 0.378555, 0.844625)),
+    46: ((1, 1, 1), (1, 1, 0), (0.249647, 0.968337, 0), (0.266529, 0.823529, 0.500761)),
+    81: (
+        (1, 0, 0),
+        (1, 1, 0),
+        (0.96259, 0.270961, 0),
+        (0.67212, 0.67212, 0.31066),
+        (0.284931, 0.284931, 0.91522),
+        (0.48548, 0.48548, 0.727062),
+        (0.162646, 0.505409, 0.847413),
+    ),
+}
+"""One axis of each orbit of `cubic_axes`. Those with free coordinates are where axes that repel each other (as
+1 / chord^4) come to rest, of all sets whose mean over the axes is the mean over the sphere for polynomials up to
+degree 9 (81), 7 (46) and 5 (21)."""
+
+
+def cubic_axes(count: int) -> Float64:
+    """Return axes that every rotation of a cube turns into each other: 21 (30 degrees apart), 46 (19) or 81 (15).
+
+    Coordinates are permuted and change their sign, to the last bit. What is measured along all of these axes turns with
+    a map that is turned by 90 degrees about a coordinate axis.
+
+    Returns
+    -------
+    ndarray of float64, shape (axes, 3)
+        Unit vectors (z, y, x), by falling z.
+    """
+    points = []
+    for generator in CUBIC_ORBITS[count]:
+        coordinates = np.array(generator) / np.linalg.norm(generator)
+        points += [coordinates[list(p)] * signs for p in permutations(range(3)) for signs in product((1, -1), repeat=3)]
+    return _one_of_each(np.array(points))
 
 
 def angles_between(axes: Float64) -> Float64:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import numba
 import numpy as np
@@ -82,9 +82,17 @@ def rfft(data: FloatArray, threads: int) -> Complex:
     return result
 
 
-def irfft(spectrum: Complex, shape: IntTriple, threads: int) -> FloatArray:
-    """Return the float32 array of ``shape`` whose `rfft` is ``spectrum`` (divides by the number of voxels)."""
-    result: FloatArray = scipy.fft.irfftn(spectrum, s=shape, workers=threads)
+def irfft(spectrum: Complex, shape: IntTriple, threads: int, destroy: bool = False) -> FloatArray:
+    """Return the float32 array of ``shape`` whose `rfft` is ``spectrum`` (divides by the number of voxels).
+
+    With ``destroy`` the spectrum is used up, which saves the memory of a copy.
+    """
+    result: FloatArray
+    if destroy:
+        spectrum = scipy.fft.ifftn(spectrum, axes=(0, 1), workers=threads, overwrite_x=True)
+        result = scipy.fft.irfft(spectrum, shape[2], axis=2, workers=threads)
+    else:
+        result = scipy.fft.irfftn(spectrum, s=shape, workers=threads)
     return result
 
 
@@ -97,7 +105,8 @@ class RealFFT:
     """Planned real FFTs of one shape, for loops: about three times faster than `rfft` once the plan is made.
 
     Arrays must come from `empty_real` and `empty_spectrum` (they are aligned). Neither direction normalises:
-    ``backward(forward(a)) == a / scale``. ``backward`` destroys its input.
+    ``backward(forward(a)) == a / scale``. ``backward`` destroys its input. The first arrays given out are those that
+    were planned on: a plan holds no memory of its own.
 
     Parameters
     ----------
@@ -115,6 +124,8 @@ class RealFFT:
         self.shape = shape
         self.scale = 1.0 / float(np.prod(shape, dtype=np.float64))
         self._pyfftw = pyfftw
+        self._reals: List[FloatArray] = []
+        self._spectra: List[Complex] = []
         real, spectrum = self.empty_real(), self.empty_spectrum()
         options = {
             "axes": (0, 1, 2),
@@ -124,14 +135,20 @@ class RealFFT:
         }
         self._forward = pyfftw.FFTW(real, spectrum, direction="FFTW_FORWARD", **options)
         self._backward = pyfftw.FFTW(spectrum, real, direction="FFTW_BACKWARD", **options)
+        self._reals.append(real)
+        self._spectra.append(spectrum)
 
     def empty_real(self) -> FloatArray:
         """Return an uninitialised aligned float32 array of the real shape."""
+        if self._reals:
+            return self._reals.pop()
         array: FloatArray = self._pyfftw.empty_aligned(self.shape, dtype="float32")
         return array
 
     def empty_spectrum(self) -> Complex:
         """Return an uninitialised aligned complex64 array of the spectrum's shape."""
+        if self._spectra:
+            return self._spectra.pop()
         array: Complex = self._pyfftw.empty_aligned(spectrum_shape(self.shape), dtype="complex64")
         return array
 
@@ -340,4 +357,4 @@ def filtered(
 ) -> FloatArray:
     """Return ``data`` filtered by the isotropic filter ``response(s)``; ``spectrum`` may give its `rfft` (kept)."""
     spectrum = rfft(data, threads) if spectrum is None else spectrum.copy()
-    return irfft(multiply_radial(spectrum, response, grid), grid.shape, threads)
+    return irfft(multiply_radial(spectrum, response, grid), grid.shape, threads, destroy=True)

@@ -12,6 +12,12 @@ from cryores.filters import gaussian
 from cryores.fourier import filtered
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Triple, Volume, full_map
 
+HARD = 0.01
+"""A mask without values between this and one minus this has no soft edge."""
+
+SOFT_EDGE = 6.0
+"""Width in voxels of the edge that a mask gets where it multiplies the maps."""
+
 BINARY_THRESHOLD = 0.5
 """Voxels of a mask above this are inside."""
 
@@ -68,6 +74,15 @@ def soft_edge(mask: Volume, width: float) -> Volume:
         return mask.like(inside)
     distance = distance_outside(inside, mask.grid.voxel_size, width)
     return mask.like(0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / width, 1.0)))
+
+
+def softened(mask: Volume, width: float) -> Volume:
+    """Return a mask that has a soft edge as it is, and a hard one with an edge of ``width`` Å outside of it.
+
+    A hard edge spreads low frequencies over all others: under it, maps of steep spectra agree beyond their resolution.
+    """
+    soft = np.any((mask.data > HARD) & (mask.data < 1.0 - HARD))
+    return mask if soft else soft_edge(mask, width)
 
 
 def soft_rim(mask: Volume, width: float) -> Volume:
@@ -182,6 +197,15 @@ def automatic_mask(maps: Maps, threads: int = 1) -> Volume:
         "no particle stands out from the background, so no mask can be made",
         "give a mask, and check that the density is positive and the halves belong together",
     )
+
+
+def mask_above(volume: Volume, threshold: float) -> Volume:
+    """Return 1 where the density is above ``threshold``, in its large parts with their holes filled; 0 elsewhere.
+
+    Parts smaller than a tenth of the largest one are left out. Nothing is 1 where no density is above.
+    """
+    found = volume.data > threshold
+    return volume.like(_without_holes(_large_parts(found)) if found.any() else found)
 
 
 def _noise(maps: Maps, density: FloatArray, width: float, threads: int) -> float:

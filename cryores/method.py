@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, get_type_hints
 
@@ -23,9 +24,6 @@ from cryores.localres_maps import ResolutionMap
 from cryores.volume import Grid, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
-
-SOFT_EDGE = 6.0
-"""Width in voxels of the edge that a mask gets when it was made, and multiplies the maps."""
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -365,7 +363,7 @@ class Method:
             For what cannot be analysed, before any work is done.
         """
         from cryores.diagnosis import check_inputs, suspicions
-        from cryores.masks import automatic_mask, soft_edge
+        from cryores.masks import SOFT_EDGE, automatic_mask, soft_edge
 
         execution = execution or Execution()
         execution.use_threads()
@@ -407,10 +405,17 @@ class Outcome:
     mask_was_made: bool
     execution: Execution
 
+    @cached_property
+    def summary(self) -> Dict[str, Any]:
+        """The numbers that describe the result; computed once, for a tomogram has many values."""
+        numbers: Dict[str, Any] = self.result.summary()
+        return numbers
+
 
 # --- registry -----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=None)
 def method_summaries() -> Dict[str, str]:
     """Return the name and the one-line summary of every method, without importing any of them.
 

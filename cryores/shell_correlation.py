@@ -26,6 +26,7 @@ from cryores.fourier import (
     shell_sums,
     shell_width,
 )
+from cryores.masks import SOFT_EDGE, softened, solvent_level
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 CRITERIA = ("0.143", "0.5", "half-bit", "1-bit", "3-sigma")
@@ -305,13 +306,25 @@ def global_resolution(
 ) -> Optional[float]:
     """Return where the plain FSC of two half maps, multiplied by ``mask`` if there is one, meets ``threshold`` (Å).
 
-    None when it is below from the first shell on; see `cryores.resolution.fsc` for the curve without the mask's share.
+    A hard mask is given a soft edge, and the maps lose their mean outside of it. None when the curve is below from the
+    first shell on; see `cryores.resolution.fsc` for the curve without the mask's share.
     """
-    spectra = [
-        rfft(half.data if mask is None else half.data * mask.data, threads) for half in (halves.half1, halves.half2)
-    ]
+    maps = [halves.half1.data, halves.half2.data]
+    if mask is not None:
+        weight = softened(mask, SOFT_EDGE * halves.grid.spacing).data
+        maps = [(data - np.float32(solvent_level(data, weight))) * weight for data in maps]
+    spectra = [rfft(data, threads) for data in maps]
     sums = shell_sums(spectra[0], spectra[1], halves.grid)
     return crossing_resolution(sums.frequency, fsc_curve(sums), threshold, crossing)
+
+
+def correlation(a: FloatArray, b: FloatArray) -> float:
+    """Return the correlation coefficient of two arrays in double precision, without copies; 0 if one is constant."""
+    x, y = np.ravel(a), np.ravel(b)
+    n, mean_x, mean_y = x.size, float(x.mean(dtype=np.float64)), float(y.mean(dtype=np.float64))
+    cross, xx, yy = (float(np.einsum("i,i->", p, q, dtype=np.float64)) for p, q in ((x, y), (x, x), (y, y)))
+    variance = (xx - n * mean_x**2) * (yy - n * mean_y**2)
+    return (cross - n * mean_x * mean_y) / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 # --- phases -------------------------------------------------------------------------------------------------------
@@ -353,12 +366,11 @@ def _phase_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
     return sums
 
 
-def randomise_phases(
-    spectrum: Complex, grid: Grid, first_shell: int, rng: np.random.Generator, threads: int
-) -> Complex:
+def randomise_phases(spectrum: Complex, grid: Grid, first_shell: int, rng: np.random.Generator) -> Complex:
     """Give every coefficient from a shell on a random phase, in place, keeping its amplitude; return the spectrum.
 
-    The phases are those of the spectrum of white noise, so that the mirror pairs stay conjugate and the map real.
+    Mirror pairs stay conjugate, so that the map stays real; coefficients that are their own mirror image keep or
+    change their sign. Each phase is made from the coefficient's place and one number of ``rng``: whatever the threads.
 
     Parameters
     ----------
@@ -369,32 +381,49 @@ def randomise_phases(
     first_shell : int
         Coefficients at ``first_shell / longest edge`` (1/Å) and beyond are randomised, to the corners.
     rng : numpy.random.Generator
-        Source of the noise: give each map its own draw.
-    threads : int
-        Threads of the transform of the noise.
+        Source of the phases: give each map its own draw.
     """
-    noise: FloatArray = rng.standard_normal(grid.shape, dtype=np.float32)
     sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
     # A hair inside the shell's centre, lest rounding spare the coefficients that lie on it.
     start = first_shell * shell_width(grid) * (1.0 - 1e-6)
-    _take_phases(spectrum, rfft(noise, threads), sz, sy, sx, start * start)
+    key = rng.integers(0, 2**63, dtype=np.uint64)
+    _take_phases(spectrum, grid.shape[2], key, sz, sy, sx, start * start)
     return spectrum
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_phases(spectrum, source, sz, sy, sx, start2):  # type: ignore[no-untyped-def]
-    for z in numba.prange(sz.size):
-        for y in range(sy.size):
+def _take_phases(spectrum, nx, key, sz, sy, sx, start2):  # type: ignore[no-untyped-def]
+    nz, ny, columns = spectrum.shape
+    for z in numba.prange(nz):
+        for y in range(ny):
             s2_zy = sz[z] * sz[z] + sy[y] * sy[y]
-            for x in range(sx.size):
-                if s2_zy + sx[x] * sx[x] >= start2:
-                    p = source[z, y, x]
-                    length = np.sqrt(p.real * p.real + p.imag * p.imag)
-                    if length > 0:
-                        a = spectrum[z, y, x]
-                        spectrum[z, y, x] = p * (np.sqrt(a.real * a.real + a.imag * a.imag) / length)
+            here, there = z * ny + y, (nz - z) % nz * ny + (ny - y) % ny
+            for x in range(columns):
+                if s2_zy + sx[x] * sx[x] < start2:
+                    continue
+                a = spectrum[z, y, x]
+                length = np.sqrt(a.real * a.real + a.imag * a.imag)
+                # In these planes both coefficients of a pair are stored.
+                paired = x == 0 or 2 * x == nx
+                place = min(here, there) if paired else here
+                angle = _random_angle(key, np.uint64(place * columns + x))
+                if paired and here == there:
+                    spectrum[z, y, x] = complex(length if angle < 0.0 else -length, np.float32(0))
+                else:
+                    turn = -angle if paired and here > there else angle
+                    spectrum[z, y, x] = complex(length * np.float32(np.cos(turn)), length * np.float32(np.sin(turn)))
+
+
+@numba.njit(inline="always")  # type: ignore[misc]
+def _random_angle(key, place):  # type: ignore[no-untyped-def]
+    # Number ``place`` of Steele, Lea & Flood's SplitMix64 from the state ``key`` on, as an angle from -pi to pi.
+    state = key + (place + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state = state ^ (state >> np.uint64(31))
+    return (np.float64(state >> np.uint64(11)) * 2.0**-52 - 1.0) * np.pi
 
 
 def randomised(spectrum: Complex, grid: Grid, first_shell: int, rng: np.random.Generator, threads: int) -> FloatArray:
     """Return the map whose spectrum is ``spectrum`` (overwritten) with random phases from ``first_shell`` on."""
-    return irfft(randomise_phases(spectrum, grid, first_shell, rng, threads), grid.shape, threads)
+    return irfft(randomise_phases(spectrum, grid, first_shell, rng), grid.shape, threads, destroy=True)

@@ -8,7 +8,17 @@ import pwem
 from pyworkflow.utils import Environ
 
 from cryores import __version__
-from cryoresplugin.constants import CRYORES_PYTHON, ENGINE_PACKAGE, ENGINE_READY, OLDEST_FULL_PYTHON
+from cryoresplugin.constants import (
+    CRYORES_PYTHON,
+    CRYORES_WEIGHTS,
+    CRYORES_WEIGHTS_FROM,
+    ENGINE_PACKAGE,
+    ENGINE_READY,
+    OLDEST_FULL_PYTHON,
+    WEIGHTS_FOLDER,
+    WEIGHTS_PACKAGE,
+    WEIGHTS_VERSION,
+)
 
 _logo = "cryores_logo.png"
 _references = ["delaRosaTrevin2016"]
@@ -26,6 +36,12 @@ class Plugin(pwem.Plugin):
     @classmethod
     def _defineVariables(cls):
         cls._defineVar(CRYORES_PYTHON, "", description="Python interpreter that has cryores; empty: Scipion's own.")
+        cls._defineEmVar(CRYORES_WEIGHTS, WEIGHTS_FOLDER, description="Folder of the published weights of networks.")
+        # The engine looks there too: in its process, and in this one when a form is checked.
+        os.environ.setdefault(CRYORES_WEIGHTS, cls.getVar(CRYORES_WEIGHTS))
+        cls._defineVar(
+            CRYORES_WEIGHTS_FROM, "", description="File or folder with weights for installb; empty: from the network."
+        )
 
     @classmethod
     def getEnginePython(cls):
@@ -64,17 +80,66 @@ class Plugin(pwem.Plugin):
         )
 
     @classmethod
+    def missingWeights(cls, name, file=None):
+        """Return what a protocol's ``_validate`` says of weights that it needs: nothing where they are installed.
+
+        Parameters
+        ----------
+        name : str
+            A set of ``cryores weights list``, such as ``deepres``.
+        file : str, optional
+            The file of the set that is needed; default, any.
+
+        Returns
+        -------
+        list of str
+            Empty, or one message with the command that brings them.
+        """
+        from cryores.nets import weights
+
+        if weights.installed_in(name, file=file):
+            return []
+        command = f"scipion3 installb {WEIGHTS_PACKAGE.format(name)}"
+        return [
+            f"The published weights '{name}' are not installed. Run\n    {command}\n"
+            f"or, without a network,\n    {CRYORES_WEIGHTS_FROM}=FILE_OR_FOLDER {command}\n"
+            f"({weights.weight_set(name).by_hand})."
+        ]
+
+    @classmethod
     def defineBinaries(cls, env):
-        """Offer an engine environment where Scipion's Python is too old for the networks."""
-        if sys.version_info >= OLDEST_FULL_PYTHON:
-            return
-        env.addPackage(
-            ENGINE_PACKAGE,
-            version=__version__,
-            tar="void.tgz",
-            commands=[(cls._engineCommand(), ENGINE_READY)],
-            default=True,
-        )
+        """Offer the published weights, and an engine environment where Scipion's Python is too old for the networks."""
+        if sys.version_info < OLDEST_FULL_PYTHON:
+            env.addPackage(
+                ENGINE_PACKAGE,
+                version=__version__,
+                tar="void.tgz",
+                commands=[(cls._engineCommand(), ENGINE_READY)],
+                default=True,
+            )
+        cls._offerWeights(env)
+
+    @classmethod
+    def _offerWeights(cls, env):
+        """Add a package a set of weights; none is installed by itself, so that no installation hangs on a server."""
+        from cryores.nets import weights
+
+        folder = cls.getVar(CRYORES_WEIGHTS)
+        for name in weights.weight_sets():
+            words = [sys.executable, "-m", "cryores", "weights", "fetch", name, "--weights-dir", folder]
+            if cls.getVar(CRYORES_WEIGHTS_FROM):
+                words += ["--from", os.path.abspath(cls.getVar(CRYORES_WEIGHTS_FROM))]
+            # Scipion takes the package's folder for the installed package: where it failed there must be none.
+            command = " ".join(map(shlex.quote, words)) + ' || { rmdir "$PWD"; false; }'
+            # The record is written last; with the files it says that the installation is complete.
+            installed = [os.path.join(folder, f"{name}.json"), os.path.join(folder, name, "*")]
+            env.addPackage(
+                WEIGHTS_PACKAGE.format(name),
+                version=WEIGHTS_VERSION,
+                tar="void.tgz",
+                commands=[(command, installed)],
+                default=False,
+            )
 
     @classmethod
     def _engineHome(cls):

@@ -12,7 +12,7 @@ from typing import Dict, List, Optional
 from cryores.cli.stopping import listen
 from cryores.errors import CryoresError, UsageError
 
-COMMANDS = ("diagnose", "simulate", "demo", "doctor", "train", "cite", "weights")
+COMMANDS = ("diagnose", "mask", "simulate", "demo", "doctor", "cite", "weights", "train")
 """Commands that are no methods: each is a module here whose docstring is its help."""
 
 
@@ -44,7 +44,7 @@ def _fail(status: int, code: str, message: str, hint: str) -> int:
 
 
 def _dispatch(words: List[str]) -> None:
-    from cryores.cli.options import join_negative_numbers
+    from cryores.cli.options import did_you_mean, join_negative_numbers
     from cryores.method import method_summaries
 
     if not words or words[0] in ("-h", "--help"):
@@ -63,7 +63,8 @@ def _dispatch(words: List[str]) -> None:
 
         run_method(name, rest)
     else:
-        raise UsageError("E_USAGE", f"there is no method or command {name!r}", "see 'cryores --help'")
+        meant = did_you_mean(name, [*method_summaries(), *COMMANDS])
+        raise UsageError("E_USAGE", f"there is no method or command {name!r}", f"{meant}see 'cryores --help'")
 
 
 def run_command(name: str, words: List[str]) -> None:

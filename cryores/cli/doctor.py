@@ -17,6 +17,7 @@ from cryores.errors import CryoresError
 from cryores.execution import GIGABYTE, available_memory, available_threads
 from cryores.fourier import RealFFT
 from cryores.method import Inputs
+from cryores.nets import weights
 from cryores.volume import Grid, HalfMaps, Volume
 
 PACKAGES = ("numpy", "scipy", "mrcfile", "gemmi", "pyfftw", "numba", "scikit-image", "matplotlib", "plotly")
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"  {name:<20}{_version(name, required=name in PACKAGES)}")
     print(f"threads: {available_threads()}; memory free: {available_memory() / GIGABYTE:.1f} GB")
     print(f"devices: cpu{''.join(', ' + d for d in _accelerators())}")
-    print(f"weights: {', '.join(sorted(p.name for p in _weights())) or 'none installed'}")
+    print(f"weights: {', '.join(_weights()) or 'none installed'}")
     for title, test in (("transforms", _test_transforms), ("methods", _test_methods)):
         start = time.perf_counter()
         test()
@@ -54,10 +55,8 @@ def _accelerators() -> List[str]:
     return [f"cuda:{i}" for i, _ in enumerate(sorted(Path("/proc/driver/nvidia/gpus").glob("*")))]
 
 
-def _weights() -> List[Path]:
-    return [
-        p for p in (Path(__file__).resolve().parents[1] / "weights").glob("*") if p.suffix in (".keras", ".h5", ".hd5")
-    ]
+def _weights() -> List[str]:
+    return [path.name for path in weights.shipped()] + [n for n in weights.weight_sets() if weights.installed_in(n)]
 
 
 def _test_transforms() -> None:

@@ -34,6 +34,11 @@ MODEL_HELP = "atomic model, PDB or mmCIF"
 
 def run_method(name: str, words: List[str]) -> None:
     """Run the method called ``name`` with the words of its command line."""
+    if name == "evaluate" and any(word.split("=")[0] == "--set" for word in words):
+        from cryores.cli.evaluate_set import run_set
+
+        run_set(words, lambda row: run_method(name, row))
+        return
     method = load_method(name)
     arguments = _parser(method).parse_args(words)
     values = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
@@ -55,7 +60,7 @@ def run_method(name: str, words: List[str]) -> None:
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
-        for finding in [*outcome.findings, *outcome.result.summary().get("warnings", [])]:
+        for finding in [*outcome.findings, *outcome.summary.get("warnings", [])]:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
             overall = _global_resolution(outcome, execution)
@@ -227,6 +232,9 @@ def _parser(method: Method) -> argparse.ArgumentParser:
         for parameter in declared:
             if parameter.expert == expert:
                 add_parameter(group, parameter)
+    if method.name == "evaluate":
+        text = "in place of these: a table of many maps, with the columns name, map, model, half1, half2, ..."
+        inputs.add_argument("--set", metavar="TABLE", help=text)
     run = parser.add_argument_group("output and run")
     add_output_options(run)  # type: ignore[arg-type]
     add_run_options(run)  # type: ignore[arg-type]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
-from typing import Any, List, NoReturn, Optional, Sequence
+from typing import Any, Iterable, List, NoReturn, Optional, Sequence
 
 from cryores.errors import UsageError
 from cryores.method import Parameter
@@ -15,7 +16,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` in place of printing the usage and leaving."""
-        raise UsageError("E_USAGE", message, f"see '{self.prog} --help'")
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        meant = did_you_mean(unknown.group(1), self._option_string_actions) if unknown else ""
+        raise UsageError("E_USAGE", message, f"{meant}see '{self.prog} --help'")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the beginning of a hint that names what was meant by ``word``, empty if nothing ``known`` is like it."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def join_negative_numbers(words: Sequence[str]) -> List[str]:

@@ -81,6 +81,10 @@ def _entries(archive: Path) -> Iterator[Entry]:
         for member in packed_tar:
             opener = lambda member=member: packed_tar.extractfile(member)  # type: ignore[misc]  # noqa: E731
             yield member.name, member.size, member.isreg(), opener
+        # The checksum of the packed stream lies behind the last member.
+        for _ in range(LARGEST_TOTAL >> 20):
+            if not packed_tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+                break
 
 
 def _refused(archive: Path, reason: str) -> WeightsError:

@@ -65,7 +65,7 @@ def download(
     pooch.get_logger().setLevel("WARNING")
     reasons: List[str] = []
     for url in urls:
-        transfer = _Transfer(target.with_name(f"{target.name}.part"), known_hash, size, timeout, execution)
+        transfer = _Transfer(target.with_name(f"{target.name}.part"), size, timeout, execution)
         try:
             pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=transfer)
             return target
@@ -109,11 +109,9 @@ def cannot_write(folder: Path, error: OSError) -> WeightsError:
 class _Transfer:
     """Pooch's downloader that goes on where an earlier one was cut off."""
 
-    def __init__(
-        self, part: Path, known_hash: Optional[str], size: Optional[int], timeout: float, execution: Execution
-    ) -> None:
+    def __init__(self, part: Path, size: Optional[int], timeout: float, execution: Execution) -> None:
         self.part, self.mark = part, part.with_name(f"{part.name}.tag")
-        self.known_hash, self.size, self.timeout, self.execution = known_hash, size, timeout, execution
+        self.size, self.timeout, self.execution = size, timeout, execution
 
     def __call__(self, url: str, output: str, pooch: Any) -> None:
         import requests
@@ -141,9 +139,10 @@ class _Transfer:
             # The server sends the rest if its file is still the one that was begun, and the whole one otherwise.
             headers.update({"Range": f"bytes={have}-", "If-Range": self.mark.read_text()})
         with requests.get(url, stream=True, headers=headers, timeout=self.timeout) as answer:
-            if answer.status_code == 416:
+            if answer.status_code == 416 and have:
+                # There is nothing behind what came: it was complete, or is of a longer file. It is asked for anew.
                 self.part.unlink()
-                raise _UnusableError("it is shorter than what came of it earlier, which is thrown away: try again")
+                return self._ask(url)
             answer.raise_for_status()
             if answer.status_code != 206:
                 have = 0
@@ -189,4 +188,7 @@ def _of_md5sum(text: str, name: str) -> Optional[str]:
 
 def _in_short(error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return f"the server says {status}" if status else str(error)
+    if status:
+        return f"the server says {status}"
+    cause = getattr(error.args[0], "reason", error) if error.args else error
+    return str(cause).rsplit("): ", 1)[-1]  # without the name of the connection's class

@@ -5,11 +5,12 @@ bank       fixed filters, each a shell of frequencies; none passes a constant
 moments    of every band about a voxel: power in three windows; skewness, kurtosis, and power shared with the next but
            one band in the widest. Noise has neither skewness nor lumps; molecules have both, up to their resolution
 norm       all is divided by the power of all bands in the widest window: only from here on scale is lost
-head       a network of one voxel, the part that is trained: ln(Å)
+head       a network of one voxel, the part that is trained: ln(Å), and the logarithm of its expected error in Å
 =========  ============================================================================================================
 
 Nothing is padded or strided, and all before the norm scales with the density: a window's answer is the volume's answer
-at that place, whatever the scale. Only operations of Keras 3 are used: any of its backends runs and trains it.
+at that place, whatever the scale. Filters and windows do not change when a cube is turned by 90 degrees. Only
+operations of Keras 3 are used: any of its backends runs and trains it.
 """
 
 from __future__ import annotations
@@ -93,20 +94,24 @@ def features(edge: int) -> Any:
 
 
 def head(start: float) -> Any:
-    """Return the trained part of the network, of one voxel: `FEATURES` numbers -> ln(Å), at first that of ``start``."""
+    """Return the trained part of the network, of one voxel: `FEATURES` numbers -> ln(Å), at first that of ``start``.
+
+    A second answer is the logarithm of the expected absolute error in Å.
+    """
     import keras
     from keras import layers
 
     model = keras.Sequential([keras.Input((FEATURES,))], name="head")
     for number, units in enumerate(HEAD):
         model.add(layers.Dense(units, activation="relu", name=f"head{number}"))
-    constant = keras.initializers.Constant(float(np.log(start)))
-    model.add(layers.Dense(1, kernel_initializer="zeros", bias_initializer=constant, name="answer"))
+    last = layers.Dense(2, kernel_initializer="zeros", name="answer")
+    model.add(last)
+    last.bias.assign([float(np.log(start)), 0.0])
     return model
 
 
 def network(edge: int, start: float = 1.0) -> Any:
-    """Return the whole network, for cubes of ``edge`` voxels: ln(Å) of cubes of ``edge - 2 MARGIN``.
+    """Return the whole network, for cubes of ``edge`` voxels: the two answers for cubes of ``edge - 2 MARGIN``.
 
     Its layers are those of `features` and `head`, under the same names.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Tuple
+from typing import Callable
 
 import numpy as np
 
@@ -32,9 +32,6 @@ BYTES_A_VOXEL = 900.0
 RUNTIME = 0.9 * GIGABYTE
 """What TensorFlow holds when it does nothing."""
 
-TURNS: Tuple[Tuple[Tuple[int, int], int], ...] = (((0, 1), 0), ((0, 1), 1), ((1, 2), 1), ((0, 2), 1))
-"""Axes and quarters by which the map is turned for the first, second, ... look at it."""
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -45,7 +42,7 @@ class Estimate:
     resolution : ndarray of float32
         Å; NaN outside the mask.
     uncertainty : ndarray of float32
-        Standard error in Å: the spread of the looks, and the error at such a resolution on models kept aside.
+        Standard error in Å, as the network expects it: calibrated on models that it was not trained on.
     """
 
     resolution: FloatArray = field(repr=False)
@@ -53,7 +50,7 @@ class Estimate:
 
 
 def estimate(
-    volume: Volume, mask: BoolArray, working_voxel: float, execution: Execution, looks: int = 4, weights: str = ""
+    volume: Volume, mask: BoolArray, working_voxel: float, execution: Execution, weights: str = ""
 ) -> Estimate:
     """Estimate the local resolution of a map on the grid that a network was trained on.
 
@@ -67,8 +64,6 @@ def estimate(
         1.0 or 0.5 Å.
     execution : Execution
         Device, threads, memory, progress.
-    looks : int
-        How many orientations of the map are looked at, 1 to 4; the answer is their mean.
     weights : str
         A file of weights; empty for the one that comes with the package.
 
@@ -83,16 +78,10 @@ def estimate(
     data = _scaled(volume.data, mask)
     with on_device(execution):
         edge = _edge(mask, execution)
-        answer = _answering(edge, stored)
-        seen = [_turned_look(data, mask, turn, edge, answer, execution) for turn in TURNS[:looks]]
-    mean = np.mean(seen, axis=0, dtype=np.float32)
-    spread = np.std(seen, axis=0, dtype=np.float32)
+        answer, error = np.exp(over_blocks(data, mask, MARGIN, edge, _answering(edge, stored), execution, channels=2))
     # The network was told a voxel of exactly the working size.
     scale = np.float32(volume.grid.spacing / working_voxel)
-    known = np.exp(mean)
-    expected = np.interp(known, *np.array(stored.description["error"], dtype=np.float64).T)
-    error = np.sqrt(expected**2 + np.square(known * spread)).astype(np.float32)
-    return Estimate(known * scale, np.where(mask, error * scale, np.nan).astype(np.float32))
+    return Estimate(answer * scale, error * scale * np.float32(stored.description["standard_error"]))
 
 
 def shipped_weights(working_voxel: float) -> Path:
@@ -102,9 +91,9 @@ def shipped_weights(working_voxel: float) -> Path:
     return SHIPPED / WEIGHT_FILES[working_voxel]
 
 
-def memory(shape: IntTriple, looks: int) -> float:
-    """Return the bytes that `estimate` holds for a volume of ``shape``: the looks, a turned copy, and a block."""
-    return 4.0 * float(np.prod(shape)) * (looks + 6.0) + RUNTIME + BYTES_A_VOXEL * EDGES[0] ** 3
+def memory(shape: IntTriple) -> float:
+    """Return the bytes that `estimate` holds for a volume of ``shape``: the map, the answers twice, and a block."""
+    return 4.0 * float(np.prod(shape)) * 5.0 + RUNTIME + BYTES_A_VOXEL * EDGES[0] ** 3
 
 
 def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
@@ -114,24 +103,15 @@ def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
 
 
 def _edge(mask: BoolArray, execution: Execution) -> int:
-    left = execution.budget - memory(mask.shape, len(TURNS))  # type: ignore[arg-type]
+    left = execution.budget - memory(mask.shape)  # type: ignore[arg-type]
     fitting = [edge for edge in EDGES if BYTES_A_VOXEL * (edge**3 - EDGES[0] ** 3) <= left]
     return cheapest_edge(mask, MARGIN, fitting or EDGES[:1])
 
 
 def _answering(edge: int, stored: StoredWeights) -> Callable[[FloatArray], FloatArray]:
-    """Return the network as a function of a cube of ``edge`` voxels."""
+    """Return the network as a function of a cube of ``edge`` voxels: its two answers."""
     load_keras()
     model = network(edge)
     stored.put_into(model)
     model.compile(jit_compile=False)
-    return lambda cube: np.asarray(model.predict_on_batch(cube[None, ..., None]))[0, ..., 0]
-
-
-def _turned_look(
-    data: FloatArray, mask: BoolArray, turn: Tuple[Tuple[int, int], int], edge: int, answer: Any, execution: Execution
-) -> FloatArray:
-    """Return ln(Å) as the network sees it in the turned map, turned back."""
-    axes, quarters = turn
-    turned = [np.rot90(one, quarters, axes) for one in (data, mask)]
-    return np.rot90(over_blocks(turned[0], turned[1], MARGIN, edge, answer, execution), -quarters, axes)
+    return lambda cube: np.asarray(model.predict_on_batch(cube[None, ..., None]))[0]

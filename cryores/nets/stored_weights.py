@@ -84,7 +84,8 @@ def load_weights(path: Union[str, os.PathLike[str]], format: str) -> StoredWeigh
     if not os.path.isfile(path):
         raise WeightsError("E_WEIGHTS_MISSING", f"there is no file of weights {path}", "install cryores again")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: numpy leaves a file that it cannot read open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             description = json.loads(str(stored[DESCRIPTION]))
             arrays = {name: stored[name] for name in stored.files if name != DESCRIPTION}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]

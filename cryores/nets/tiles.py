@@ -39,9 +39,9 @@ def over_blocks(
     edge: int,
     answer: Callable[[FloatArray], FloatArray],
     execution: Execution,
-    title: str = "network",
+    channels: int = 1,
 ) -> FloatArray:
-    """Return what a network says of every voxel of the mask; NaN elsewhere.
+    """Return what a network says of every voxel of the mask, shape (channels, nz, ny, nx); NaN elsewhere.
 
     Parameters
     ----------
@@ -54,21 +54,23 @@ def over_blocks(
     edge : int
         Edge of the cubes that the network takes.
     answer : callable
-        Cube of ``edge`` voxels -> cube of ``edge - 2 margin``.
+        Cube of ``edge`` voxels -> cube of ``edge - 2 margin`` with so many channels as the last axis.
     execution : Execution
         Shows the progress.
-    title : str
-        Name of the stage.
+    channels : int
+        How many answers a voxel gets.
     """
     inner = edge - 2 * margin
-    result = np.full(data.shape, np.nan, dtype=np.float32)
+    result = np.full((channels, *data.shape), np.nan, dtype=np.float32)
     blocks = corners(mask, inner)
-    with execution.stage(title, len(blocks)) as stage:
+    with execution.stage("network", len(blocks)) as stage:
         for corner in blocks:
             found = answer(_cube(data, corner, margin, edge))
             place = tuple(slice(c, c + inner) for c in corner)
             wanted = mask[place]
-            result[place][wanted] = found[tuple(slice(n) for n in wanted.shape)][wanted]
+            told = found[tuple(slice(n) for n in wanted.shape)][wanted]
+            for channel in range(channels):
+                result[channel][place][wanted] = told[:, channel]
             stage.advance()
     return result
 

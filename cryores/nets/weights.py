@@ -109,9 +109,13 @@ def folders(given: Optional[PathLike] = None) -> List[Path]:
     return [Path(told).expanduser(), own] if told else [own]
 
 
-def installed_in(name: str, folder: Optional[PathLike] = None) -> Optional[Path]:
-    """Return the first folder of `folders` in which a set is installed, or None."""
-    return next((place for place in folders(folder) if _files_of(place, name)), None)
+def installed_in(name: str, folder: Optional[PathLike] = None, file: Optional[str] = None) -> Optional[Path]:
+    """Return the first folder of `folders` in which a set is installed (with ``file``, if that is given), or None."""
+    for place in folders(folder):
+        recorded = _files_of(place, name)
+        if recorded and (file is None or file in recorded):
+            return place
+    return None
 
 
 # --- use ------------------------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ def fetch(
     place = folders(folder)[0]
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     with _alone(place, given.name, execution):
-        whole = _whole(given.name, place, execution)
+        whole = _whole(given, place, execution)
         if whole:
             return whole
         failures: List[WeightsError] = []
@@ -245,15 +249,17 @@ def import_files(
         return _install(given, Path(source), place, str(Path(source).resolve()), execution)
 
 
-def _whole(name: str, place: Path, execution: Execution) -> List[Path]:
+def _whole(given: WeightSet, place: Path, execution: Execution) -> List[Path]:
     """Return the files of a set that is installed and as it was; nothing if it must be fetched, or fetched again."""
     try:
-        paths = verify(name, place)
+        paths = verify(given.name, place)
     except WeightsError as error:
         if error.code != "E_WEIGHTS_MISSING":
-            execution.say(f"{name}: {error.message}; it is fetched again")
+            execution.say(f"{given.name}: {error.message}; it is fetched again")
         return []
-    execution.say(f"{name}: installed in {place / name}, and whole")
+    if len(paths) < len(given.files):
+        return []
+    execution.say(f"{given.name}: installed in {place / given.name}, and whole")
     return paths
 
 
@@ -264,18 +270,25 @@ def _fetch_archive(archive: Archive, target: Path, mirror: Optional[str], timeou
         sums = sums and f"{mirror.rstrip('/')}/{sums.rsplit('/', 1)[-1]}"
     known = f"sha256:{archive.sha256}" if archive.sha256 else published_md5(sums, archive.name, timeout)
     if known is None:
-        execution.say(f"{archive.name}: no checksum is published; what comes first is trusted, and recorded")
+        execution.say(f"{archive.name}: no checksum can be had; what comes first is trusted, and recorded")
     download(urls, target, known, archive.size, timeout, execution)
 
 
 def _install(given: WeightSet, source: Path, place: Path, origin: str, execution: Execution) -> List[Path]:
     """Bring the files together in a folder of their own, check them, and give it the set's name."""
+    for left in place.glob(f".{given.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)  # of an installation that was killed
     try:
         staging = Path(tempfile.mkdtemp(dir=place, prefix=f".{given.name}-"))
         try:
             found = _gathered(given, source, staging)
             record = {path.name: _described(path) for path in found}
-            _check(given, record, staging, _record(place, given.name).get("files", {}), place)
+            earlier = _record(place, given.name).get("files", {})
+            _check(given, record, staging, earlier, place)
+            for name in set(earlier) - set(record):
+                if (place / given.name / name).is_file():
+                    shutil.copyfile(place / given.name / name, staging / name)
+                    record[name] = earlier[name]
             _put(staging, place / given.name)
             told = {"format": FORMAT, "set": given.name, "origin": origin, "files": record}
             _write(place / f"{given.name}.json", json.dumps(told, indent=2))
@@ -285,7 +298,7 @@ def _install(given: WeightSet, source: Path, place: Path, origin: str, execution
         raise cannot_write(place, error) from error
     for name in given.file_names:
         execution.say(f"  {name}: " + (f"sha256 {record[name]['sha256']}" if name in record else "NOT in this source"))
-    return [place / given.name / name for name in record]
+    return [place / given.name / name for name in given.file_names if name in record]
 
 
 def _gathered(given: WeightSet, source: Path, staging: Path) -> List[Path]:

@@ -16,8 +16,8 @@ from typing import List
 import numba
 import numpy as np
 
-from cryores.fourier import Float64, RealFFT, multiply_table, radial_table
-from cryores.volume import BoolArray, FloatArray, Grid
+from cryores.fourier import Float64, InPlaceRealFFT, multiply_table, radial_table
+from cryores.volume import FloatArray, Grid, Volume
 
 BAND_STEP = 0.2
 """Å between the bands, and half the width of each."""
@@ -94,23 +94,25 @@ class Deblurring:
 
     Parameters
     ----------
-    resolution : ndarray of float32, shape (nz, ny, nx)
-        Å; used where ``inside``.
-    inside : ndarray of bool
-        Elsewhere A(x) is 0.
+    resolution : Volume
+        Å; A(x) is 0 where it is NaN. Finer than two voxels counts as two voxels.
     k : float
         Width of the weights in 1/Å^2.
+
+    Attributes
+    ----------
+    finest, coarsest : float
+        Local resolutions (Å) that occur.
     """
 
-    def __init__(self, resolution: FloatArray, inside: BoolArray, grid: Grid, k: float, threads: int) -> None:
-        values = resolution[inside]
-        self._factors = factorised(grid, float(values.min()), float(values.max()), k)
-        place = np.full(grid.shape, -1.0, dtype=np.float32)
-        place[inside] = (values - np.float32(self._factors.finest)) / np.float32(RESOLUTION_STEP)
-        self._place, self._grid = place, grid
-        self._fft = RealFFT(grid.shape, threads)
-        self._spectrum, self._scratch = self._fft.empty_spectrum(), self._fft.empty_spectrum()
-        self._real = self._fft.empty_real()
+    def __init__(self, resolution: Volume, k: float, threads: int) -> None:
+        grid = resolution.grid
+        self._limit = 2.0 * grid.spacing
+        self.finest, self.coarsest = (max(float(f(resolution.data)), self._limit) for f in (np.nanmin, np.nanmax))
+        self._factors = factorised(grid, self.finest, self.coarsest, k)
+        self._resolution, self._grid = resolution.data, grid
+        self._fft = InPlaceRealFFT(grid.shape, threads)
+        self._whole, self._band = self._fft.first, self._fft.empty()
 
     @property
     def rank(self) -> int:
@@ -118,28 +120,30 @@ class Deblurring:
         return len(self._factors.responses)
 
     def apply(self, data: FloatArray, out: FloatArray) -> FloatArray:
-        """Write A(data) to ``out`` and return it."""
-        factors = self._factors
-        np.copyto(self._real, data)
-        self._fft.forward(self._real, self._spectrum)
+        """Write A(data) to ``out``, which may be ``data``, and return it."""
+        factors, scale = self._factors, np.float32(1.0 / self._grid.size)
+        np.copyto(self._fft.real(self._whole), data)
+        spectrum = self._fft.forward(self._whole)
         out[:] = 0
         for response, weights in zip(factors.responses, factors.weights):
-            np.copyto(self._scratch, self._spectrum)
-            multiply_table(self._scratch, response, factors.frequency_step, self._grid)
-            self._fft.backward(self._scratch, self._real)
-            _add_weighted(out, self._place, weights, self._real, np.float32(self._fft.scale))
+            band = self._fft.spectrum(self._band)
+            np.copyto(band, spectrum)
+            multiply_table(band, response, factors.frequency_step, self._grid)
+            filtered = self._fft.backward(self._band)
+            _add_weighted(out, self._resolution, self.finest, self._limit, weights, filtered, scale)
         return out
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _add_weighted(total, place, weights, filtered, scale):  # type: ignore[no-untyped-def]
-    for z in numba.prange(place.shape[0]):
-        for y in range(place.shape[1]):
-            for x in range(place.shape[2]):
-                at = place[z, y, x]
-                if at >= 0:
+def _add_weighted(total, resolution, finest, limit, weights, filtered, scale):  # type: ignore[no-untyped-def]
+    for z in numba.prange(total.shape[0]):
+        for y in range(total.shape[1]):
+            for x in range(total.shape[2]):
+                d = resolution[z, y, x]
+                if not np.isnan(d):
+                    at = (max(np.float64(d), limit) - finest) / RESOLUTION_STEP
                     i = int(at)
-                    fraction = at - i
+                    fraction = np.float32(at - i)
                     weight = weights[i] * (np.float32(1) - fraction) + weights[i + 1] * fraction
                     total[z, y, x] += weight * scale * filtered[z, y, x]
 

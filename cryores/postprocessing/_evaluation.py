@@ -29,6 +29,7 @@ MEASURES = {
     "cc_peaks": "CC_peaks",
     "residue_cc": "CC of a residue, median",
     "q_score": "Q-score, mean of the atoms",
+    "expected_q_score": "  usual at this resolution (Pintilie 2020)",
     "local_resolution": "Local resolution against the model, median (Å)",
     "local_resolution_p95": "  95 % of the voxels are finer than (Å)",
     "half_fsc_0.5": "FSC of half 1 with raw half 2 at 0.5 (Å)",
@@ -104,13 +105,14 @@ class Evaluation(Result):
             found[f"model_fsc_{cutoff:g}"] = self._crossing(side, cutoff)
             found[f"masked_model_fsc_{cutoff:g}"] = self._crossing(f"masked_{side}", cutoff)
         found.update(zip(("cc_box", "cc_mask", "cc_peaks"), self.cc[side]))
-        found["residue_cc"] = _of_finite(np.median, self.residue_cc[side])
+        found["residue_cc"] = median_of(self.residue_cc[side])
         found["q_score"] = _of_finite(np.mean, self.q[side])
-        found["local_resolution"] = _of_finite(np.median, self.local[side])
+        found["expected_q_score"] = self.details["expected_q_score"]
+        found["local_resolution"] = median_of(self.local[side])
         found["local_resolution_p95"] = _of_finite(lambda values: np.percentile(values, 95), self.local[side])
         if self.half_map_test is not None:
             found.update(self.half_map_test.measures(side))
-            found["half_local_resolution"] = _of_finite(np.median, self.local[f"half_{side}"])
+            found["half_local_resolution"] = median_of(self.local[f"half_{side}"])
         return found
 
     def _crossing(self, name: str, cutoff: float) -> Optional[float]:
@@ -144,8 +146,7 @@ class Evaluation(Result):
         }
         test = self.half_map_test
         if test is not None:
-            curves = {"raw": test.raw, "processed": test.processed, "kept": test.kept}
-            tables["half_fsc.csv"] = csv_text({"frequency": test.frequency, **curves})
+            tables["half_fsc.csv"] = csv_text(test.curves())
         return tables
 
     def _residue_rows(self) -> List[Dict[str, Any]]:
@@ -191,6 +192,11 @@ def spread(values: FloatArray, inside: BoolArray, outside: float = 0.0) -> Float
     whole = np.full(inside.shape, outside, dtype=np.float32)
     whole[inside] = values
     return whole
+
+
+def median_of(values: Any) -> Optional[float]:
+    """Return the median of the finite values, None where there are none."""
+    return _of_finite(np.median, values)
 
 
 def _of_finite(number: Any, values: Any) -> Optional[float]:

@@ -115,6 +115,10 @@ class HalfMapTest:
             found["half_new_signal"] = None if side == "before" else self.new_signal
         return found
 
+    def curves(self) -> Dict[str, Float64]:
+        """Return the curves as columns of a table."""
+        return {"frequency": self.frequency, "raw": self.raw, "processed": self.processed, "kept": self.kept}
+
     @property
     def has_seen_half2(self) -> bool:
         """Whether what is new agrees better with h2 than all the signal that h1 lacks could, sqrt(1 - FSC(h1, h2)).

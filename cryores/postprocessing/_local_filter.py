@@ -56,6 +56,11 @@ def extra_maps(inputs: Inputs, found: LocalResolution) -> Dict[str, Volume]:
     return {"resolution": found.resolution, **({} if inputs.mask else {"mask": found.mask})}
 
 
+def in_a_sentence(found: LocalResolution) -> str:
+    """Return what a value of the resolution means, as a part of the sentence on the filter."""
+    return found.criterion[:1].lower() + found.criterion[1:]
+
+
 def details_of(inputs: Inputs, found: LocalResolution) -> Dict[str, Any]:
     """Return what the report says of the resolution that was filtered by."""
     made = inputs.resolution_map is None

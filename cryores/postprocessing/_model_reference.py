@@ -7,13 +7,12 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from cryores.atoms import atom_positions, density_from_model, read_model
+from cryores.atoms import TRACE, atom_positions, density_from_model, read_model
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.fourier import rfft, shell_sums
 from cryores.masks import BINARY_THRESHOLD, distance_outside, soft_edge
-from cryores.resolution.fsc import correlation
-from cryores.shell_correlation import crossing_resolution, fsc_curve
+from cryores.shell_correlation import correlation, crossing_resolution, fsc_curve
 from cryores.volume import BoolArray, Grid, Volume
 
 REACH = 3.0
@@ -22,9 +21,6 @@ REACH = 3.0
 COARSEST_FIT, LEAST_CORRELATION = 12.0, 0.3
 """A model lies elsewhere when its FSC with the map falls below 0.5 before this resolution (Å), and the densities around
 its atoms correlate less than this. Either alone happens to good models: in sharpened cuts, and at low resolution."""
-
-TRACE = 0.9
-"""Share of the heavy atoms above which C-alpha atoms alone are no model of the density."""
 
 MOSTLY_INSIDE = 0.95
 """Share of the atoms below which a model that reaches out of the map is worth a warning."""

@@ -6,7 +6,7 @@ correlation of the values with a Gaussian of the distance. Source: Pintilie et a
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numba
 import numpy as np
@@ -27,8 +27,23 @@ POINTS = 8
 TRIES = 50
 """Sets of 8, 10, 12, ... even directions that are tried until as many as `POINTS` points of a shell are free."""
 
+EXPECTED = {0.6: ((-0.1775, 1.1192), (-0.1377, 0.9973)), 0.4: ((-0.1866, 1.1242), (-0.1465, 0.9436))}
+"""Sigma -> slope (1/Å) and height of the lines that mean Q-scores over resolution follow, of protein and nucleic acid:
+those of Pintilie et al. 2020 and, for 0.4, of their later program."""
+
 OWN = 0.9
 """A point at the distance R from its atom is free where no other atom is nearer than ``OWN * R``, as in MapQ."""
+
+
+def expected_q(resolution: float, sigma: float, protein: int, nucleic: int) -> Optional[float]:
+    """Return the mean Q-score that models of so many protein and nucleic atoms have at a resolution (Å), at least 0.
+
+    None for a ``sigma`` that no line was published for, and for a model of neither.
+    """
+    if sigma not in EXPECTED or protein + nucleic == 0:
+        return None
+    of_protein, of_nucleic = (max(slope * resolution + height, 0.0) for slope, height in EXPECTED[sigma])
+    return (protein * of_protein + nucleic * of_nucleic) / (protein + nucleic)
 
 
 def q_scores(volume: Volume, positions: Float64, sigma: float) -> Float64:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cryores.atoms import Atoms
 from cryores.fourier import Float64
-from cryores.resolution.fsc import correlation
+from cryores.shell_correlation import correlation
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 RESIDUE_RADIUS = 2.0

@@ -15,18 +15,16 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
-from cryores.fourier import Float64, RealFFT, hermitian_weights, rfft
+from cryores.fourier import Float64, InPlaceRealFFT
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Inputs, parameter
+from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters, published_shift
 from cryores.processed import ProcessedMap, finish
 from cryores.shell_correlation import global_resolution
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
-DC_WIDTH = 0.05
-"""Fourier pixels: the mean density is taken out of every band."""
-
 COMPAT = "locspiral"
-"""The published programs: an amplitude of two of the three Riesz components, and negative density cut off."""
+"""The published programs: their amplitude, and their grid (see `cryores.postprocessing._spiral_filters`)."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,17 @@ def finest_band(maps: Maps, mask: Optional[Volume], given: Optional[float], thre
 
 
 def in_solvent_units(total: FloatArray, region: BoolArray, keep_negative: bool) -> FloatArray:
-    """Return a sum of bands minus its mean in the solvent, in standard deviations there, cut off at 0 unless kept."""
+    """Subtract from a sum of bands its mean in the solvent, divide it by the standard deviation there, return it.
+
+    It is cut off at 0 unless negative density is to be kept.
+    """
     noise = total[region].astype(np.float64)
-    scaled = (total - np.float32(noise.mean())) * np.float32(1.0 / (noise.std() or 1.0))
-    return scaled if keep_negative else np.maximum(scaled, np.float32(0))
+    total -= np.float32(noise.mean())
+    total *= np.float32(1.0 / (noise.std() or 1.0))
+    return total if keep_negative else np.maximum(total, np.float32(0), out=total)
 
 
-def solvent(grid: Grid, inside: BoolArray) -> BoolArray:
+def solvent(grid: Grid, inside: BoolArray, compat: Optional[str] = None) -> BoolArray:
     """Return the voxels of the box's inscribed ellipsoid outside the mask.
 
     Raises
@@ -100,7 +102,8 @@ def solvent(grid: Grid, inside: BoolArray) -> BoolArray:
     InputError
         ``E_NO_NOISE`` if there is none.
     """
-    z, y, x = (((np.arange(n) - n // 2) / ((n + 1) // 2)) ** 2 for n in grid.shape)
+    centres = [n // 2 - (published_shift(n) if compat else 0) for n in grid.shape]
+    z, y, x = (((np.arange(n) - c) / ((n + 1) // 2)) ** 2 for n, c in zip(grid.shape, centres))
     outside: BoolArray = (z[:, None, None] + y[:, None] + x < 1.0) & ~inside
     if not outside.any():
         raise InputError("E_NO_NOISE", "the mask leaves no solvent to measure noise in", "give a tighter mask")
@@ -126,7 +129,7 @@ class BandParameters:
         50.0,
     )
     compat: Optional[str] = parameter(
-        None, "locspiral: the published program's amplitude, which is not isotropic", choices=(COMPAT,), expert=True
+        None, "locspiral: the published program's amplitude and grid, not isotropic", choices=(COMPAT,), expert=True
     )
 
 
@@ -141,21 +144,38 @@ class SumParameters(BandParameters):
 class Bank:
     """A map, where its noise is, and how it is filtered."""
 
-    data: FloatArray
-    grid: Grid
+    maps: Maps
     region: BoolArray
     parameters: BandParameters
     execution: Execution
 
     def bands(self, centres: Float64) -> Iterator[Band]:
         """Yield the bands about ``centres`` (Fourier pixels), in their order."""
-        chosen = self.parameters
-        how = (chosen.bandwidth, self.region, chosen.quantile, chosen.compat, self.execution)
-        return _bands(self.data, self.grid, centres, *how)
+        chosen, grid = self.parameters, self.maps.grid
+        filters = (PublishedFilters if chosen.compat else RieszFilters)(grid, chosen.bandwidth)
+        fft = InPlaceRealFFT(grid.shape, self.execution.threads)
+        kept, even, odd = fft.first, fft.empty(), fft.empty()
+        np.copyto(fft.real(kept), full_map(self.maps).data)
+        spectrum = fft.forward(kept)
+        amplitude = np.empty(grid.shape, dtype=np.float32)
+        with self.execution.stage("filtering bands", len(centres)) as stage:
+            for centre in map(float, centres):
+                # So that densities are sums of coefficients over the number of those in the band.
+                scale = 1.0 / filters.total(centre)
+                filters.take_even(spectrum, fft.spectrum(even), centre, scale)
+                density = fft.backward(even)
+                for part in range(filters.odd_parts):
+                    filters.take_odd(spectrum, fft.spectrum(odd), part, centre, scale)
+                    last = part == filters.odd_parts - 1
+                    _add_square(amplitude, density if part == 0 else None, fft.backward(odd), last)
+                # A copy of the region is made anyway: it may be sorted in place.
+                noise = np.quantile(amplitude[self.region], chosen.quantile, overwrite_input=True, method="hazen")
+                yield Band(centre, density, amplitude, float(noise))
+                stage.advance()
 
 
-Contribution = Callable[[Band], FloatArray]
-"""What a band adds to the result."""
+Contribution = Callable[[FloatArray, Band], None]
+"""Adds what a band contributes to the result, its first argument."""
 
 
 def sum_of_bands(
@@ -167,18 +187,20 @@ def sum_of_bands(
 ) -> ProcessedMap:
     """Return the sum of what the bands of a map contribute, in standard deviations of the solvent.
 
-    ``contribution_of(bank, centres)`` returns what one band contributes; ``meaning`` begins the result's criterion.
+    ``contribution_of(bank, centres)`` returns what adds a band; ``meaning`` begins the result's criterion.
     """
     assert inputs.mask is not None
-    grid, data = inputs.grid, full_map(inputs.maps).data
+    grid = inputs.grid
     finest = finest_band(inputs.maps, inputs.mask, parameters.min_resolution, execution.threads)
     centres = band_centres(grid, parameters.max_resolution, finest)
-    bank = Bank(data, grid, solvent(grid, inputs.mask.data > BINARY_THRESHOLD), parameters, execution)
-    contribution = contribution_of(bank, centres)
+    region = solvent(grid, inputs.mask.data > BINARY_THRESHOLD, parameters.compat)
+    bank = Bank(inputs.maps, region, parameters, execution)
+    add = contribution_of(bank, centres)
     total = np.zeros(grid.shape, dtype=np.float32)
     for band in bank.bands(centres):
-        total += contribution(band)
-    sharpened = in_solvent_units(total, bank.region, parameters.keep_negative)
+        add(total, band)
+    del add, band
+    sharpened = in_solvent_units(total, region, parameters.keep_negative)
     criterion = (
         f"{meaning}; {len(centres)} bands of {parameters.bandwidth:g} Fourier pixels from "
         f"{parameters.max_resolution:.3g} to {finest:.3g} Å, in standard deviations of the solvent"
@@ -195,8 +217,8 @@ def check(inputs: Inputs, parameters: BandParameters) -> List[str]:
 
 
 def memory(inputs: Inputs, parameters: BandParameters, threads: int) -> float:
-    """Return the peak in bytes, in volumes: the map, two spectra, three reals, the sum, and what a band takes."""
-    return 4.0 * inputs.grid.size * 14.0
+    """Return the peak in bytes, in volumes: spectrum, two bands, amplitude, sum, reference, solvent; then blobs."""
+    return 4.0 * inputs.grid.size * 8.0
 
 
 OUTPUTS = {
@@ -206,87 +228,15 @@ OUTPUTS = {
 }
 
 
-def _bands(
-    data: FloatArray,
-    grid: Grid,
-    centres: Float64,
-    width: float,
-    region: BoolArray,
-    quantile: float,
-    compat: Optional[str],
-    execution: Execution,
-) -> Iterator[Band]:
-    fft = RealFFT(grid.shape, execution.threads)
-    spectrum = rfft(data, execution.threads)
-    density, part, amplitude = fft.empty_real(), fft.empty_real(), fft.empty_real()
-    work = fft.empty_spectrum()
-    k = [np.fft.fftfreq(n, 1.0 / n) * (max(grid.extent) / e) for n, e in zip(grid.shape, grid.extent)]
-    k[2] = np.abs(k[2][: grid.shape[2] // 2 + 1])
-    odd = [np.where(np.arange(a.size) * 2 == n, 0.0, a) for a, n in zip(k, grid.shape)]
-    weights = hermitian_weights(grid.shape[2])
-    with execution.stage("filtering bands", len(centres)) as stage:
-        for centre in centres:
-            total = float(_band_sum(*k, weights, centre, width).sum())
-            scale = fft.scale / total * grid.size
-            _take_band(spectrum, work, *k, centre, width, scale)
-            fft.backward(work, density)
-            np.multiply(density, density, out=amplitude)
-            for component in _components(compat):
-                _take_odd_band(spectrum, work, *k, *odd, centre, width, scale, *component, compat is not None)
-                fft.backward(work, part)
-                _add_square(amplitude.reshape(-1), part.reshape(-1))
-            np.sqrt(amplitude, out=amplitude)
-            noise = float(np.quantile(amplitude[region], quantile, method="hazen"))
-            yield Band(float(centre), density, amplitude, noise)
-            stage.advance()
-
-
-def _components(compat: Optional[str]) -> Float64:
-    """Return the directions (z, y, x) of the odd filters: the axes, or the published program's pair."""
-    return np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]) if compat else np.eye(3)
-
-
-@numba.njit(inline="always")  # type: ignore[misc]
-def _gain(r, centre, width):  # type: ignore[no-untyped-def]
-    return np.exp(-0.5 * ((r - centre) / width) ** 2) * (1.0 - np.exp(-0.5 * (r / DC_WIDTH) ** 2))
-
-
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _band_sum(kz, ky, kx, weights, centre, width):  # type: ignore[no-untyped-def]
-    sums = np.zeros(kz.size)
-    for z in numba.prange(kz.size):
-        total = 0.0
-        for y in range(ky.size):
-            for x in range(kx.size):
-                r = np.sqrt(kz[z] * kz[z] + ky[y] * ky[y] + kx[x] * kx[x])
-                total += weights[x] * _gain(r, centre, width)
-        sums[z] = total
-    return sums
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, out, kz, ky, kx, centre, width, scale):  # type: ignore[no-untyped-def]
-    for z in numba.prange(kz.size):
-        for y in range(ky.size):
-            for x in range(kx.size):
-                r = np.sqrt(kz[z] * kz[z] + ky[y] * ky[y] + kx[x] * kx[x])
-                out[z, y, x] = spectrum[z, y, x] * np.float32(_gain(r, centre, width) * scale)
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_odd_band(spectrum, out, kz, ky, kx, oz, oy, ox, centre, width, scale, vz, vy, vx, pair):  # type: ignore[no-untyped-def]
-    for z in numba.prange(kz.size):
-        for y in range(ky.size):
-            for x in range(kx.size):
-                r = np.sqrt(kz[z] * kz[z] + ky[y] * ky[y] + kx[x] * kx[x])
-                norm = np.sqrt((kx[x] + kz[z]) ** 2 + ky[y] * ky[y]) if pair else r
-                along = vz * oz[z] + vy * oy[y] + vx * ox[x]
-                gain = np.float32(_gain(r, centre, width) * scale * along / norm) if norm > 0 else np.float32(0)
-                value = spectrum[z, y, x]
-                out[z, y, x] = complex(value.imag * gain, -value.real * gain)
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _add_square(total, part):  # type: ignore[no-untyped-def]
-    for i in numba.prange(total.size):
-        total[i] += part[i] * part[i]
+def _add_square(total, first, part, last):  # type: ignore[no-untyped-def]
+    # The sum of squares begins with that of ``first``, where this is given, and ends with the root at the last part.
+    for z in numba.prange(total.shape[0]):
+        for y in range(total.shape[1]):
+            for x in range(total.shape[2]):
+                sum2 = part[z, y, x] * part[z, y, x]
+                if first is None:
+                    sum2 += total[z, y, x]
+                else:
+                    sum2 += first[z, y, x] * first[z, y, x]
+                total[z, y, x] = np.sqrt(sum2) if last else sum2

@@ -165,9 +165,12 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
         "variant": chosen,
         "score": score,
         "region_weight": search.region_weight,
-        "warnings": _doubts(tried[chosen], b),
+        "warnings": _doubts(tried[chosen], b, search.map_bfactor),
     }
-    fields = finish(inputs, search.sharpened(response), _criterion(details, resolution, parameters), details, execution)
+    sharpened = search.sharpened(response)
+    # They hold the search, and with it two spectra.
+    del search, bases, base, response, best
+    fields = finish(inputs, sharpened, _criterion(details, resolution, parameters), details, execution)
     return AutosharpenResult(**fields, tried=tried)
 
 
@@ -295,8 +298,10 @@ def _fsc(inputs: Inputs, execution: Execution) -> Optional[FSCResult]:
     return result
 
 
-def _doubts(tried: Dict[str, Float64], b: float) -> List[str]:
-    """Return a warning where a softer map is a maximum of the score too: noise can look like detail."""
+def _doubts(tried: Dict[str, Float64], b: float, own: float) -> List[str]:
+    """Return warnings: a map whose amplitudes rise; a softer one that is a maximum too, as noise is for detail."""
+    if own < 0:
+        return [f"amplitudes do not decay (B-factor {own:.1f} Å^2): the map looks sharpened before; give the raw maps"]
     scores, bs = tried["score"], tried["b_iso"]
     peaks = [i for i in range(1, len(bs) - 1) if scores[i] > max(scores[i - 1], scores[i + 1]) and bs[i] > b]
     if not peaks:
@@ -339,7 +344,7 @@ def _check(inputs: Inputs, parameters: AutosharpenParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: AutosharpenParameters, threads: int) -> float:
     # In volumes: mean of the halves, two spectra, the filtered map; cut to the mask, copies, labels and sizes.
-    return 4.0 * inputs.grid.size * 10.0
+    return 4.0 * inputs.grid.size * 7.0
 
 
 METHOD = Method(

@@ -26,6 +26,7 @@ from cryores.postprocessing._local_filter import (
     details_of,
     extra_maps,
     findings,
+    in_a_sentence,
     memory,
     resolution_everywhere,
     resolution_of,
@@ -129,7 +130,7 @@ def _compute(inputs: Inputs, parameters: BlocfiltParameters, execution: Executio
         before.grid.voxel_size, 0.5 if parameters.compat else 1.0, execution,
     )  # fmt: skip
     criterion = (
-        f"Low-pass at the local resolution, {found.criterion[:1].lower()}{found.criterion[1:]}, in a box of "
+        f"Low-pass at the local resolution, {in_a_sentence(found)}, in a box of "
         f"{parameters.box} voxels around each; scale of the input"
     )
     chosen = dataclasses.replace(inputs, mask=found.mask)

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
-from cryores.atoms import density_from_model, heavy_atoms, read_model
+from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Float64, filtered, rfft, shell_frequencies, shell_sums, shell_width
-from cryores.masks import bounding_box, soft_edge, solvent_level
-from cryores.method import MAP, SOFT_EDGE, Inputs, Method, in_words, parameter
+from cryores.masks import SOFT_EDGE, soft_edge, solvent_level
+from cryores.method import MAP, Inputs, Method, in_words, parameter
 from cryores.postprocessing._evaluation import Evaluation, spread
+from cryores.postprocessing._half_map_evaluation import HalfMapEvaluation, doubts, judged_by_halves
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
-from cryores.postprocessing._qscore import q_scores
+from cryores.postprocessing._local_agreement import local_resolution
+from cryores.postprocessing._qscore import expected_q, q_scores
 from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, around_atoms, correlations
-from cryores.resolution.blocres import METHOD as BLOCRES
 from cryores.resolution.blocres import automatic_box
 from cryores.shell_correlation import crossing_past_shape, fsc_curve, global_resolution
-from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
+from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 POOR_FIT = 0.2
 """CC_mask below which the model does not seem to belong to the map."""
@@ -68,27 +69,30 @@ class EvaluateParameters:
 
 def evaluate(
     map: Volume,  # the name of the option and of the form
-    model: str,
+    model: Optional[str] = None,
     before: Optional[Volume] = None,
     raw_halves: Optional[HalfMaps] = None,
     processed_half1: Optional[Volume] = None,
+    mask: Optional[Volume] = None,
     execution: Optional[Execution] = None,
     **parameters: Any,
-) -> Evaluation:
+) -> Union[Evaluation, HalfMapEvaluation]:
     """Judge a processed map by an atomic model, and the processing by half maps.
 
     Parameters
     ----------
     map : Volume
         The processed map.
-    model : str
-        Path of an atomic model in the frame of ``map``.
+    model : str, optional
+        Path of an atomic model in the frame of ``map``; without it the half maps alone judge.
     before : Volume, optional
         The map that it was made from; default the mean of ``raw_halves``.
     raw_halves : HalfMaps, optional
         The half maps that it was made from.
     processed_half1 : Volume, optional
         What the same processing makes of the first of them alone.
+    mask : Volume, optional
+        Where half maps are compared if there is no model; made when not given.
     execution : Execution, optional
         Threads and memory.
     **parameters
@@ -96,13 +100,13 @@ def evaluate(
 
     Returns
     -------
-    Evaluation
-        ``measures`` before and after; Q-score by atom, correlation and local resolution by residue; curves.
+    Evaluation or HalfMapEvaluation
+        ``measures`` before and after; with a model Q-score by atom, correlation and local resolution by residue.
 
     Raises
     ------
     UsageError
-        ``E_HALF_TEST`` if the half-map test lacks a map.
+        ``E_HALF_TEST`` if the half-map test lacks a map · ``E_MISSING_INPUT`` neither a model nor that test.
     InputError
         ``E_MODEL`` no model, or hydrogens only · ``E_MODEL_OUTSIDE`` no atom in the box · ``E_SAME_HALF`` the processed
         half is the processed map · ``E_OTHER_GRID`` · ``E_CONSTANT`` · ``E_NOT_FINITE``.
@@ -114,16 +118,23 @@ def evaluate(
     model in a moving box. The half-map test is described in `cryores.postprocessing._half_map_test`.
     """
     half1, half2 = (None, None) if raw_halves is None else (raw_halves.half1, raw_halves.half2)
-    inputs = Inputs(map, model=model, before=before, raw_half1=half1, raw_half2=half2, processed_half1=processed_half1)
-    result: Evaluation = METHOD.result(inputs, execution, parameters)
+    inputs = Inputs(
+        map, mask=mask, model=model, before=before, raw_half1=half1, raw_half2=half2, processed_half1=processed_half1
+    )
+    result: Union[Evaluation, HalfMapEvaluation] = METHOD.result(inputs, execution, parameters)
     return result
 
 
 # --- computation --------------------------------------------------------------------------------------------------
 
 
-def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Execution) -> Evaluation:
-    assert inputs.model is not None
+def _compute(
+    inputs: Inputs, parameters: EvaluateParameters, execution: Execution
+) -> Union[Evaluation, HalfMapEvaluation]:
+    if inputs.model is None:
+        halves, processed = _raw_halves(inputs), inputs.processed_half1
+        assert halves is not None and processed is not None
+        return judged_by_halves(halves, processed, inputs.mask, parameters.resolution, parameters.box, execution)
     grid, threads = inputs.grid, execution.threads
     maps, halves, processed = _maps(inputs), _raw_halves(inputs), inputs.processed_half1
     with execution.stage("density of the model"):
@@ -151,7 +162,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
     with execution.stage("local resolution", len(pairs)) as stage:
         local = {}
         for name, (one, two) in pairs.items():
-            local[name] = _local_resolution(one, two, inside, grid, box, execution)
+            local[name] = local_resolution(one, two, inside, grid, box, execution)
             stage.advance()
     del pairs, processed
     with execution.stage("correlation in real space"):
@@ -163,6 +174,7 @@ def _compute(inputs: Inputs, parameters: EvaluateParameters, execution: Executio
     details = {
         "resolution": resolution,
         "box": box,
+        "expected_q_score": expected_q(resolution, parameters.sigma, *polymer_atoms(atoms)),
         "atoms": len(atoms.names),
         "atoms_without_q_score": int(np.count_nonzero(~np.isfinite(q["after"]))),
         "residues": len(atoms.chains),
@@ -222,22 +234,6 @@ def _data_resolution(
     return max(found or 0.0, grid.nyquist)
 
 
-def _local_resolution(
-    one: FloatArray, two: FloatArray, inside: BoolArray, grid: Grid, box: int, execution: Execution
-) -> FloatArray:
-    """Return where the FSC of two maps in a moving box falls to 0.5 (Å), at the voxels inside."""
-    mask = Volume(inside.astype(np.float32), grid)
-    block = bounding_box(mask, box // 2)
-    z, y, x = one[block].shape
-    part = Grid.regular((z, y, x), grid.voxel_size)
-    pair = HalfMaps(Volume(one[block], part), Volume(two[block], part))
-    parameters = BLOCRES.make_parameters({"box": min(box, (min(z, y, x) - 1) // 2 * 2 + 1)})
-    silent = Execution(execution.threads, execution.memory)
-    found = BLOCRES.compute(Inputs(pair, mask=Volume(mask.data[block], part)), parameters, silent)
-    values: FloatArray = found.resolution.data[inside[block]]
-    return values
-
-
 # --- words --------------------------------------------------------------------------------------------------------
 
 
@@ -268,29 +264,13 @@ def _doubts(fit: float, frequency: Float64, curves: Mapping[str, Float64], test:
             f"map and model hardly correlate (CC_mask {fit:.2f}): is the model fitted into this map, and the density "
             "positive?"
         )
-    if test is None:
-        return found
-    if test.verdict == "unknown":
-        found.append("the raw half maps have nothing in common: they cannot test a processing")
-    if test.verdict == "loss":
-        found.append(
-            "the processed half 1 agrees less with half 2 than the raw one: what was added or changed is not in the "
-            "data, or regions were scaled; compare the local resolutions of the halves"
-        )
-    if test.has_seen_half2:
-        found.append(
-            "the processed half 1 agrees better with half 2 than the true signal could: it has seen half 2; process "
-            "half 1 alone"
-        )
-    return found
+    return found if test is None else found + doubts(test)
 
 
 # --- declaration --------------------------------------------------------------------------------------------------
 
 
 def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
-    assert inputs.model is not None
-    structure = read_model(inputs.model)
     if parameters.resolution is not None and parameters.resolution < inputs.grid.nyquist:
         raise UsageError(
             "E_RANGE",
@@ -303,8 +283,28 @@ def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
             f"a box of {parameters.box} voxels does not fit into {min(inputs.grid.shape)}",
             "give a smaller --box",
         )
-    found = [] if len(structure) == 1 else [f"the file holds {len(structure)} models: the first is used"]
-    outside = _share_outside(heavy_atoms(structure).positions, inputs.grid)
+    if inputs.model is None and inputs.processed_half1 is None:
+        raise UsageError(
+            "E_MISSING_INPUT",
+            "neither a model nor half maps can judge this map",
+            "give --model, or --raw-half1, --raw-half2 and --processed-half1",
+        )
+    found = [] if inputs.model is None else _model_findings(inputs.model, inputs.grid)
+    if inputs.model is not None and inputs.mask is not None:
+        found.append("the mask plays no part: maps are compared where the model is")
+    for role in ("before", "raw_half1", "raw_half2", "processed_half1"):
+        volume = getattr(inputs, role)
+        if volume is not None:
+            check_density(f"the {in_words(role)}", volume)
+            found += _origin_findings(role, volume, inputs.grid)
+    _check_half_test(inputs)
+    return found
+
+
+def _model_findings(path: str, grid: Grid) -> List[str]:
+    structure = read_model(path)
+    found = doubts_about(structure)
+    outside = _share_outside(heavy_atoms(structure).positions, grid)
     if outside == 1.0:
         raise InputError(
             "E_MODEL_OUTSIDE",
@@ -313,12 +313,6 @@ def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
         )
     if outside > 0:
         found.append(f"{outside:.1%} of the atoms lie outside the map: they have no Q-score and no density")
-    for role in ("before", "raw_half1", "raw_half2", "processed_half1"):
-        volume = getattr(inputs, role)
-        if volume is not None:
-            check_density(f"the {in_words(role)}", volume)
-            found += _origin_findings(role, volume, inputs.grid)
-    _check_half_test(inputs)
     return found
 
 
@@ -355,7 +349,9 @@ def _check_half_test(inputs: Inputs) -> None:
 
 
 def _memory(inputs: Inputs, parameters: EvaluateParameters, threads: int) -> float:
-    assert inputs.model is not None
+    if inputs.model is None:
+        # The mask and what it is made by, a levelled half, spectra of three maps; or the local resolution in a box.
+        return 4.0 * inputs.grid.size * 12.0
     # In volumes: the density of the model, its mask and the mean of the halves; then the local resolution in a box
     # around the model, or a map's highest voxels beside what belongs to the atoms.
     kept = 2.5 + (inputs.before is None and inputs.raw_half1 is not None) + (inputs.processed_half1 is not None)
@@ -385,9 +381,8 @@ METHOD = Method(
         "resolution.mrc": "local resolution against the model in Å; also before, and of the half maps",
     },
     citations=("Pintilie2020", "Afonine2018", "Cardone2013", "SanchezGarcia2021"),
-    required=("model",),
-    optional=("before", "raw_half1", "raw_half2", "processed_half1"),
-    mask="none",
+    optional=("model", "before", "raw_half1", "raw_half2", "processed_half1"),
+    mask="used",
     needs_noise=False,
     check=_check,
 )

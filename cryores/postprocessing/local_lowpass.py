@@ -21,6 +21,7 @@ from cryores.postprocessing._local_filter import (
     details_of,
     extra_maps,
     findings,
+    in_a_sentence,
     memory,
     resolution_everywhere,
     resolution_of,
@@ -101,7 +102,7 @@ def _compute(inputs: Inputs, parameters: LocalLowpassParameters, execution: Exec
         full_map(inputs.maps).data, resolution, inputs.grid, parameters.edge, execution
     )
     criterion = (
-        f"Low-pass to the local resolution of each voxel, {found.criterion[:1].lower()}{found.criterion[1:]}: half a "
+        f"Low-pass to the local resolution of each voxel, {in_a_sentence(found)}: half a "
         f"cosine over {100 * parameters.edge:g} % of the cutoff, 1/2 at the cutoff; scale of the input"
     )
     details = {**details_of(inputs, found), "cutoffs": cutoffs, "largest_error_of_the_response": BANK_ERROR}

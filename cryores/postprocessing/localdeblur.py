@@ -17,10 +17,17 @@ from cryores.execution import Execution
 from cryores.masks import automatic_mask
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.postprocessing._deblur_bank import Deblurring, norms
-from cryores.postprocessing._local_filter import details_of, extra_maps, findings, memory, resolution_of
+from cryores.postprocessing._local_filter import (
+    details_of,
+    extra_maps,
+    findings,
+    in_a_sentence,
+    memory,
+    resolution_of,
+)
 from cryores.processed import ProcessedMap, finish
 from cryores.resolution.monores import METHOD as MONORES
-from cryores.volume import FloatArray, Maps, Volume, full_map
+from cryores.volume import FloatArray, HalfMaps, Maps, Volume, full_map
 
 CLIP = 4.0
 """Standard deviations of the solvent below which density is cut off."""
@@ -123,7 +130,7 @@ def _compute(inputs: Inputs, parameters: LocaldeblurParameters, execution: Execu
             break
     criterion = (
         f"Deconvolution of the bands near the local resolution, K = {parameters.k:g}, {rounds[-1]['iterations']} steps "
-        f"of {rounds[-1]['step']:.3g}; {first.criterion[:1].lower()}{first.criterion[1:]}; scale of the input"
+        f"of {rounds[-1]['step']:.3g}; {in_a_sentence(first)}; scale of the input"
     )
     chosen = dataclasses.replace(inputs, mask=first.mask)
     told = {**details_of(inputs, first), "rounds": rounds}
@@ -134,7 +141,6 @@ def _deblurred(
     data: FloatArray, found: LocalResolution, parameters: LocaldeblurParameters, execution: Execution
 ) -> Any:
     """Return the sharpened map, and step, steps taken and range of resolutions as a dict."""
-    grid = found.resolution.grid
     known = np.isfinite(found.resolution.data)
     solvent = data[~known]
     if not solvent.size:
@@ -142,21 +148,20 @@ def _deblurred(
             "E_NO_NOISE", "the resolution map has a value everywhere", "give one that ends at the molecule, or --mask"
         )
     floor = np.float32(-CLIP * solvent.std(dtype=np.float64))
-    resolution = np.maximum(found.resolution.data, np.float32(2.0 * grid.spacing))
-    operator = Deblurring(resolution, known, grid, parameters.k, execution.threads)
-    values = resolution[known]
-    current, kept, change = data.copy(), np.empty_like(data), np.empty_like(data)
+    del solvent, known
+    operator = Deblurring(found.resolution, parameters.k, execution.threads)
+    current, change = data.copy(), np.empty_like(data)
     step, ratios, last = parameters.step, [0.0], 0.0
     with execution.stage("deblurring", parameters.iterations) as stage:
         for number in range(1, parameters.iterations + 1):
-            operator.apply(current, kept)
-            norm, whole = norms(kept, data)
+            operator.apply(current, change)
+            norm, whole = norms(change, data)
             if step is None:
                 step = whole / norm / STEP_DIVISOR
             ratios.append(100.0 * last / norm)
             last = norm
-            np.subtract(data, kept, out=kept)
-            operator.apply(kept, change)
+            np.subtract(data, change, out=change)
+            operator.apply(change, change)
             change *= np.float32(step)
             current += change
             np.maximum(current, floor, out=current)
@@ -167,8 +172,8 @@ def _deblurred(
         "step": step,
         "iterations": number,
         "filters": operator.rank,
-        "finest": float(values.min()),
-        "coarsest": float(values.max()),
+        "finest": operator.finest,
+        "coarsest": operator.coarsest,
     }
     return current, told
 
@@ -188,19 +193,19 @@ def _settled(rounds: List[Dict[str, Any]]) -> bool:
 
 
 def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
-    found = (
-        findings(inputs)
-        if inputs.resolution_map is not None
-        else [str(finding) for finding in diagnose(inputs.maps, inputs.mask or automatic_mask(inputs.maps))]
-    )
+    # Of one map, what is noise is known only with a mask.
+    if inputs.resolution_map is not None or isinstance(inputs.maps, HalfMaps):
+        found = findings(inputs)
+    else:
+        found = [str(finding) for finding in diagnose(inputs.maps, inputs.mask or automatic_mask(inputs.maps))]
     if parameters.rounds != 1:
         found.append("LocalDeblur takes noise out: what MonoRes measures on its result is finer than what is there")
     return found
 
 
 def _memory(inputs: Inputs, parameters: LocaldeblurParameters, threads: int) -> float:
-    # In volumes: mean of the halves, resolution and its places, two spectra, three maps and the filtered one.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * 12.0, MONORES)
+    # In volumes: mean of the halves, resolution and mask, spectrum and band, two maps; then what changed.
+    return memory(inputs, threads, 4.0 * inputs.grid.size * 8.5, MONORES)
 
 
 METHOD = Method(

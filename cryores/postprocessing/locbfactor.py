@@ -16,7 +16,7 @@ from cryores.fourier import Float64
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
 from cryores.postprocessing._spiral_bank import Band, BandParameters, Bank, finest_band, solvent
-from cryores.volume import BoolArray, Grid, Maps, Volume, full_map
+from cryores.volume import BoolArray, Grid, Maps, Volume
 
 LEAST_POINTS = 3
 """Bands that a voxel's line must have."""
@@ -106,7 +106,7 @@ def locbfactor(
     -----
     In bands of frequency s the monogenic amplitude m of a voxel, weighted by m / (m + Q) with the solvent's quantile Q,
     gives y = ln(m^2 / (m + Q)). The least-squares line of y over s^2 has the slope B / 4. Sums over the bands are kept,
-    not the bands. The published program's amplitude leaves out a direction (``compat="locspiral"``).
+    not the bands. The published program's amplitude leaves out directions (``compat="locspiral"``).
     """
     result: LocalBfactor = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result
@@ -117,12 +117,12 @@ def _compute(inputs: Inputs, parameters: LocbfactorParameters, execution: Execut
     grid, inside = inputs.grid, inputs.mask.data > BINARY_THRESHOLD
     finest = finest_band(inputs.maps, inputs.mask, parameters.min_resolution, execution.threads)
     centres = _centres(grid, parameters.max_resolution, finest, parameters.points)
-    bank = Bank(full_map(inputs.maps).data, grid, solvent(grid, inside), parameters, execution)
+    bank = Bank(inputs.maps, solvent(grid, inside, parameters.compat), parameters, execution)
     slope, intercept = _fitted_lines(bank, centres, inside, parameters.only_significant)
     criterion = (
         f"B = 4 times the slope of ln(local amplitude) over the squared frequency, {parameters.points} bands of "
         f"{parameters.bandwidth:g} Fourier pixels from {parameters.max_resolution:.3g} to {finest:.3g} Å; negative "
-        "where amplitudes decay"
+        "where amplitudes decay, as published (atoms, and LocScale, count it positive)"
     )
     details = {"min_resolution": finest, "bands": len(centres)}
     return LocalBfactor(
@@ -145,12 +145,12 @@ def _centres(grid: Grid, coarsest: float, finest: float, points: int) -> Float64
 
 def _fitted_lines(bank: Bank, centres: Float64, inside: BoolArray, only_significant: bool) -> Tuple[Float64, Float64]:
     """Return slope (Å^2) and intercept of the line of every voxel inside, NaN where too few bands count."""
-    squares = (centres / max(bank.grid.extent)) ** 2
+    squares = (centres / max(bank.maps.grid.extent)) ** 2
     # About their mean, so that the sums lose no digits.
     middle = squares.mean()
     n, sx, sxx, sy, sxy = (np.zeros(int(np.count_nonzero(inside))) for _ in range(5))
     for x, band in zip(squares - middle, bank.bands(centres)):
-        y, counts = _logarithms(band, inside, bank.grid.size, only_significant)
+        y, counts = _logarithms(band, inside, bank.maps.grid.size, only_significant)
         n += counts
         sx += np.where(counts, x, 0.0)
         sxx += np.where(counts, x * x, 0.0)
@@ -187,9 +187,9 @@ def _check(inputs: Inputs, parameters: LocbfactorParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: LocbfactorParameters, threads: int) -> float:
-    # In volumes: the map, two spectra, three reals and what a band takes; ten doubles a voxel of the mask.
+    # In volumes: spectrum, two bands, amplitude and solvent; twelve doubles a voxel of the mask.
     share = 0.3 if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD) / inputs.grid.size
-    return 4.0 * inputs.grid.size * (8.5 + 24.0 * share)
+    return 4.0 * inputs.grid.size * (5.0 + 24.0 * share)
 
 
 METHOD = Method(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
+import numba
 import numpy as np
 
 from cryores.execution import Execution
@@ -88,28 +89,31 @@ def locbsharpen(
 
 def _compute(inputs: Inputs, parameters: LocbsharpenParameters, execution: Execution) -> ProcessedMap:
     def contribution_of(bank: Bank, centres: Float64) -> Contribution:
-        fixed = float(centres[np.argmin(np.abs(centres - int(max(bank.grid.extent) / REFERENCE)))])
-        reference = next(bank.bands(np.array([fixed]))).amplitude.copy()
-        return lambda band: levelled(band, reference, fixed, significant=parameters.compat is None)
+        fixed = float(centres[np.argmin(np.abs(centres - int(max(inputs.grid.extent) / REFERENCE)))])
+        reference = next(bank.bands(np.array([fixed]))).amplitude
+        significant = parameters.compat is None
+
+        def add(total: FloatArray, band: Band) -> None:
+            levels = None if band.frequency < fixed else reference
+            _add_levelled(total, band.density, band.amplitude, np.float32(band.noise), levels, significant)
+
+        return add
 
     meaning = f"Local amplitudes finer than {REFERENCE:g} Å levelled at those of {REFERENCE:g} Å"
     return sum_of_bands(inputs, parameters, execution, contribution_of, meaning)
 
 
-def levelled(band: Band, reference: FloatArray, fixed: float, significant: bool) -> FloatArray:
-    """Return the band's density below the ``fixed`` frequency, its phase times ``reference`` above, both weighted.
-
-    The weight is m / (m + Q); where only ``significant`` waves count, it is 0 for m < Q.
-    """
-    total = band.amplitude + np.float32(band.noise)
-    weight = np.divide(band.amplitude, total, out=np.zeros_like(total), where=total > 0)
-    if significant:
-        weight[band.amplitude < band.noise] = 0
-    if band.frequency < fixed:
-        contribution: FloatArray = weight * band.density
-        return contribution
-    phase: FloatArray = np.divide(band.density, band.amplitude, out=np.zeros_like(total), where=band.amplitude > 0)
-    return weight * phase * reference
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _add_levelled(total, density, amplitude, noise, reference, significant):  # type: ignore[no-untyped-def]
+    # The density c, or cos(phase) times ``reference``, weighted by m / (m + Q); where only significant waves count,
+    # by 0 for m < Q.
+    for z in numba.prange(total.shape[0]):
+        for y in range(total.shape[1]):
+            for x in range(total.shape[2]):
+                m = amplitude[z, y, x]
+                if m > 0 and (m >= noise or not significant):
+                    height = m if reference is None else reference[z, y, x]
+                    total[z, y, x] += density[z, y, x] * height / (m + noise)
 
 
 METHOD = Method(

@@ -6,15 +6,15 @@ Source: Kaur et al., Nat. Commun. 12, 1240 (2021).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
-from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres, finest_band
-from cryores.volume import Maps, Volume, full_map
+from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres, check, finest_band
+from cryores.volume import Maps, Volume
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
     grid, inside = inputs.grid, inputs.mask.data > BINARY_THRESHOLD
     finest = finest_band(inputs.maps, inputs.mask, parameters.min_resolution, execution.threads)
     centres = band_centres(grid, parameters.max_resolution, finest)
-    bank = Bank(full_map(inputs.maps).data, grid, inside, parameters, execution)
+    bank = Bank(inputs.maps, inside, parameters, execution)
     reached = np.zeros(grid.shape, dtype=np.uint16)
     for band in bank.bands(centres):
         reached += band.amplitude >= band.noise
@@ -117,15 +117,9 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
     return LocalOccupancy(Volume(occupancy, grid), inputs.mask, criterion, details)
 
 
-def _check(inputs: Inputs, parameters: LococcupancyParameters) -> List[str]:
-    if parameters.min_resolution is not None:
-        band_centres(inputs.grid, parameters.max_resolution, max(parameters.min_resolution, inputs.grid.nyquist))
-    return []
-
-
 def _memory(inputs: Inputs, parameters: LococcupancyParameters, threads: int) -> float:
-    # In volumes: the map, two spectra, three reals, what a band takes, the count.
-    return 4.0 * inputs.grid.size * 9.5
+    # In volumes: spectrum, two bands, amplitude, the values inside, the count; then the share.
+    return 4.0 * inputs.grid.size * 6.0
 
 
 METHOD = Method(
@@ -140,5 +134,5 @@ METHOD = Method(
     citations=("Kaur2021",),
     mask="made",
     needs_noise=False,
-    check=_check,
+    check=check,
 )

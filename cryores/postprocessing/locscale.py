@@ -15,8 +15,8 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.local_scaling import Decay, Wanted, fitted_decay, locally_scaled
-from cryores.masks import BINARY_THRESHOLD, bounding_box, soft_edge
-from cryores.method import HALVES, MAP, SOFT_EDGE, Inputs, LocalMap, Method, parameter, statistics
+from cryores.masks import BINARY_THRESHOLD, bounding_box
+from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter, statistics
 from cryores.postprocessing import _locscale_targets as targets
 from cryores.postprocessing._model_reference import ModelReference, check_model, fit_details, model_reference
 from cryores.processed import ProcessedMap, finish
@@ -272,10 +272,7 @@ def _resolution(inputs: Inputs, parameters: LocscaleParameters, execution: Execu
     """Return the finest resolution (Å) that is known: the given one, or that of the half maps."""
     if parameters.min_resolution is not None or not isinstance(inputs.maps, HalfMaps):
         return parameters.min_resolution
-    # Under a hard mask, steep spectra agree beyond their resolution.
-    assert inputs.mask is not None
-    mask = soft_edge(inputs.mask, SOFT_EDGE * inputs.grid.spacing)
-    return global_resolution(inputs.maps, mask, execution.threads)
+    return global_resolution(inputs.maps, inputs.mask, execution.threads)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -297,7 +294,8 @@ def _criterion(inputs: Inputs, details: Dict[str, Any]) -> str:
     size = details["window_voxels"]
     return (
         f"Windows of {size} voxels ({size * inputs.grid.spacing:.1f} Å) given the radial amplitudes {source}{weighted}"
-        f"; 0 outside the mask; density on the scale of the {scale}"
+        f"; 0 outside the mask; density on the scale of the {scale}; local B-factors positive where "
+        "amplitudes decay, as of atoms (LocBFactor counts them negative)"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+import numba
 import numpy as np
 
 from cryores.execution import Execution
@@ -16,7 +17,6 @@ from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, Method
 from cryores.postprocessing._spiral_bank import (
     OUTPUTS,
-    Band,
     Bank,
     Contribution,
     SumParameters,
@@ -25,7 +25,7 @@ from cryores.postprocessing._spiral_bank import (
     sum_of_bands,
 )
 from cryores.processed import ProcessedMap
-from cryores.volume import FloatArray, Maps, Volume
+from cryores.volume import Maps, Volume
 
 
 def locspiral(
@@ -65,8 +65,8 @@ def locspiral(
     Notes
     -----
     The sum over bands of cos(phase) * m / (m + Q) where m >= Q, with c = m cos(phase) the filtered map, m its monogenic
-    amplitude and Q the solvent's quantile. The published program's amplitude leaves out a direction; here it is that of
-    all three Riesz components (``compat="locspiral"`` for the other). Source: Kaur et al. 2021.
+    amplitude and Q the solvent's quantile. The published program's amplitude leaves out directions; here it is that of
+    all three Riesz components (``compat="locspiral"`` for the other, and its grid). Source: Kaur et al. 2021.
     """
     result: ProcessedMap = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result
@@ -74,18 +74,21 @@ def locspiral(
 
 def _compute(inputs: Inputs, parameters: SumParameters, execution: Execution) -> ProcessedMap:
     def contribution_of(bank: Bank, centres: Float64) -> Contribution:
-        return phase_contribution
+        return lambda total, band: _add_phase(total, band.density, band.amplitude, np.float32(band.noise))
 
     meaning = f"Sum of local phases where the amplitude exceeds {100 * parameters.quantile:g} % of the solvent's"
     return sum_of_bands(inputs, parameters, execution, contribution_of, meaning)
 
 
-def phase_contribution(band: Band) -> FloatArray:
-    """Return cos(phase) * m / (m + Q), which is c / (m + Q), where m >= Q; 0 elsewhere."""
-    total = band.amplitude + np.float32(band.noise)
-    passes = (band.amplitude >= band.noise) & (total > 0)
-    contribution: FloatArray = np.divide(band.density, total, out=np.zeros_like(total), where=passes)
-    return contribution
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _add_phase(total, density, amplitude, noise):  # type: ignore[no-untyped-def]
+    # cos(phase) * m / (m + Q), which is c / (m + Q), where m >= Q.
+    for z in numba.prange(total.shape[0]):
+        for y in range(total.shape[1]):
+            for x in range(total.shape[2]):
+                m = amplitude[z, y, x]
+                if m >= noise and m > 0:
+                    total[z, y, x] += density[z, y, x] / (m + noise)
 
 
 METHOD = Method(

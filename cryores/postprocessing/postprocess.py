@@ -211,7 +211,8 @@ def _compute(inputs: Inputs, parameters: PostprocessParameters, execution: Execu
         if cut is not None:
             multiply_radial(spectrum, _low_pass_by_shells(cut, parameters.edge, grid), grid)
         amplitudes["sharpened"] = mean_amplitudes(spectrum, grid)
-        sharpened = irfft(spectrum, grid.shape, execution.threads)
+        sharpened = irfft(spectrum, grid.shape, execution.threads, destroy=True)
+        del spectrum
     details = _details(b, fit, estimate, cut, curves, parameters)
     fields = finish(inputs, sharpened, _criterion(b, fit, cut, parameters, curves), details, execution)
     return PostprocessResult(**fields, frequency=frequency, amplitudes=amplitudes, fit=fit, fsc=curves)
@@ -323,7 +324,11 @@ def _details(
     parameters: PostprocessParameters,
 ) -> Dict[str, Any]:
     doubts: List[str] = [] if curves is None else list(curves.details.get("warnings", []))
-    if not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
+    if fit is not None and b > 0:
+        doubts.append(
+            f"amplitudes do not decay (B-factor {b:.1f} Å^2): the map looks sharpened before; give the raw half maps"
+        )
+    elif not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
         doubts.append(f"the B-factor {b:.1f} Å^2 is unusual: look at the Guinier plot")
     found: Dict[str, Any] = {"bfactor": b, "estimate": estimate, "low_pass_resolution": cut, "seed": parameters.seed}
     if fit is not None:
@@ -384,8 +389,8 @@ def _check_low_pass(text: str, grid: Grid) -> None:
 
 
 def _memory(inputs: Inputs, parameters: PostprocessParameters, threads: int) -> float:
-    # In volumes: what the masked FSC holds; then map, spectrum, sharpened map, difference and the labels of blobs.
-    return 4.0 * inputs.grid.size * 7.5
+    # In volumes: what the masked FSC holds; then map, spectrum, sharpened map, and what changed.
+    return 4.0 * inputs.grid.size * 6.5
 
 
 METHOD = Method(

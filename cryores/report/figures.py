@@ -101,7 +101,7 @@ def look_at(ax: Any, plane: views.Plane, grid: Grid, box: Tuple[slice, slice, sl
     ax.set_xlim(_limits(column_box, column_size, left, right))
     ax.set_ylim(_limits(row_box, row_size, bottom, top))
     row_name, column_name = plane.others("zyx")
-    ax.set_title(plane.name, fontsize=9, color=TEXT)
+    ax.set_title(f"{plane.name} (voxel)", fontsize=9, color=TEXT)
     ax.set_xlabel(f"{column_name} (Å)", fontsize=8)
     ax.set_ylabel(f"{row_name} (Å)", fontsize=8)
     ax.tick_params(labelsize=7)
@@ -122,6 +122,8 @@ def fsc_figure(result: FSCResult) -> Figure:
     axes.axhline(0, color="#999999", lw=0.8)
     for threshold in views.fsc_thresholds(result):
         axes.axhline(threshold, color="#777777", ls=":", lw=1)
+    if result.fdr is not None:
+        axes.plot(result.frequency, result.fdr, color="#777777", ls="--", lw=1, label=views.FDR_TITLE)
     for mark in views.fsc_marks(result):
         axes.plot(mark.frequency, mark.threshold, "o", color=TEXT, ms=5, zorder=4)
         axes.annotate(

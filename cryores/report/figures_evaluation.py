@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 
 from cryores.fourier import Float64
 from cryores.postprocessing._evaluation import Evaluation
+from cryores.postprocessing._half_map_evaluation import HalfMapEvaluation
+from cryores.postprocessing._half_map_test import HalfMapTest
 from cryores.report import figures
 from cryores.report.colours import CURVE_COLOURS
+from cryores.volume import FloatArray
 
 COLOURS = {"before": "#777777", "after": CURVE_COLOURS[0]}
 
@@ -26,9 +29,9 @@ def evaluation_figure(result: Evaluation) -> Figure:
     above, below = figure.subfigures(2, 1, height_ratios=(1.0, 1.25))
     panels = above.subplots(1, 2 if result.half_map_test is None else 3)
     _draw_model_fsc(panels[0], result)
-    _draw_local_resolution(panels[1], result)
+    _draw_local(panels[1], {side: result.local[side] for side in result.maps}, "Local FSC 0.5 of map and model")
     if result.half_map_test is not None:
-        _draw_half_map_test(panels[2], result)
+        _draw_half_map_test(panels[2], result.half_map_test)
     rows = below.subplots(2, 1, sharex=True)
     for axes, values, name in (
         (rows[0], {side: result.residue_q(side) for side in result.maps}, "Q-score"),
@@ -36,6 +39,15 @@ def evaluation_figure(result: Evaluation) -> Figure:
     ):
         _draw_along_model(axes, result, values, name)
     rows[1].set_xlabel("Residues, chain by chain")
+    return figure
+
+
+def half_map_figure(result: HalfMapEvaluation) -> Figure:
+    """Draw the FSC of the halves and their local resolutions."""
+    figure = figures.new_figure(9, 4)
+    panels = list(figure.subplots(1, 2))  # type: ignore[arg-type]
+    _draw_half_map_test(panels[0], result.half_map_test)
+    _draw_local(panels[1], result.local, "Local FSC 0.5 of half 1 with half 2")
     return figure
 
 
@@ -48,9 +60,7 @@ def _draw_model_fsc(axes: Any, result: Evaluation) -> None:
     _finish_fsc(axes, result.frequency, "FSC of map and model")
 
 
-def _draw_half_map_test(axes: Any, result: Evaluation) -> None:
-    test = result.half_map_test
-    assert test is not None
+def _draw_half_map_test(axes: Any, test: HalfMapTest) -> None:
     axes.plot(test.frequency, test.raw, color=COLOURS["before"], lw=1.8, label="half 1 with half 2")
     axes.plot(test.frequency, test.processed, color=COLOURS["after"], lw=1.8, label="processed half 1 with half 2")
     axes.plot(test.frequency, test.kept, color=CURVE_COLOURS[1], lw=1, ls="--", label="processed with raw half 1")
@@ -67,8 +77,8 @@ def _finish_fsc(axes: Any, frequency: Float64, title: str) -> None:
     axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
-def _draw_local_resolution(axes: Any, result: Evaluation) -> None:
-    values = {side: result.local[side][np.isfinite(result.local[side])] for side in result.maps}
+def _draw_local(axes: Any, local: Dict[str, FloatArray], title: str) -> None:
+    values = {side: found[np.isfinite(found)] for side, found in local.items()}
     values = {side: found for side, found in values.items() if found.size}
     if values:
         ends = np.array([np.percentile(found, (0.5, 99.5)) for found in values.values()])
@@ -77,8 +87,8 @@ def _draw_local_resolution(axes: Any, result: Evaluation) -> None:
             counts, _ = np.histogram(np.clip(found, edges[0], edges[-1]), bins=edges)
             label = f"{side}, median {np.median(found):.2f} Å"
             axes.stairs(100.0 * counts / found.size, edges, color=COLOURS[side], lw=1.6, label=label)
-    axes.set(xlabel="Local resolution against the model (Å)", ylabel="% of the voxels")
-    axes.set_title("Local FSC 0.5 of map and model", fontsize=10, color=figures.TEXT)
+    axes.set(xlabel="Local resolution (Å)", ylabel="% of the voxels")
+    axes.set_title(title, fontsize=10, color=figures.TEXT)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
 

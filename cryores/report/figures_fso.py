@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -96,27 +96,40 @@ def directions_figure(result: FSOResult) -> Figure:
     figure = figures.new_figure(9, 4.4)
     both: Any = figure.subplots(1, 2)
     left, right = both
+    disc = _disc()
+    limits, signal = (between_directions(result.axes, values, disc.unit) for values in (result.limits, result.signal))
+    missing_below = result.details["missing_below"]
+    missing = None if missing_below is None else (signal, missing_below)
     scale = colour_scale(result.limits[np.isfinite(result.limits)])
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
-    _hemisphere(left, result, result.limits, colours)
+    _hemisphere(left, disc, limits, colours, missing)
     bar = figure.colorbar(colours, ax=left, extend="both", ticks=scale.values, shrink=0.8)
     bar.set_label("Resolution (Å)")
     bar.ax.set_yticklabels(scale.labels)
     grey = ScalarMappable(Normalize(0.0, max(1.5, float(np.percentile(result.signal, 98)))), "gray")
-    _hemisphere(right, result, result.signal, grey)
+    _hemisphere(right, disc, signal, grey, missing)
     figure.colorbar(grey, ax=right, extend="both", shrink=0.8).set_label("Signal, relative to the mean")
     return figure
 
 
-def _hemisphere(axes: Any, result: FSOResult, values: Float64, colours: ScalarMappable) -> None:
-    right, up, unit = _disc()
+class _Disc(NamedTuple):
+    """A hemisphere on a disc: positions across and up, shape (DISC, DISC), and the unit vectors (z, y, x) there."""
+
+    right: Float64
+    up: Float64
+    unit: Float64
+
+
+def _hemisphere(
+    axes: Any, disc: _Disc, values: Float64, colours: ScalarMappable, missing: Optional[Tuple[Float64, float]]
+) -> None:
+    """Draw values on the disc; ``missing``, the signal there and the level below which it is missing, is outlined."""
     placed = {"origin": "lower", "extent": (-1, 1, -1, 1), "interpolation": "nearest"}
-    image = axes.imshow(between_directions(result.axes, values, unit), cmap=colours.cmap, norm=colours.norm, **placed)
+    image = axes.imshow(values, cmap=colours.cmap, norm=colours.norm, **placed)
     image.set_clip_path(Circle((0.0, 0.0), 1.0, transform=axes.transData))
-    if result.details["missing_below"] is not None:
-        signal = np.where(np.hypot(right, up) <= 1.0, between_directions(result.axes, result.signal, unit), np.nan)
-        level = [result.details["missing_below"]]
-        axes.contour(right, up, signal, levels=level, colors=CURVE_COLOURS[1], linewidths=1.5)
+    if missing is not None:
+        signal = np.where(np.hypot(disc.right, disc.up) <= 1.0, missing[0], np.nan)
+        axes.contour(disc.right, disc.up, signal, levels=[missing[1]], colors=CURVE_COLOURS[1], linewidths=1.5)
     around = np.linspace(0.0, 2.0 * np.pi, 200)
     for degrees in TILTS:
         ring = np.sqrt(2.0) * np.sin(np.radians(degrees) / 2.0)
@@ -129,13 +142,13 @@ def _hemisphere(axes: Any, result: FSOResult, values: Float64, colours: ScalarMa
     axes.set_axis_off()
 
 
-def _disc() -> Tuple[Float64, Float64, Float64]:
-    """Return the positions across and up in the disc, and the unit vectors (z, y, x): Lambert's projection."""
+def _disc() -> _Disc:
+    """Return Lambert's projection, which keeps areas."""
     right, up = np.meshgrid(*[np.linspace(-1.0, 1.0, DISC)] * 2)
     radius = np.hypot(right, up)
     tilt = 2.0 * np.arcsin(np.minimum(radius, 1.0) / np.sqrt(2.0))
     share = np.sin(tilt) / np.maximum(radius, 1e-9)
-    return right, up, np.stack([np.cos(tilt), share * up, share * right], axis=-1)
+    return _Disc(right, up, np.stack([np.cos(tilt), share * up, share * right], axis=-1))
 
 
 _LABEL = {"facecolor": "#333333", "edgecolor": "none", "pad": 1.0, "alpha": 0.6}

@@ -391,6 +391,9 @@ def fsc_section(result: FSCResult) -> Section:
         )
     for threshold in views.fsc_thresholds(result):
         figure.add_hline(y=threshold, line={"color": "#777777", "width": 1, "dash": "dot"})
+    if result.fdr is not None:
+        dashed = {"color": "#777777", "width": 1, "dash": "dash"}
+        figure.add_trace(go.Scatter(x=result.frequency, y=result.fdr, name=views.FDR_TITLE, mode="lines", line=dashed))
     for mark in views.fsc_marks(result):
         figure.add_annotation(x=mark.frequency, y=mark.threshold, text=mark.label, ax=45, ay=-30, arrowhead=2)
     figure.update_xaxes(title={"text": "Spatial frequency (1/Å)"}, showgrid=False, ticks="outside", rangemode="tozero")

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from cryores.postprocessing._evaluation import MEASURES, SIDES, Evaluation
+from cryores.fourier import Float64
+from cryores.postprocessing._evaluation import MEASURES, SIDES, Evaluation, Row
+from cryores.postprocessing._half_map_test import HalfMapTest
 from cryores.report import html
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.figures_evaluation import COLOURS
 from cryores.report.html_comparison import table
 
+Line = Tuple[str, Float64, str, str]
+"""Name, values, colour and dashes of a curve."""
+
 
 def table_section(result: Evaluation) -> html.Section:
     """Return every measure before and after."""
-    rows = [
-        [MEASURES[name].replace("  ", "… "), *(_number(row[side]) for side in SIDES)]
-        for name, row in result.measures().items()
-    ]
     words = (
         "Å: the smaller the better; all others: the larger the better. CC against the density of the model at "
         f"{result.details['resolution']:.2f} Å. What each means, and when it lies: the page of this method."
     )
     if result.half_map_test is not None:
         words += f" Half maps: {result.half_map_test.verdict}."
+    return measures_section(result.measures(), words)
+
+
+def measures_section(measures: Mapping[str, Row], words: str) -> html.Section:
+    """Return the table of the measures."""
+    rows = [
+        [MEASURES[name].replace("  ", "… "), *(_number(row[side]) for side in SIDES)] for name, row in measures.items()
+    ]
     return html.Section("Before and after", table(["Measure", "Before", "After"], rows), words)
 
 
@@ -34,26 +43,40 @@ def _number(value: Optional[float]) -> str:
 
 def curves_section(result: Evaluation) -> html.Section:
     """Return the FSC of map and model, and those of the halves where there are any."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(layout=html.layout(430))
-    curves = []
+    curves: List[Line] = []
     for side in result.maps:
         curves.append((f"{side}, whole box", result.curves[side], COLOURS[side], "dash"))
         curves.append((f"{side}, masked", result.curves[f"masked_{side}"], COLOURS[side], "solid"))
-    test = result.half_map_test
-    if test is not None:
-        curves.append(("half 1 with half 2", test.raw, CURVE_COLOURS[2], "solid"))
-        curves.append(("processed half 1 with half 2", test.processed, CURVE_COLOURS[1], "solid"))
-        curves.append(("processed with raw half 1", test.kept, CURVE_COLOURS[1], "dot"))
-    for name, curve, colour, dash in curves:
+    if result.half_map_test is not None:
+        curves += _half_lines(result.half_map_test)
+    return _curves(result.frequency, curves, "Of the map and the density of the model; of the halves.")
+
+
+def half_curves_section(test: HalfMapTest) -> html.Section:
+    """Return the FSC of the halves."""
+    return _curves(test.frequency, _half_lines(test), "Of half 1, raw and processed, with half 2.")
+
+
+def _half_lines(test: HalfMapTest) -> List[Line]:
+    return [
+        ("half 1 with half 2", test.raw, CURVE_COLOURS[2], "solid"),
+        ("processed half 1 with half 2", test.processed, CURVE_COLOURS[1], "solid"),
+        ("processed with raw half 1", test.kept, CURVE_COLOURS[1], "dot"),
+    ]
+
+
+def _curves(frequency: Float64, lines: List[Line], words: str) -> html.Section:
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=html.layout(430))
+    for name, curve, colour, dash in lines:
         line = {"color": colour, "width": 2, "dash": dash}
-        figure.add_trace(go.Scatter(x=result.frequency, y=curve, name=name, mode="lines", line=line))
+        figure.add_trace(go.Scatter(x=frequency, y=curve, name=name, mode="lines", line=line))
     for threshold in (0.143, 0.5):
         figure.add_hline(y=threshold, line={"color": "#777777", "width": 1, "dash": "dot"})
     figure.update_xaxes(title={"text": "Spatial frequency (1/Å)"}, showgrid=False, ticks="outside", rangemode="tozero")
     figure.update_yaxes(title={"text": "FSC"}, range=[-0.1, 1.05], gridcolor="#e5e5e5")
-    return html.Section("Fourier shell correlation", figure, "Of the map and the density of the model; of the halves.")
+    return html.Section("Fourier shell correlation", figure, words)
 
 
 def residues_section(result: Evaluation) -> html.Section:

@@ -40,8 +40,7 @@ def make_record(
     global_resolution : float, optional
         FSC of the half maps at 0.143, in Å.
     """
-    summary = outcome.result.summary()
-    doubts = summary.pop("warnings", [])
+    summary = {name: value for name, value in outcome.summary.items() if name != "warnings"}
     parameters = resolved_parameters(outcome)
     volumes = _volumes(outcome.inputs)
     record: Dict[str, Any] = plain(
@@ -52,7 +51,7 @@ def make_record(
             "criterion": outcome.result.criterion,
             "inputs": {role: _input(path, volumes.get(role)) for role, path in sources.items()},
             "mask_was_made": outcome.mask_was_made,
-            "warnings": [*outcome.findings, *doubts],
+            "warnings": [*outcome.findings, *outcome.summary.get("warnings", [])],
             "timings": outcome.execution.timings,
             "peak_memory_mb": peak_memory() / MEGABYTE,
             "planned_memory_mb": outcome.execution.planned_bytes / MEGABYTE,
@@ -78,9 +77,8 @@ def json_text(record: Any) -> str:
 
 def resolved_parameters(outcome: Outcome) -> Dict[str, Any]:
     """Return every parameter by name; where the method chose by itself, what it chose if its summary tells."""
-    chosen = outcome.result.summary()
     given = {item.name: getattr(outcome.parameters, item.name) for item in dataclasses.fields(outcome.parameters)}
-    return {name: chosen.get(name) if value is None else value for name, value in given.items()}
+    return {name: outcome.summary.get(name) if value is None else value for name, value in given.items()}
 
 
 def plain(value: Any) -> Any:

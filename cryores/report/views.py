@@ -205,6 +205,9 @@ FSC_TITLES = {
 }
 
 
+FDR_TITLE = "more than noise, by false discovery rate"
+
+
 @dataclass(frozen=True)
 class Mark:
     """Where a curve meets a threshold: ``frequency`` in 1/Å, and what to write beside it."""
@@ -223,13 +226,18 @@ def fsc_curves(result: FSCResult) -> Dict[str, Float64]:
 
 
 def fsc_marks(result: FSCResult) -> List[Mark]:
-    """Return where the main curve meets the constant thresholds: the corrected one, or that with a model."""
+    """Return where the main curve, the corrected one or that with a model, meets the thresholds that are drawn."""
     found = result.resolution or result.model_resolution
-    return [
+    marks = [
         Mark(1.0 / value, float(name), f"{value:.2f} Å at {name}")
         for name, value in found.items()
         if value is not None and _is_number(name)
     ]
+    value = result.resolution.get("fdr")
+    if result.fdr is not None and value is not None:
+        level = float(np.interp(1.0 / value, result.frequency, result.fdr))
+        marks.append(Mark(1.0 / value, level, f"{value:.2f} Å by FDR"))
+    return marks
 
 
 def fsc_thresholds(result: FSCResult) -> List[float]:

@@ -11,7 +11,7 @@ line that is 0, or not asked for, is transformed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numba
 import numpy as np
@@ -44,7 +44,8 @@ class Cone:
     index : ndarray of int32, shape (n, 3)
         Signed indices (z, y, x) in the spectrum of the whole box.
     value : ndarray of complex64, shape (n,)
-        Coefficients.
+        Coefficients, of the map whose first voxel is its voxel n // 2: coarser grids over the box then lie on both
+        sides of the centre alike, and turning the map by 90 degrees about it turns all that is computed.
     frequency : ndarray of float32, shape (n,)
         Digital frequencies, up to 0.5.
     """
@@ -67,7 +68,10 @@ def cone_about(axis: Float64, spectrum: Complex, grid: Grid, half_angle: float =
     index, value, frequency = _empty_cone(size)
     _gather(spectrum, *arguments, index, value, frequency, False)
     order = np.argsort(frequency, kind="stable")
-    return Cone(index[order], value[order], frequency[order])
+    index = index[order]
+    turns = index @ np.array([n // 2 / n for n in grid.shape])
+    moved: Complex = (value[order] * np.exp(2j * np.pi * turns)).astype(np.complex64)
+    return Cone(index, moved, frequency[order])
 
 
 def _empty_cone(size: int) -> Tuple[Indices, Complex, FloatArray]:
@@ -104,7 +108,8 @@ def _gather(spectrum, uz, uy, ux, axis, least_cosine, shape, index, value, frequ
 class Amplitude(NamedTuple):
     """The spectrum of a smoothed amplitude: what its low-pass leaves, and the coarse grid over the box that holds it.
 
-    Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ... K, -K, ... -1, columns 0, 1, ... K.
+    Both start at the voxel n // 2 of the box. Rows of ``spectrum`` along z and y are those of the frequencies 0, 1, ...
+    K, -K, ... -1, columns 0, 1, ... K.
     """
 
     spectrum: Complex
@@ -156,12 +161,12 @@ class DirectionalAmplitude:
 
     def inside(self, amplitude: Amplitude, box: Box) -> FloatArray:
         """Return the amplitude in the voxels of ``box``, slices (z, y, x) of the grid."""
-        return _synthesis(amplitude.spectrum, self.grid.shape, box)
+        rows = [(np.arange(n)[part] - n // 2) % n for n, part in zip(self.grid.shape, box)]
+        return _synthesis(amplitude.spectrum, self.grid.shape, rows)
 
     def coarse(self, amplitude: Amplitude) -> FloatArray:
-        """Return the amplitude on the coarsest grid that holds it: the same box, from the same first voxel."""
-        whole = slice(None)
-        return _synthesis(amplitude.spectrum, amplitude.shape, (whole, whole, whole))
+        """Return the amplitude on the coarsest grid that holds it: the same box, from the voxel n // 2 on."""
+        return _synthesis(amplitude.spectrum, amplitude.shape, [np.arange(n) for n in amplitude.shape])
 
     def _shape_for(self, width: Indices, reach: float) -> IntTriple:
         """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
@@ -178,10 +183,7 @@ class DirectionalAmplitude:
 
     def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
         """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
-        z, y, x = (
-            (np.arange(n) * (edge / n) - (whole // 2) * size) ** 2
-            for n, edge, whole, size in zip(shape, self.grid.extent, self.grid.shape, self.grid.voxel_size)
-        )
+        z, y, x = ((np.fft.fftfreq(n) * edge) ** 2 for n, edge in zip(shape, self.grid.extent))
         return z, y, x
 
     def _smoothed(self, amplitude: FloatArray, smooth: Edges) -> Complex:
@@ -208,12 +210,13 @@ def _inverse(block: Complex, shape: IntTriple) -> Complex:
     return block
 
 
-def _synthesis(spectrum: Complex, shape: IntTriple, box: Box) -> FloatArray:
-    """Return the part ``box`` of the array of ``shape`` with this spectrum; lines outside it are not transformed."""
-    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[box[0]]
-    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, box[1]]
+def _synthesis(spectrum: Complex, shape: IntTriple, rows: Sequence[npt.NDArray[np.int64]]) -> FloatArray:
+    """Return ``rows`` (along z, y and x) of the array of ``shape`` with this spectrum; no other line is transformed."""
+    z, y, x = rows
+    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[z]
+    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, y]
     values: FloatArray = scipy.fft.irfft(part, shape[2], axis=2, norm="forward")
-    return np.ascontiguousarray(values[:, :, box[2]])
+    return np.ascontiguousarray(values[:, :, x])
 
 
 def _rows(spectrum: Complex, axis: int, end: int) -> Complex:

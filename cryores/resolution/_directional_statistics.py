@@ -11,7 +11,7 @@ from typing import NamedTuple, Tuple
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
+import scipy.special
 
 from cryores.directions import angles_between
 from cryores.fourier import Float64
@@ -23,6 +23,9 @@ Levels = npt.NDArray[np.int16]
 NEIGHBOURS = np.radians(20.0)
 """Axes closer than this are neighbours: five or six of 81."""
 
+NEIGHBOURHOODS = ("average", "trim", "none")
+"""What the neighbours of a direction are for, see `spread_of`."""
+
 OUTLIER = 1.645
 """Standard deviations by which an axis's mean distance to its neighbours may exceed the voxel's."""
 
@@ -33,6 +36,9 @@ SPREAD = (0.17, 0.83)
 RADIAL = np.radians(45.0)
 TANGENTIAL = np.radians(70.0)
 """Axes within the first of the line to the centre are radial, those beyond the second tangential."""
+
+ROUNDING = 1e-6
+"""Of cosines: an axis on the limit itself, as one between two edges of the box is for voxels on them, belongs to it."""
 
 PARTS = 64
 
@@ -99,8 +105,14 @@ def _spacing(angles: Float64) -> float:
     return float((angles + 9.0 * np.eye(len(angles))).min())
 
 
-def spread_of(levels: Levels, resolutions: Float64, axes: Float64, outwards: FloatArray) -> Tuple[Spread, Directions]:
+def spread_of(
+    levels: Levels, resolutions: Float64, axes: Float64, outwards: FloatArray, neighbourhood: str = "trim"
+) -> Tuple[Spread, Directions]:
     """Return what every voxel's resolutions say, and which directions the voxels prefer.
+
+    Cones of neighbouring axes overlap, so that the resolutions along them differ little, but for noise. There are two
+    ways to use that. ``average``: each frequency (1/resolution) becomes the mean of all, weighted with the share of a
+    cone that lies in the other. ``trim``: axes that stand apart from their neighbours are left out, as published.
 
     Parameters
     ----------
@@ -112,12 +124,16 @@ def spread_of(levels: Levels, resolutions: Float64, axes: Float64, outwards: Flo
         Unit vectors (z, y, x).
     outwards : ndarray of float32, shape (voxels, 3)
         Unit vectors from the centre to each voxel, (z, y, x); 0 at the centre itself.
+    neighbourhood : str
+        One of `NEIGHBOURHOODS`.
     """
     neighbours, cosines = neighbours_of(axes)
+    weights = overlap_of_cones(axes) if neighbourhood == "average" else np.eye(len(axes))
+    weights /= weights.sum(axis=1, keepdims=True)
     values = np.empty((6, levels.shape[1]), dtype=np.float32)
     # A fixed number of parts: the order of the sums, and so their rounding, does not depend on the threads.
     sums = np.zeros((PARTS, len(axes), 3))
-    _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, sums)
+    _spread(levels, resolutions, axes, weights, neighbourhood == "trim", neighbours, cosines, outwards, values, sums)
     count, highest, everywhere = np.moveaxis(sums.sum(axis=0), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         highest, everywhere = highest / count, everywhere / levels.shape[1]
@@ -125,16 +141,23 @@ def spread_of(levels: Levels, resolutions: Float64, axes: Float64, outwards: Flo
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, sums):  # type: ignore[no-untyped-def]
+def _spread(levels, resolutions, axes, weights, trimmed, neighbours, cosines, outwards, values, sums):  # type: ignore[no-untyped-def]
     parts, voxels = sums.shape[0], levels.shape[1]
+    frequencies = 1.0 / resolutions
     for part in numba.prange(parts):
         r = np.empty(levels.shape[0])
         distance = np.empty(levels.shape[0])
         for v in range(part * voxels // parts, (part + 1) * voxels // parts):
             for i in range(r.size):
-                r[i] = resolutions[levels[i, v]]
-                sums[part, i, 2] += r[i]
+                sums[part, i, 2] += resolutions[levels[i, v]]
+                mean = 0.0
+                for j in range(r.size):
+                    if weights[i, j] > 0:
+                        mean += weights[i, j] * frequencies[levels[j, v]]
+                r[i] = 1.0 / mean
             limit = _distances(r, neighbours, cosines, distance)
+            if not trimmed:
+                limit = np.inf
             kept = np.sort(r[distance <= limit])
             high, low = _rank(kept, HIGHEST), _rank(kept, LOWEST)
             middle = 0.5 * (high + low)
@@ -148,6 +171,13 @@ def _spread(levels, resolutions, axes, neighbours, cosines, outwards, values, su
                     sums[part, i, 1] += high
 
 
+def overlap_of_cones(axes: Float64) -> Float64:
+    """Return the share of the cone about each axis that lies in that about each other, as for circles that overlap."""
+    half = np.minimum(angles_between(axes) / (2.0 * HALF_ANGLE), 1.0)
+    overlap: Float64 = (2.0 / np.pi) * (np.arccos(half) - half * np.sqrt(1.0 - half**2))
+    return overlap
+
+
 def axis_chance(values: Float64, axes: Float64) -> float:
     """Return the probability that ``values``, one a direction, favour an axis so much by chance; NaN if all are equal.
 
@@ -156,14 +186,12 @@ def axis_chance(values: Float64, axes: Float64) -> float:
     their correlation is taken as the share of a cone that lies in the other, and whitened.
     """
     quadratic = np.array([[n[0] * n[0], n[1] * n[1], n[2] * n[2], n[0] * n[1], n[0] * n[2], n[1] * n[2]] for n in axes])
-    half = np.minimum(angles_between(axes) / (2.0 * HALF_ANGLE), 1.0)
-    overlap = (2.0 / np.pi) * (np.arccos(half) - half * np.sqrt(1.0 - half**2))
-    whiten = np.linalg.inv(np.linalg.cholesky(overlap))
+    whiten: Float64 = np.linalg.inv(np.linalg.cholesky(overlap_of_cones(axes)))
     left = [_unexplained(whiten @ model, whiten @ values) for model in (np.ones((len(axes), 1)), quadratic)]
     rest = len(axes) - 6
     if left[1] <= 1e-12 * np.sum(values**2):
         return float("nan")
-    return float(scipy.stats.f.sf((left[0] - left[1]) / 5.0 / (left[1] / rest), 5, rest))
+    return float(scipy.special.fdtrc(5, rest, (left[0] - left[1]) / 5.0 / (left[1] / rest)))
 
 
 def _unexplained(model: Float64, values: Float64) -> float:
@@ -206,10 +234,10 @@ def _towards(r, distance, limit, axes, outwards, otherwise):  # type: ignore[no-
         if distance[i] > limit:
             continue
         cosine = abs(axes[i, 0] * outwards[0] + axes[i, 1] * outwards[1] + axes[i, 2] * outwards[2])
-        if cosine >= np.cos(RADIAL):
+        if cosine >= np.cos(RADIAL) - ROUNDING:
             sums[0, 0] += 1
             sums[0, 1] += r[i]
-        elif cosine <= np.cos(TANGENTIAL):
+        elif cosine <= np.cos(TANGENTIAL) + ROUNDING:
             sums[1, 0] += 1
             sums[1, 1] += r[i]
     inwards = sums[0, 1] / sums[0, 0] if sums[0, 0] > 0 else otherwise

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from cryores.directions import geodesic_axes
+from cryores.directions import cubic_axes
 from cryores.fourier import Complex, Float64, rfft, shell_sums
 from cryores.monogenic import Edges
 from cryores.resolution._directional_amplitude import Amplitude, Box, Cone, DirectionalAmplitude, cone_about
@@ -32,8 +32,8 @@ SMALLEST_SIGNAL_SHARE = 0.001 / 9.0
 MOST_WORKERS = 16
 """Directions that are swept at a time, at most: each holds three volumes, and more gain little."""
 
-NOISE_DIRECTIONS = 2
-"""How finely an icosahedron is cut for the directions along which the noise of half maps is seen: 21 of them."""
+NOISE_DIRECTIONS = 21
+"""Directions along which the noise of half maps is seen."""
 
 NOISE_BINS = 4096
 LARGEST_NOISE = 16.0
@@ -136,7 +136,7 @@ def sweep(
     with ThreadPoolExecutor(min(threads, MOST_WORKERS)) as pool:
         sweeper = Sweeper(source, regions, filters, share)
         if source.noise is not None:
-            sweeper.learn_noise(pool.map(sweeper.noise_along, geodesic_axes(NOISE_DIRECTIONS)))
+            sweeper.learn_noise(pool.map(sweeper.noise_along, cubic_axes(NOISE_DIRECTIONS)))
         for _ in pool.map(sweeper.signal_along, axes, levels):
             steps.advance()
     return levels
@@ -208,8 +208,9 @@ class Sweeper:
     def _around(self, found: Amplitude, axis: Float64) -> FloatArray:
         """Return the smoothed amplitudes at the voxels of noise of the coarse grid that holds them."""
         amplitude, grid = self._amplitude.coarse(found), self._source.grid
-        nearest = [np.round(np.arange(m) * (n / m)).astype(np.int64) % n for n, m in zip(grid.shape, amplitude.shape)]
-        z, y, x = ((i - n // 2) * v for i, n, v in zip(nearest, grid.shape, grid.voxel_size))
+        places = [np.round(np.fft.fftfreq(m) * n).astype(np.int64) for n, m in zip(grid.shape, amplitude.shape)]
+        nearest = [(offset + n // 2) % n for offset, n in zip(places, grid.shape)]
+        z, y, x = (offset * size for offset, size in zip(places, grid.voxel_size))
         cosine = float(np.cos(NOISE_CONE)) if self._regions.directional else 0.0
         values: FloatArray = _noise_values(amplitude, self._regions.noise, *nearest, z, y, x, np.asarray(axis), cosine)
         return values

@@ -14,6 +14,9 @@ from cryores.fourier import Complex, Float64
 from cryores.monogenic import Blur, Edges, Monogenic, sweep_resolutions
 from cryores.volume import FloatArray, Grid, IntTriple
 
+SMALLEST_SIGNAL_SHARE = 0.001
+"""A high-pass sweep ends when the mean signal falls below this share of the largest so far."""
+
 SMOOTHING_SIGMA = 3.0 / np.sqrt(2.0)
 """Standard deviation, in voxels, of the published Gaussian exp(-(pi u sigma)^2) of sigma 3."""
 

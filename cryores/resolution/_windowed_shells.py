@@ -11,13 +11,12 @@ from typing import Tuple
 
 import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.fft
 
 from cryores.execution import Execution
-from cryores.fourier import Complex, RealFFT, frequency_axes, rfft
+from cryores.fourier import Complex, InPlaceRealFFT, frequency_axes, rfft
 from cryores.resolution._boxed_fsc import Shells, without_mean
-from cryores.volume import FloatArray, Triple
+from cryores.volume import BoolArray, FloatArray, Triple
 
 TABLE_STEPS = 4
 """Points of a band's table per shell."""
@@ -26,7 +25,7 @@ TABLE_STEPS = 4
 def windowed_resolutions(
     half1: FloatArray,
     half2: FloatArray,
-    voxels: npt.NDArray[np.int64],
+    wanted: BoolArray,
     window: FloatArray,
     shells: Shells,
     voxel_size: Triple,
@@ -36,33 +35,32 @@ def windowed_resolutions(
 ) -> FloatArray:
     """Return the local resolution (Å) at each voxel for each cutoff, shape (voxels, cutoffs).
 
-    Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`, with the halves as they are; ``voxels``
-    are the centres.
+    Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`, with the halves as they are; ``wanted``
+    holds the voxels, a boolean array of their shape.
     """
-    margin = _margin(half1.shape, voxels, window.shape[0])
+    margin = _margin(wanted, window.shape[0])
     nz, ny, nx = (n + m for n, m in zip(half1.shape, margin))
     shape = (nz, ny, nx)
-    fft = RealFFT(shape, execution.threads)
     spectra = [_spectrum(half, margin, execution.threads) for half in (half1, half2)]
     kernel = _window_spectrum(window, shape, execution.threads)
     tables = _band_tables(window, shells)
     axes = frequency_axes(shape, voxel_size)
-    one, two, cross, work = fft.empty_real(), fft.empty_real(), fft.empty_real(), fft.empty_spectrum()
-    flat = np.ravel_multi_index(tuple(voxels.T), shape)
-    before = np.ones(len(flat), dtype=np.float32)
-    position = np.full((len(flat), len(cutoffs)), -1.0, dtype=np.float32)
+    fft = InPlaceRealFFT(shape, execution.threads)
+    one, two, cross = fft.first, fft.empty(), fft.empty()
+    places = np.ravel_multi_index(np.nonzero(wanted), cross.shape)
+    before = np.ones(len(places), dtype=np.float32)
+    position = np.full((len(places), len(cutoffs)), -1.0, dtype=np.float32)
     with execution.stage("comparing shells", shells.count - 1) as stage:
         for i in range(1, shells.count):
-            for spectrum, real in zip(spectra, (one, two)):
-                _take_band(spectrum, tables[i], TABLE_STEPS / shells.width, *axes, work)
-                fft.backward(work, real)
-            _products(one, two, cross)
-            for real in (cross, one, two):
-                fft.forward(real, work)
-                _multiply(work, kernel)
-                fft.backward(work, real)
+            for spectrum, padded in zip(spectra, (one, two)):
+                _take_band(spectrum, tables[i], TABLE_STEPS / shells.width, *axes, fft.spectrum(padded))
+                fft.backward(padded)
+            _products(fft.real(one), fft.real(two), fft.real(cross))
+            for padded in (cross, one, two):
+                _multiply(fft.forward(padded), kernel)
+                fft.backward(padded)
             _follow_crossings(
-                cross, one, two, flat, before, np.asarray(cutoffs, np.float32), i, shells.count - 1, last, position
+                cross, one, two, places, before, np.asarray(cutoffs, np.float32), i, shells.count - 1, last, position
             )
             stage.advance()
     with np.errstate(divide="ignore"):
@@ -75,13 +73,13 @@ def _spectrum(half: FloatArray, margin: Tuple[int, ...], threads: int) -> Comple
     return rfft(np.pad(centred, [(0, m) for m in margin]) if any(margin) else centred, threads)
 
 
-def _margin(shape: Tuple[int, ...], voxels: npt.NDArray[np.int64], box: int) -> Tuple[int, ...]:
+def _margin(wanted: BoolArray, box: int) -> Tuple[int, ...]:
     """Return the zeros to add after each axis, so that no window reaches round the periodic box into signal."""
-    low, high = voxels.min(axis=0), voxels.max(axis=0)
+    extents = [np.flatnonzero(wanted.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     reach = box // 2 + 1
     margin = []
-    for n, first, final in zip(shape, low, high):
-        lacking = max(0, reach - int(first), reach - (n - 1 - int(final)))
+    for n, found in zip(wanted.shape, extents):
+        lacking = max(0, reach - int(found[0]), reach - (n - 1 - int(found[-1])))
         margin.append(scipy.fft.next_fast_len(n + lacking, real=True) - n if lacking else 0)
     return tuple(margin)
 
@@ -90,8 +88,10 @@ def _window_spectrum(window: FloatArray, shape: Tuple[int, ...], threads: int) -
     """Return the transform that correlates with the squared window, normalised to 1 and centred on voxel n // 2."""
     n = window.shape[0]
     kernel = np.zeros(shape, dtype=np.float32)
-    kernel[:n, :n, :n] = window**2 / np.sum(window.astype(np.float64) ** 2)
-    return np.conj(rfft(np.roll(kernel, (-(n // 2),) * 3, axis=(0, 1, 2)), threads))
+    around_first = np.ix_(*[(np.arange(n) - n // 2) % edge for edge in shape])
+    kernel[around_first] = window**2 / np.sum(window.astype(np.float64) ** 2)
+    spectrum = rfft(kernel, threads)
+    return np.conj(spectrum, out=spectrum)
 
 
 def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:

@@ -136,18 +136,17 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
     wanted = _wanted(mask, parameters.edge)
     computed = _asymmetric_part(wanted, grid, parameters.symmetry)
-    voxels = np.argwhere(computed)
     how: Any = (
         taper_window(parameters.taper, box), shells, grid.voxel_size,
         parameters.cutoff, parameters.crossing == "last", execution,
     )  # fmt: skip
     one, two = halves.half1.data, halves.half2.data
     if mode == "fast":
-        values = windowed_resolutions(one, two, voxels, *how)
+        values = windowed_resolutions(one, two, computed, *how)
     elif step == 1:
-        values = boxed_resolutions(without_mean(one), without_mean(two), voxels, *how)
+        values = boxed_resolutions(without_mean(one), without_mean(two), np.argwhere(computed), *how)
     else:
-        values = interpolated_resolutions(without_mean(one), without_mean(two), voxels, step, *how)
+        values = interpolated_resolutions(without_mean(one), without_mean(two), np.argwhere(computed), step, *how)
     maps = [_fill(column, computed, wanted, grid, parameters.symmetry) for column in values.T]
     return LocalResolution(
         resolution=Volume(maps[0], grid),
@@ -158,7 +157,7 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
             "box_angstrom": box * grid.spacing,
             "step": step,
             "mode": mode,
-            "voxels": len(voxels),
+            "voxels": len(values),
             "padded_box": shells.padded,
             "finest_resolution": shells.finest,
         },
@@ -270,8 +269,8 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     # Every voxel has three indices of 8 bytes, its place, the last FSC and the crossing.
     places = 40.0 * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     if _mode(parameters) == "fast":
-        # Two spectra, the window's and one more, and three products.
-        return float(4.0 * grid.size * 7.5 + places)
+        # Two spectra, the window's, three products, and masks.
+        return float(4.0 * grid.size * 6.6 + places)
     # Both halves without their mean, and the result.
     whole = 4.0 * grid.size * 3 + places
     lattice = np.prod([n / _step(parameters, box) + TAPS.size for n in block])

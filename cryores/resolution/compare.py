@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.stats import rankdata
 
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -275,6 +274,8 @@ def _scatter(difference: Float64) -> float:
 
 def rank_correlation(a: Float64, b: Float64) -> float:
     """Return Spearman's rank correlation, NaN where one of them is constant."""
+    from scipy.stats import rankdata
+
     if a.min() == a.max() or b.min() == b.max():
         return float("nan")
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

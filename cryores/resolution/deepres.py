@@ -51,9 +51,6 @@ class DeepresParameters:
         "own: trained for this package, comes with it; published: those of the authors, see 'cryores weights'.",
         choices=("own", "published"),
     )
-    looks: int = parameter(
-        4, "Own network: orientations in which the map is seen; the answer is their mean.", "", 1, 4, expert=True
-    )
 
 
 def deepres(
@@ -148,7 +145,7 @@ def _estimated(
     if parameters.weights == "own":
         from cryores.nets.own_deepres import estimate
 
-        answer = estimate(seen, mask, chosen.voxel_size, execution, parameters.looks)
+        answer = estimate(seen, mask, chosen.voxel_size, execution)
         found = {"resolution": answer.resolution, "uncertainty": answer.uncertainty}
     else:
         found = {"resolution": _published(seen, mask, chosen, density.grid, execution)}
@@ -260,7 +257,7 @@ def _memory(inputs: Inputs, parameters: DeepresParameters, threads: int) -> floa
     if parameters.range is None and inputs.grid.nyquist < HIGH_BELOW:
         asked = RANGES[FINE]
     # While it is resampled, a map has its spectrum; afterwards answers of both grids are held.
-    return memory(working_shape(inputs.grid, asked.voxel_size), parameters.looks) + 4.0 * inputs.grid.size * 6.0
+    return memory(working_shape(inputs.grid, asked.voxel_size)) + 4.0 * inputs.grid.size * 6.0
 
 
 METHOD = Method(

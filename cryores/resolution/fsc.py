@@ -25,6 +25,7 @@ from cryores.shell_correlation import (
     CROSSINGS,
     asymmetric_units,
     corrected_curve,
+    correlation,
     crossing_resolution,
     fdr_threshold,
     fsc_curve,
@@ -36,7 +37,7 @@ from cryores.shell_correlation import (
     stays_above,
     threshold_curve,
 )
-from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.volume import Grid, HalfMaps, Maps, Volume, full_map
 
 SUSPICIOUS_RANDOMISED = 0.1
 """A randomised FSC above this at the estimate means that the mask makes much of the correlation."""
@@ -127,6 +128,8 @@ class FSCResult(Result):
         Differential phase residual of the unmasked half maps, in degrees.
     model : ndarray or None
         FSC of the full map (masked when there is a mask) and the model's density.
+    fdr : ndarray or None
+        What the corrected curve must exceed in each shell to be no noise, where a false discovery rate was given.
     resolution, unmasked_resolution, masked_resolution, model_resolution : dict
         Criterion -> Å of the corrected, unmasked, masked and model curves; None where a curve is below the threshold
         from the first shell on.
@@ -147,6 +150,7 @@ class FSCResult(Result):
     particle: Optional[Float64] = None
     phase_residual: Optional[Float64] = None
     model: Optional[Float64] = None
+    fdr: Optional[Float64] = None
     resolution: Dict[str, Optional[float]] = field(default_factory=dict)
     unmasked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
     masked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
@@ -189,12 +193,8 @@ class FSCResult(Result):
         }
 
     def _star_general(self) -> Dict[str, object]:
-        general: Dict[str, object] = {}
-        if self.details.get("estimate") is not None:
-            general["rlnFinalResolution"] = float(self.details["estimate"])
-        if self.details.get("randomised_from") is not None:
-            general["rlnRandomiseFrom"] = float(self.details["randomised_from"])
-        return general
+        named = {"rlnFinalResolution": "estimate", "rlnRandomiseFrom": "randomised_from"}
+        return {label: float(self.details[n]) for label, n in named.items() if self.details.get(n) is not None}
 
     def summary(self) -> Dict[str, Any]:
         """Return the resolutions by criterion and curve, what reaches Nyquist, and the details."""
@@ -287,8 +287,6 @@ def _compute(inputs: Inputs, parameters: FSCParameters, execution: Execution) ->
         **curves.pop("details", {}),
         **curves.pop("model_details", {}),
     }
-    for warning in details.get("warnings", []):
-        execution.say(f"warning: {warning}")
     return FSCResult(criterion=_criterion(inputs, parameters), grid=inputs.grid, details=details, **curves)
 
 
@@ -323,10 +321,9 @@ def _half_map_curves(
         curves["masked_resolution"] = _resolutions(sums.frequency, curves["masked"], independent, parameters)
     curves["resolution"] = _resolutions(sums.frequency, curves["corrected"], independent, parameters, noise)
     curves["unmasked_resolution"] = _resolutions(sums.frequency, unmasked, curves["count"], parameters)
-    curves["reaches_nyquist"] = {
-        name: stays_above(curves["corrected"], threshold)
-        for name, threshold in _thresholds(curves["corrected"], independent, parameters, noise).items()
-    }
+    thresholds = _thresholds(curves["corrected"], independent, parameters, noise)
+    curves["reaches_nyquist"] = {name: stays_above(curves["corrected"], t) for name, t in thresholds.items()}
+    curves["fdr"] = thresholds.get("fdr")
     details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
     details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
     return {**curves, "details": details}
@@ -399,15 +396,6 @@ def _model_curves(
         "model_resolution": resolution,
         "model_details": details,
     }
-
-
-def correlation(a: FloatArray, b: FloatArray) -> float:
-    """Return the correlation coefficient of two arrays in double precision, without copies; 0 if one is constant."""
-    x, y = np.ravel(a), np.ravel(b)
-    n, mean_x, mean_y = x.size, float(x.mean(dtype=np.float64)), float(y.mean(dtype=np.float64))
-    cross, xx, yy = (float(np.einsum("i,i->", p, q, dtype=np.float64)) for p, q in ((x, y), (x, x), (y, y)))
-    variance = (xx - n * mean_x**2) * (yy - n * mean_y**2)
-    return (cross - n * mean_x * mean_y) / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 # --- choices ------------------------------------------------------------------------------------------------------
@@ -517,6 +505,12 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
             "give --half1 and --half2, or an atomic model with --model",
         )
     found = []
+    if inputs.model is not None:
+        from cryores.atoms import doubts_about, read_model
+
+        found += doubts_about(read_model(inputs.model))
+        if inputs.mask is None:
+            found.append("map and model are compared with no mask: noise lowers their FSC; give a soft --mask")
     if inputs.mask is not None and not np.any((inputs.mask.data > 0.01) & (inputs.mask.data < 0.99)):
         found.append("the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge")
     if isinstance(inputs.maps, HalfMaps):

@@ -281,8 +281,6 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         **volumes,
     )
     details["warnings"] = _doubts(result, inputs, parameters)
-    for warning in details["warnings"]:
-        execution.say(f"warning: {warning}")
     return result
 
 
@@ -429,11 +427,11 @@ def _doubts(result: FSOResult, inputs: Inputs, parameters: FSOParameters) -> Lis
         )
     if details["anisotropy_p"] < SIGNIFICANT and None not in details["principal_resolutions"]:
         coarse, _, fine = details["principal_resolutions"]
+        (coarse_rot, coarse_tilt), _, (fine_rot, fine_tilt) = details["principal_axes_rot_tilt"]
         found.append(
-            f"the resolution depends on the direction (p = {details['anisotropy_p']:.1g}): {coarse:.2f} Å along rot "
-            "{:.0f}, tilt {:.0f} degrees".format(*details["principal_axes_rot_tilt"][0])
-            + f", {fine:.2f} Å along rot "
-            + "{:.0f}, tilt {:.0f}".format(*details["principal_axes_rot_tilt"][2])
+            f"the resolution depends on the direction (p = {details['anisotropy_p']:.1g}): it is coarsest, "
+            f"{coarse:.2f} Å, along rot {coarse_rot:.0f}, tilt {coarse_tilt:.0f} degrees, and finest, {fine:.2f} Å, "
+            f"along rot {fine_rot:.0f}, tilt {fine_tilt:.0f} degrees"
         )
     return found
 

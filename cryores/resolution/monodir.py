@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryores.diagnosis import margin_findings
-from cryores.directions import geodesic_axes, rotation_and_tilt
+from cryores.directions import cubic_axes, rotation_and_tilt
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.filled_sphere import filled_sphere
@@ -20,6 +20,7 @@ from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._directional_statistics import (
     AVERAGED,
+    NEIGHBOURHOODS,
     NO_AVERAGES,
     NO_DIRECTIONS,
     Directions,
@@ -34,10 +35,11 @@ from cryores.resolution._directional_statistics import (
 from cryores.resolution._directional_sweep import MOST_WORKERS, Regions, filters_at, source_of, sweep
 from cryores.resolution._monogenic_sweep import doubts_about_sweep, tested_resolutions
 from cryores.resolution.monores import DEFAULT_COARSEST
+from cryores.tables import records_text
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
-FREQUENCIES_OF_AXES = {False: 4, True: 3}
-"""How finely an icosahedron is cut: 81 directions, or 46 for the fast computation."""
+DIRECTIONS = {False: 81, True: 46}
+"""As many as in the published program, or fewer for the fast computation."""
 
 FALL = 7.0
 """Voxels over which amplitudes fall to 0 at the rim of the sphere that one map fills."""
@@ -51,6 +53,12 @@ too, which makes the test stricter. Of 81 directions, 0.95 lets four pass by cha
 SMOOTHING = {False: 1.0, True: 2.0}
 """Wavelengths over which amplitudes are averaged, in one map as published, and in half maps. The amplitude along one
 direction fades to 0 here and there, as that of any narrow beam does; over two wavelengths it fades much less."""
+
+
+NEIGHBOURHOOD = {False: "none", True: "average"}
+"""What is made of neighbouring directions in one map and in half maps. To leave out those that stand apart, as
+published, leaves out a missing cone too. The mean over the overlapping cones halves the noise of single directions. In
+one map, whose noise is not the particle's, most directions of a voxel may fail: the mean would drown the others."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,13 @@ class MonodirParameters:
         10,
         expert=True,
     )
+    neighbours: Optional[str] = parameter(
+        None,
+        "Directions next to each other: average them, trim those that stand apart (as published), or none of it; "
+        "default none with one map, average with halves.",
+        choices=NEIGHBOURHOODS,
+        expert=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -116,15 +131,13 @@ class MonodirResult(LocalResolution):
         """Return ``directions.csv`` and ``radial.csv``."""
         angles = rotation_and_tilt(self.directions.axes)
         rows = np.column_stack([angles, self.directions.axes[:, ::-1], np.array(self.directions[1:4]).T])
-        names = "rotation_deg,tilt_deg,x,y,z,preferring_voxels,their_highest_A,mean_resolution_A"
+        names = ("rotation_deg", "tilt_deg", "x", "y", "z", "preferring_voxels", "their_highest_A", "mean_resolution_A")
         shells = np.column_stack([self.averages.radius, self.averages.voxels, self.averages.mean])
-        columns = ",".join(("radius_A", "voxels", *(f"{name}_A" for name in AVERAGED)))
-        return {"directions.csv": _csv(names, rows), "radial.csv": _csv(columns, shells)}
-
-
-def _csv(names: str, rows: Float64) -> str:
-    lines = [",".join("" if np.isnan(value) else f"{value:.6g}" for value in row) for row in rows]
-    return "\n".join([names, *lines]) + "\n"
+        columns = ("radius_A", "voxels", *(f"{name}_A" for name in AVERAGED))
+        return {
+            "directions.csv": records_text([dict(zip(names, row)) for row in rows.tolist()]),
+            "radial.csv": records_text([dict(zip(columns, row)) for row in shells.tolist()]),
+        }
 
 
 def monodir(
@@ -134,8 +147,8 @@ def monodir(
 
     Along each direction only the Fourier coefficients within 15 degrees of it are kept. From coarse to fine, their
     local amplitude in each voxel is compared with that of the noise along the same direction. A voxel that does not
-    exceed the noise at two frequencies in a row keeps the last one that it passed. Directions whose resolution stands
-    apart from that of their neighbours are left out.
+    exceed the noise at two frequencies in a row keeps the last one that it passed. With half maps, directions whose
+    cones overlap are then averaged.
 
     Parameters
     ----------
@@ -166,10 +179,10 @@ def monodir(
 
     Notes
     -----
-    Differs from the published program: half maps are used; the amplitude is that of the analytic signal along the
-    direction, which differs from the monogenic one by what the cone's opening allows; the Fourier space beyond Nyquist
-    in the corners of the box, which only some directions have, is left out; x and y are told apart when directions are
-    called radial or tangential.
+    Differs from the published program: half maps are used; the directions have the symmetry of a cube, and none is left
+    out as an outlier; the amplitude is that of the analytic signal along the direction, which differs from the
+    monogenic one by what the cone's opening allows; the Fourier space beyond Nyquist in the corners of the box, which
+    only some directions have, is left out; x and y are told apart when directions are called radial or tangential.
 
     References
     ----------
@@ -202,6 +215,10 @@ def _significance(inputs: Inputs, parameters: MonodirParameters) -> float:
 def _smoothing(inputs: Inputs, parameters: MonodirParameters) -> float:
     usual = SMOOTHING[isinstance(inputs.maps, HalfMaps)]
     return usual if parameters.smoothing is None else parameters.smoothing
+
+
+def _neighbourhood(inputs: Inputs, parameters: MonodirParameters) -> str:
+    return parameters.neighbours or NEIGHBOURHOOD[isinstance(inputs.maps, HalfMaps)]
 
 
 def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
@@ -254,7 +271,7 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
     assert inputs.mask is not None
     grid = inputs.grid
     resolutions = resolutions_of(grid, parameters)
-    axes = geodesic_axes(FREQUENCIES_OF_AXES[parameters.fast])
+    axes = cubic_axes(DIRECTIONS[parameters.fast])
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
         source = source_of(inputs.maps, float(resolutions[0]), execution.threads)
@@ -279,7 +296,7 @@ def _compared(
     assert inputs.mask is not None
     grid = inputs.grid
     outwards, distance = _outwards(regions.asked, grid)
-    spread, directions = spread_of(levels, resolutions, axes, outwards)
+    spread, directions = spread_of(levels, resolutions, axes, outwards, _neighbourhood(inputs, parameters))
     averages = radial_averages(spread, distance, grid.spacing)
     maps = {**spread._asdict(), "zscore": z_scores(spread, averages, distance)}
     volumes = {name: _on_grid(values, regions.asked, grid) for name, values in maps.items()}
@@ -289,6 +306,7 @@ def _compared(
         "directions": len(axes),
         "significance": _significance(inputs, parameters),
         "smoothing": _smoothing(inputs, parameters),
+        "neighbours": _neighbourhood(inputs, parameters),
         "noise_voxels": int(np.count_nonzero(regions.noise)),
         "resolution": {name: float(np.median(values)) for name, values in maps.items() if name != "zscore"},
         "preferred_axis_chance": directions.chance,
@@ -320,22 +338,23 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
     halves = isinstance(inputs.maps, HalfMaps)
     noise = "half the difference of the half maps inside the mask" if halves else "the map around the particle"
     kind = "high-pass" if parameters.filter == "highpass" else "band-pass"
+    among = {
+        "average": "directions averaged over their neighbours",
+        "trim": "directions without outliers",
+        "none": "directions",
+    }[_neighbourhood(inputs, parameters)]
     return (
-        f"along each of {_directions(parameters)} directions, the finest resolution at which the amplitude of the "
+        f"along each of {DIRECTIONS[parameters.fast]} directions, the finest resolution at which the amplitude of the "
         f"{kind} filtered map within 15 degrees of it exceeds the {100 * _significance(inputs, parameters):g} % "
-        f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of directions without outliers"
+        f"quantile of that of {noise}; highest and lowest are the 5 and 95 % quantiles of {among}"
     )
-
-
-def _directions(parameters: MonodirParameters) -> int:
-    return 5 * FREQUENCIES_OF_AXES[parameters.fast] ** 2 + 1
 
 
 def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float:
     """Return an upper bound of the bytes held at the peak beyond the inputs."""
     grid = inputs.grid
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
-    axes = _directions(parameters)
+    axes = DIRECTIONS[parameters.fast]
     shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
     return (shared + 3.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
 

@@ -31,6 +31,7 @@ from cryores.monogenic import (
     order_statistic,
 )
 from cryores.resolution._monogenic_sweep import (
+    SMALLEST_SIGNAL_SHARE,
     Engines,
     Progress,
     doubts_about_sweep,
@@ -45,9 +46,6 @@ DEFAULT_COARSEST = 18.0
 
 SMALLEST_ACTIVE_SHARE = 0.025
 """The sweep ends when a smaller share of the voxels is still tested."""
-
-SMALLEST_SIGNAL_SHARE = 0.001
-"""The high-pass sweep ends when the mean signal falls below this share of the largest so far."""
 
 REFINING_SIGMA = 4.0 / np.sqrt(2.0)
 """Standard deviation, in voxels, of the published Gaussian exp(-(pi u sigma)^2) of sigma 4."""
@@ -319,16 +317,20 @@ def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution)
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
         progress = _sweep(sweep, regions.noise, resolutions, source, parameters, steps)
     with execution.stage("smoothing"):
-        values, typical = resolution_map(sweep.level, resolutions)
+        engine, never, noise_voxels = source.whole, sweep.never_passed, int(np.count_nonzero(regions.noise))
+        del source
+        values, typical = resolution_map(sweep.level, resolutions, out=engine.spare())
+        del sweep
         if parameters.smooth:
-            smooth_downwards(values, typical, source.whole)
+            smooth_downwards(values, typical, engine)
+        del engine
     asked = inputs.mask.data > parameters.mask_threshold
     count = max(int(np.count_nonzero(asked)), 1)
     details = {
         **progress.details(),
-        "never_passed_fraction": sweep.never_passed / count,
+        "never_passed_fraction": never / count,
         "outside_the_filled_sphere_fraction": regions.outside_sphere / count,
-        "noise_voxels": int(np.count_nonzero(regions.noise)),
+        "noise_voxels": noise_voxels,
     }
     return LocalResolution(
         Volume(values, grid), Volume(asked.astype(np.float32), grid), _criterion(inputs, parameters), details

@@ -19,6 +19,7 @@ from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import Edges, Monogenic, Sweep, band_pass, high_pass, low_pass, moments
 from cryores.resolution._monogenic_sweep import (
     COARSE_GRIDS,
+    SMALLEST_SIGNAL_SHARE,
     Engines,
     Progress,
     doubts_about_sweep,
@@ -43,9 +44,6 @@ BORDER = 10
 
 LEAST_EDGE = 16
 """Voxels that a tomogram needs along each axis."""
-
-SMALLEST_SIGNAL_SHARE = 0.001
-"""The high-pass sweep ends when the mean signal falls below this share of the largest so far."""
 
 DIAGNOSED_EDGE = 160
 """Voxels along each axis of the central part that is examined for what misleads."""

@@ -21,6 +21,5 @@ class CryoresProtAutoSharpen(CryoresMapProcessing):
         )  # fmt: skip
         super()._addFurtherInputs(form)
 
-    def _engineFiles(self):
-        model = {role: atoms.getFileName() for role, atoms in self._given(model=self.model).items()}
-        return {**super()._engineFiles(), **model}
+    def _models(self):
+        return self._given(model=self.model)

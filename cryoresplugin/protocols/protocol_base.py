@@ -44,22 +44,6 @@ class CryoresProtocol(ProtAnalysis3D):
 
     # --------------------------- DEFINE ---------------------------------------
 
-    def _defineHalvesParams(self, form):
-        """Add the inputs of a new protocol that compares half maps."""
-        form.addParam(
-            "halvesAttached", params.BooleanParam, default=True, label="Are the half maps stored with the volume?",
-            help="Yes: give the volume, its half maps are found. No: give the two half maps.",
-        )  # fmt: skip
-        form.addParam(
-            "inputVolume", params.PointerParam, pointerClass="Volume", condition="halvesAttached", allowsNull=True,
-            label="Input Half Maps", help="Volume whose half maps are compared.",
-        )  # fmt: skip
-        for number in (1, 2):
-            form.addParam(
-                f"half{number}", params.PointerParam, pointerClass="Volume", condition="not halvesAttached",
-                allowsNull=True, label=f"Half Map {number}",
-            )  # fmt: skip
-
     def _addEngineParams(self, form):
         """Add a field, by its camelCase name, for every engine parameter that has none yet."""
         for parameter in self._declared():
@@ -209,6 +193,10 @@ class CryoresProtocol(ProtAnalysis3D):
         """Return role -> Volume, or file name of a half map, of the inputs that are given."""
         raise NotImplementedError
 
+    def _models(self):
+        """Return role -> AtomStruct, where the method takes an atomic model and it is given."""
+        return {}
+
     def _namedMaps(self):
         """Return name -> Volume of several resolution maps, where the method takes them."""
         return {}
@@ -271,7 +259,8 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _engineFiles(self):
         """Return role -> file that the engine reads: the given one, or its copy in MRC."""
-        return {role: self._readableName(role, source) for role, source in self._sources().items()}
+        maps = {role: self._readableName(role, source) for role, source in self._sources().items()}
+        return {**maps, **{role: model.getFileName() for role, model in self._models().items()}}
 
     def _namedFiles(self):
         """Return name -> file that the engine reads, of several resolution maps."""

@@ -2,7 +2,7 @@
 
 from pyworkflow.protocol import params
 
-from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 PAD_BOX = 1
 
@@ -14,7 +14,7 @@ class _BoxesOrShells:
         return "blocres" if getattr(protocol, "method", True) else "blocres-shells"
 
 
-class CryoresProtBlocres(CryoresProtocol):
+class CryoresProtBlocres(CryoresHalves):
     """Local resolution from the FSC of two half maps in a moving box, or in shells about the centre.
 
     The box should measure 5 to 7 times the global resolution; shells are for capsids.
@@ -60,15 +60,6 @@ class CryoresProtBlocres(CryoresProtocol):
 
     def _halvesFields(self):
         return self.inputVolume2.get() is None, self.inputVolume, self.inputVolume, self.inputVolume2
-
-    def _sources(self):
-        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
-
-    def _referencePointer(self):
-        return self.inputVolume
-
-    def _missingInputs(self):
-        return self._missingHalves(*self._halvesFields())
 
     def _warnings(self):
         unused = ["Fill is not used: outside the mask the map is 0."] if self.fill.get() else []

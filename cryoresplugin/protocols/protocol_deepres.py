@@ -2,10 +2,14 @@
 
 from pyworkflow.protocol import params
 
+from cryoresplugin import Plugin
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 RANGES = {"2.5Å - 13.0Å": "2.5-13", "1.5Å - 6.0Å": "1.5-6"}
 """Choice of the form -> the engine's word."""
+
+PUBLISHED = {"2.5-13": "model_w13.h5", "1.5-6": "model_w7.h5"}
+"""The engine's word -> the file that the published network of this range lies in."""
 
 
 class CryoresProtDeepRes(CryoresProtocol):
@@ -38,4 +42,7 @@ class CryoresProtDeepRes(CryoresProtocol):
         return self.inputVolume
 
     def _missingInputs(self):
-        return [] if self.inputVolume.get() is not None else ["Give the input volume."]
+        missing = [] if self.inputVolume.get() is not None else ["Give the input volume."]
+        if self.getEnumText("weights") == "published":
+            missing += Plugin.missingWeights("deepres", PUBLISHED[RANGES[self.getEnumText("range")]])
+        return missing

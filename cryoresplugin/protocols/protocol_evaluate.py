@@ -11,6 +11,7 @@ ROWS = (
     ("masked_model_fsc_0.5", "Map-model FSC at 0.5", "{:.2f} Å"),
     ("cc_mask", "CC_mask", "{:.3f}"),
     ("q_score", "Q-score", "{:.3f}"),
+    ("expected_q_score", "Q-score that is usual at this resolution", "{:.3f}"),
     ("local_resolution", "Local resolution against the model, median", "{:.2f} Å"),
     ("half_fsc_0.143", "FSC of half 1 with raw half 2 at 0.143", "{:.2f} Å"),
     ("half_signal", "Correlation of half 1 with the true signal", "{:.3f}"),
@@ -31,8 +32,8 @@ class CryoresProtEvaluate(CryoresProtocol):
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam("map", params.PointerParam, pointerClass="Volume", label="Processed map")
-        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", label="Atomic model",
-                      help="Fitted into the map. Hydrogens are left out.")  # fmt: skip
+        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
+                      help="Fitted into the map; hydrogens are left out. Without it, half maps judge.")  # fmt: skip
         form.addParam("before", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Map before",
                       help="What it was made from: every measure is taken before and after.")  # fmt: skip
         form.addSection(label="Half maps")
@@ -52,7 +53,10 @@ class CryoresProtEvaluate(CryoresProtocol):
         self._addRunParams(form)
 
     def createOutputStep(self, words):
-        """Register the model with its Q-scores in place of B-factors, and the local resolution against it."""
+        """Register the model with its Q-scores and the local resolution against it; without one, that of the halves."""
+        if self.model.get() is None:
+            self._defineVolume("resolution_Volume", "half_resolution.mrc", Volume())
+            return
         model = AtomStruct(filename=os.path.join(self._resultFolder(), "qscores.cif"))
         self._defineOutputs(outputAtomStruct=model)
         self._defineSourceRelation(self.model, model)
@@ -79,15 +83,17 @@ class CryoresProtEvaluate(CryoresProtocol):
         given = self._given(map=self.map, before=self.before, processed_half1=self.processedHalf1)
         return {**given, **self._rawHalves()}
 
-    def _engineFiles(self):
-        return {**super()._engineFiles(), "model": self.model.get().getFileName()}
+    def _models(self):
+        return self._given(model=self.model)
 
     def _referencePointer(self):
         return self.map
 
     def _missingInputs(self):
-        if self.map.get() is None or self.model.get() is None:
-            return ["Give the processed map and an atomic model."]
+        if self.map.get() is None:
+            return ["Give the processed map."]
+        if self.model.get() is None and self.processedHalf1.get() is None:
+            return ["Give an atomic model, or what the processing makes of half map 1."]
         if self.processedHalf1.get() is not None and len(self._rawHalves()) < 2:
             return ["Give the two raw half maps, or a map before that has them attached."]
         return []

@@ -5,13 +5,13 @@ from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
 from cryoresplugin.protocols.curves import CurvesOutput
-from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 CURVES = ("fsc", "fso", "fso_if_isotropic")
 """Columns of the engine's table that are curves."""
 
 
-class CryoresProtFSO(CurvesOutput, CryoresProtocol):
+class CryoresProtFSO(CurvesOutput, CryoresHalves):
     """Directional resolution: Fourier shell occupancy, 3DFSC, sphericity, what is missing, and a map filtered by it."""
 
     _label = "FSO"
@@ -62,12 +62,3 @@ class CryoresProtFSO(CurvesOutput, CryoresProtocol):
 
     def _halvesFields(self):
         return self.halfVolumesFile.get(), self.inputHalves, self.half1, self.half2
-
-    def _sources(self):
-        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
-
-    def _referencePointer(self):
-        return self.inputHalves if self.halfVolumesFile else self.half1
-
-    def _missingInputs(self):
-        return self._missingHalves(*self._halvesFields())

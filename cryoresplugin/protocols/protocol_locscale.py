@@ -56,25 +56,19 @@ class CryoresProtLocScale(CryoresPostprocessing):
         self._addEngineParams(form)
         self._addRunParams(form, threads=3)
 
-    def _readableName(self, role, source):
-        return source if role == "model" else super()._readableName(role, source)
-
     def _engineWords(self):
         return super()._engineWords() + shlex.split(self.extraParams.get() or "")
 
     def _sources(self):
-        reference = {
-            REF_NONE: {}, REF_PDB: self._modelFile(), REF_VOLUME: self._given(reference=self.refObj)
-        }[self.refType.get()]  # fmt: skip
+        reference = self._given(reference=self.refObj) if self.refType.get() == REF_VOLUME else {}
         if self.useHalfMaps:
             maps = self._attachedOrPaired(True, self.inputVolume, None, None)
         else:
             maps = {"map": self.inputVolume.get()}
         return {**maps, **reference, **self._given(mask=self.binaryMask, keep=self.keep)}
 
-    def _modelFile(self):
-        model = self.refPdb.get()
-        return {} if model is None else {"model": model.getFileName()}
+    def _models(self):
+        return self._given(model=self.refPdb) if self.refType.get() == REF_PDB else {}
 
     def _translated(self):
         # A model is said to be partial only where there is one.

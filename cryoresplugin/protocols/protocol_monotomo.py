@@ -11,8 +11,6 @@ from tomo.objects import SetOfTomograms, Tomogram
 from tomo.protocols import ProtTomoBase
 
 from cryores.cli.method_command import read_inputs
-from cryores.diagnosis import check_inputs, suspicions
-from cryores.errors import CryoresError
 from cryores.execution import Execution
 from cryores.method import load_method
 from cryoresplugin.protocols.protocol_base import LARGEST_DIAGNOSED, READABLE, CryoresProtocol
@@ -101,24 +99,6 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
 
     # --------------------------- INFO -----------------------------------------
 
-    def _validate(self):
-        errors = self._missingInputs() or self._pairingErrors()
-        try:
-            self._engineParameters()
-            inputs = None if errors else self._readFirst()
-            if inputs is not None:
-                check_inputs(inputs, load_method(self._method))
-                load_method(self._method).check(inputs, self._engineParameters())
-        except CryoresError as error:
-            errors.append(str(error))
-        return errors
-
-    def _warnings(self):
-        if self._validate():
-            return []
-        inputs, method, parameters = self._readFirst(), load_method(self._method), self._engineParameters()
-        return [] if inputs is None else suspicions(inputs, method, parameters) + method.check(inputs, parameters)
-
     def _summary(self):
         lines = []
         for name in self.finishedNames():
@@ -168,7 +148,7 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
             return ["Give the tomograms." if self.useAssociatedOddEven else "Give the odd and the even tomograms."]
         return ["Give the mask, or say that none is used."] if self.useMask and self.Mask.get() is None else []
 
-    def _pairingErrors(self):
+    def _gridErrors(self):
         """Return what keeps the tomograms from being paired, or the mask from lying on them."""
         pairs = self._pairs()
         names = [name for pointer in self._pointers() for name in map(self._nameOf, pointer.get())]
@@ -203,7 +183,7 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     def _wordsOf(self, pair):
         return self._fileWords(self._filesOf(pair)) + self._parameterWords()
 
-    def _readFirst(self):
+    def _readInputs(self):
         """Return the first tomogram as the engine reads it, or None where that would keep the form waiting."""
         pair = self._pairs()[0]
         x, y, z = pair.shape[:3]

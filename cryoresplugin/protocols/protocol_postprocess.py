@@ -2,12 +2,13 @@
 
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
 
 WITH_HALVES, TWO_HALVES = range(2)
 
 
-class CryoresProtPostprocess(CryoresPostprocessing):
+class CryoresProtPostprocess(CryoresHalves, CryoresPostprocessing):
     """Sharpens a map by one B-factor: FSC weighting, detector correction, Guinier fit, low-pass.
 
     One B-factor for the whole map sharpens its poor regions too much: look at the local resolution too.
@@ -86,9 +87,3 @@ class CryoresProtPostprocess(CryoresPostprocessing):
     def _sources(self):
         volumes = self._given(mask=self.solventMask, keep=self.keep)
         return {**self._attachedOrPaired(*self._halvesFields()), **volumes}
-
-    def _referencePointer(self):
-        return self.inputVolume if self.inputType.get() == WITH_HALVES else self.inputHalf1
-
-    def _missingInputs(self):
-        return self._missingHalves(*self._halvesFields())

@@ -3,10 +3,10 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
-from cryoresplugin.protocols.protocol_base import CryoresProtocol
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
-class CryoresProtResMap(CryoresProtocol):
+class CryoresProtResMap(CryoresHalves):
     """Local resolution as the finest wave that a local model finds significant.
 
     Give unmasked, unsharpened half maps; the spectrum of their noise is made flat by itself.
@@ -37,7 +37,7 @@ class CryoresProtResMap(CryoresProtocol):
                       label="Visualize 2D results?", help="Kept for scripts; the viewer shows them.")  # fmt: skip
         form.addParam("stepRes", params.FloatParam, default=1, label="Step size (Ang):",
                       help=self._helpOn("resolution_step"))  # fmt: skip
-        line = form.addLine("Resolution Range (A)", help="0: 2.2 voxels, and 4 voxels.")
+        line = form.addLine("Resolution Range (A)", help="0: 2.2 and 8 voxels.")
         line.addParam("minRes", params.FloatParam, default=0, label="Min", help=self._helpOn("min_resolution"))
         line.addParam("maxRes", params.FloatParam, default=0, label="Max", help=self._helpOn("max_resolution"))
         form.addParam("pVal", params.FloatParam, default=0.05, label="Confidence level:", help=self._helpOn("p_value"))
@@ -53,9 +53,3 @@ class CryoresProtResMap(CryoresProtocol):
     def _sources(self):
         mask = self._given(mask=self.maskVolume) if self.applyMask else {}
         return {**self._attachedOrPaired(*self._halvesFields()), **mask}
-
-    def _referencePointer(self):
-        return self.volumeHalf1
-
-    def _missingInputs(self):
-        return self._missingHalves(*self._halvesFields())

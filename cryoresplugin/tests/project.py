@@ -21,10 +21,15 @@ def written(output):
 
 
 class CryoresTest(BaseTest):
-    """A project with half maps of known resolution, shifted in space."""
+    """A project with half maps of known resolution, shifted in space: one for all the tests of an interpreter."""
 
     @classmethod
     def setUpClass(cls):
+        if not hasattr(CryoresTest, "full"):
+            CryoresTest.makeProject()
+
+    @classmethod
+    def makeProject(cls):
         setupTestProject(cls)
         cls.folder = tempfile.mkdtemp(prefix="cryores-")
         made = simulate(shape=(44, 48, 52), voxel_size=SAMPLING, finest=4.0, coarsest=8.0, seed=2)
@@ -61,6 +66,11 @@ class CryoresTest(BaseTest):
 
     def assertSameResolution(self, output, volume):
         self.assertTrue(np.allclose(written(output).data, np.nan_to_num(volume.data), rtol=1e-4))
+
+    def assertShownWithoutChimera(self, viewer, words):
+        message, view = viewer._showChimera()
+        self.assertIn(f"{words} are shown instead", message.getMessage())
+        self.assertTrue(view.getFigure().axes)
 
     def assertFields(self, protocolClass, fields):
         protocol = self.newProtocol(protocolClass)

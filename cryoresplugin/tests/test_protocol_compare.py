@@ -34,6 +34,12 @@ class TestCompare(CryoresTest):
         legend = viewer._showHistograms()[0].getFigure().axes[0].get_legend()
         labels = [f"{name}, median {row['median']:.2f} Å" for name, row in rows.items()]
         self.assertEqual([text.get_text() for text in legend.get_texts()], labels)
+        self.assertShownWithoutChimera(viewer, "The slices")
+        shown = viewer._showSlices()[0].getFigure().axes[0].images[0]
+        limits = (min(row["p5"] for row in rows.values()), max(row["p95"] for row in rows.values()))
+        self.assertEqual(shown.get_clim(), limits)
+        plane = np.where(inside, monogenic, 0)[3 * inside.shape[0] // 9]
+        self.assertTrue(np.array_equal(np.ma.filled(shown.get_array(), 0), plane))
 
     def test_one_map_is_not_a_comparison(self):
         protocol = self.make(CryoresProtCompare, {"map": (self.full, "outputVolume")})

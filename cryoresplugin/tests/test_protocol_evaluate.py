@@ -63,6 +63,7 @@ class TestEvaluate(CryoresTest):
         self.assertAlmostEqual(np.median(values[values > 0]), expected["local_resolution"]["after"], places=2)
         viewer = CryoresEvaluateViewer(project=self.proj)
         viewer.setProtocol(protocol)
+        self.assertShownWithoutChimera(viewer, "The values along the model")
         lines = viewer._showResidues()[0].getFigure().axes[0].lines
         self.assertEqual([line.get_label() for line in lines], ["before", "after"])
         residues = scored.residue.max() + 1

@@ -41,6 +41,7 @@ class TestFSO(CryoresTest):
         points = viewer._showDirections()[0].getFigure().axes[0].collections[0]
         self.assertTrue(np.allclose(points.get_array(), expected.limits, atol=1e-5, equal_nan=True))
         slices = viewer._showSlices("doShow3DFSC")[0].getFigure().axes[0].images[0].get_array()
+        self.assertShownWithoutChimera(viewer, "The slices")
         self.assertTrue(np.allclose(slices, expected.three_d.data[3 * expected.grid.shape[0] // 9], atol=1e-4))
 
     def test_without_the_3dfsc_only_the_curves_come(self):

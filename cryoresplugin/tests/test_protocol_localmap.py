@@ -22,7 +22,10 @@ class TestLocalMaps(CryoresTest):
         self.assertIn(f"Median {np.median(expected.values()):.2f} Å²", "\n".join(protocol._summary()))
         viewer = CryoresLocalMapViewer(project=self.proj)
         viewer.setProtocol(protocol)
-        counts = [patch.get_height() for patch in viewer._showHistogram()[0].getFigure().axes[0].patches]
+        axes = viewer._showHistogram()[0].getFigure().axes[0]
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        self.assertEqual(labels, [f"median {np.median(expected.values()):.2f}"])
+        counts = [patch.get_height() for patch in axes.patches]
         self.assertEqual(sum(counts), int((expected.mask.data > 0.5).sum()))
 
     def test_the_occupancy_of_one_map(self):

@@ -75,8 +75,9 @@ class TestMonoTomo(CryoresTest):
         found = {tomogram.getTsId(): tomogram.clone() for tomogram in self.done.outputLocalResolutionSetOfTomograms}
         self.assertEqual(sorted(found), ["TS_1", "TS_2"])
         source = {tomogram.getTsId(): tomogram.clone() for tomogram in self.odd.Tomograms}
+        expected = {name: self.expected(name) for name in found}
         for name, tomogram in found.items():
-            self.assertSameResolution(tomogram, self.expected(name).resolution)
+            self.assertSameResolution(tomogram, expected[name].resolution)
             self.assertAlmostEqual(tomogram.getSamplingRate(), SAMPLING, places=4)
             self.assertEqual(tomogram.getDim(), tuple(reversed(SHAPE)))
             self.assertEqual(tomogram.getOrigin().getShifts(), source[name].getOrigin().getShifts())
@@ -85,7 +86,7 @@ class TestMonoTomo(CryoresTest):
         parents = [o.getObjId() for o in self.proj.getSourceParents(self.done.outputLocalResolutionSetOfTomograms)]
         self.assertTrue({self.odd.getObjId(), self.even.getObjId()} <= set(parents))
         summary = "\n".join(self.done._summary())
-        self.assertIn(f"TS_2: Median {self.expected('TS_2').summary()['median']:.2f} Å", summary)
+        self.assertIn(f"TS_2: Median {expected['TS_2'].summary()['median']:.2f} Å", summary)
         self.assertEqual(self.done._citations(), ["Vilas2020Tomo"])
 
     def test_halves_that_are_associated_are_found_and_a_mask_is_kept(self):

@@ -52,3 +52,4 @@ class TestPostprocess(CryoresTest):
         for image, ninth in zip(images, (3, 4, 5, 6)):
             np.testing.assert_array_equal(np.asarray(image.get_array()), values[ninth * values.shape[0] // 9])
             self.assertEqual(image.get_clim(), (float(values.min()), float(values.max())))
+        self.assertShownWithoutChimera(viewer, "The slices")

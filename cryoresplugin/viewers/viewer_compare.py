@@ -1,23 +1,19 @@
 """Viewer of a comparison: histograms over each other, slices in one scale, ChimeraX, and the report with the tables."""
 
-import os
-
 import numpy as np
-from pwem.viewers import ChimeraView, EmPlotter, EmProtocolViewer
-from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pwem.viewers import EmPlotter, EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
 
-from cryores.mapio import read_map
 from cryores.resolution.compare import file_stem
 from cryoresplugin.protocols import CryoresProtCompare
-from cryoresplugin.viewers.slices import SHOWN, addColourBar
-from cryoresplugin.viewers.viewer_localres import ReportView
+from cryoresplugin.viewers.results import ResultViewer
+from cryoresplugin.viewers.slices import addSliceAxis, plotSlices
 
 BINS = 60
 
 
-class CryoresCompareViewer(EmProtocolViewer):
+class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
     """Histograms and slices of every map in one colour scale; the surfaces; the report."""
 
     _label = "viewer comparison"
@@ -28,8 +24,7 @@ class CryoresCompareViewer(EmProtocolViewer):
         form.addSection(label="Visualization")
         form.addParam("doShowHistograms", params.LabelParam, label="Show all histograms")
         form.addParam("shownMap", params.EnumParam, default=0, choices=list(self._rows()), label="Local resolution")
-        form.addParam("sliceAxis", params.EnumParam, default=2, choices=["x", "y", "z"],
-                      display=params.EnumParam.DISPLAY_HLIST, label="Slice axis")  # fmt: skip
+        addSliceAxis(form)
         form.addParam("doShowSlices", params.LabelParam, label="Show slices",
                       help="In the colours that all maps share.")  # fmt: skip
         form.addParam("doShowChimera", params.LabelParam, label="Show all in ChimeraX")
@@ -57,24 +52,10 @@ class CryoresCompareViewer(EmProtocolViewer):
 
     def _showSlices(self, param=None):
         name = self.getEnumText("shownMap")
-        data, axis = self._resolution(name), "zyx".index(self.getEnumText("sliceAxis"))
-        plotter = EmPlotter(2, 2, mainTitle=name)
-        for ninth in SHOWN:
-            number = ninth * data.shape[axis] // 9
-            axes = plotter.createSubPlot(f"{'zyx'[axis]} = {number}", "", "")
-            image = plotter.plotMatrix(axes, data.take(number, axis=axis), *self._limits(), cmap="viridis",
-                                       interpolation="nearest", origin="lower")  # fmt: skip
-        addColourBar(plotter, image)
-        return [plotter]
+        return [plotSlices(self._resolution(name), self.getEnumText("sliceAxis"), name, self._limits(), "viridis")]
 
-    def _showChimera(self, param=None):
-        if chimeraInstalled():
-            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
-        message = f"{getChimeraError()}\n\nThe slices are shown instead."
-        return [self.warnMessage(message, "ChimeraX was not found"), *self._showSlices()]
-
-    def _showReport(self, param=None):
-        return [ReportView(self.protocol, self._tkRoot)]
+    def _insteadOfChimera(self):
+        return "The slices", self._showSlices()
 
     def _rows(self):
         return self.protocol.readReport()["summary"]["maps"]
@@ -83,5 +64,4 @@ class CryoresCompareViewer(EmProtocolViewer):
         return min(row["p5"] for row in self._rows().values()), max(row["p95"] for row in self._rows().values())
 
     def _resolution(self, name):
-        data = read_map(os.path.join(self.protocol._resultFolder(), f"resolution_{file_stem(name)}.mrc")).data
-        return np.ma.masked_equal(data, 0)
+        return np.ma.masked_equal(self._map(f"resolution_{file_stem(name)}.mrc"), 0)

@@ -1,21 +1,19 @@
 """Viewer of an evaluation: FSC curves, values along the model, the coloured model in ChimeraX, and the report."""
 
-import csv
-import os
-
-from pwem.viewers import ChimeraView, EmPlotter, EmProtocolViewer
-from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pwem.viewers import EmPlotter, EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
 
 from cryoresplugin.protocols import CryoresProtEvaluate
-from cryoresplugin.viewers.viewer_localres import ReportView
+from cryoresplugin.viewers.results import ResultViewer
 
 COLUMNS = {"q_score": "Q-score", "cc": "Correlation", "local_resolution": "Local resolution (Å)"}
 SIDES = {"_before": "before", "": "after"}
+NAMES = ("chain", "number", "residue")
+"""Columns of the table of residues that are words."""
 
 
-class CryoresEvaluateViewer(EmProtocolViewer):
+class CryoresEvaluateViewer(ResultViewer, EmProtocolViewer):
     """Curves before and after; Q-score, correlation and local resolution of every residue; ChimeraX; the report."""
 
     _label = "viewer evaluation"
@@ -40,7 +38,7 @@ class CryoresEvaluateViewer(EmProtocolViewer):
         }
 
     def _showCurves(self, param=None):
-        columns = self._read("model_fsc.csv")
+        columns = self._table("model_fsc.csv")
         plotter = EmPlotter(1, 1, mainTitle="FSC of map and model")
         axes = plotter.createSubPlot("", "frequency (1/Å)", "FSC")
         for name, values in columns.items():
@@ -54,7 +52,7 @@ class CryoresEvaluateViewer(EmProtocolViewer):
     def _showResidues(self, param=None):
         title = self.getEnumText("column")
         name = next(key for key, words in COLUMNS.items() if words == title)
-        columns = self._read("residues.csv")
+        columns = self._table("residues.csv", NAMES)
         plotter = EmPlotter(1, 1, mainTitle=title)
         axes = plotter.createSubPlot("", "residues, chain by chain", title)
         for ending, side in SIDES.items():
@@ -63,18 +61,5 @@ class CryoresEvaluateViewer(EmProtocolViewer):
         axes.legend()
         return [plotter]
 
-    def _showChimera(self, param=None):
-        if chimeraInstalled():
-            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
-        message = f"{getChimeraError()}\n\nThe values along the model are shown instead."
-        return [self.warnMessage(message, "ChimeraX was not found"), *self._showResidues()]
-
-    def _showReport(self, param=None):
-        return [ReportView(self.protocol, self._tkRoot)]
-
-    def _read(self, name):
-        """Return column -> numbers of a table, NaN where a cell is empty; columns of words are left out."""
-        with open(os.path.join(self.protocol._resultFolder(), name), encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        words = ("chain", "number", "residue")
-        return {key: [float(row[key] or "nan") for row in rows] for key in rows[0] if key not in words}
+    def _insteadOfChimera(self):
+        return "The values along the model", self._showResidues()

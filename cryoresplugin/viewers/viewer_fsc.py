@@ -4,7 +4,7 @@ from pwem.viewers import EmPlotter
 from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 
 from cryoresplugin.protocols import CryoresProtFSC
-from cryoresplugin.viewers.viewer_localres import ReportView
+from cryoresplugin.viewers.results import ReportView
 
 THRESHOLDS = (0.143, 0.5)
 
@@ -17,7 +17,7 @@ class CryoresFSCViewer(Viewer):
     _environments = [DESKTOP_TKINTER]
 
     def _visualize(self, obj, **kwargs):
-        return [self.plotCurves(obj), ReportView(obj, self._tkRoot)]
+        return [self.plotCurves(obj), ReportView(obj._resultFolder(), self._tkRoot)]
 
     @staticmethod
     def plotCurves(protocol):

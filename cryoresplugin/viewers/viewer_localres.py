@@ -1,14 +1,12 @@
 """Local-resolution viewer: slices, coloured slices, histogram, ChimeraX and the report, without xmipp3 or Java."""
 
 import os
-import webbrowser
 
 import numpy as np
-from pwem.viewers import ChimeraView, EmPlotter, LocalResolutionViewer
-from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pwem.viewers import EmPlotter, LocalResolutionViewer
 from pwem.wizards import ColorScaleWizardBase
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, MessageView, View
+from pyworkflow.viewer import DESKTOP_TKINTER
 
 from cryoresplugin.protocols import (
     CryoresProtBlocres,
@@ -18,26 +16,11 @@ from cryoresplugin.protocols import (
     CryoresProtRelionLocres,
     CryoresProtResMap,
 )
-from cryoresplugin.viewers.slices import SHOWN, addColourBar
+from cryoresplugin.viewers.results import ResultViewer
+from cryoresplugin.viewers.slices import SHOWN, addColourBar, addSliceAxis
 
 
-class ReportView(View):
-    """Opens the report of a protocol in the browser; where there is none, says where the report is.
-
-    ``folder`` names the result, where a protocol has several.
-    """
-
-    def __init__(self, protocol, tkParent=None, folder=None):
-        self.path = os.path.abspath(os.path.join(folder or protocol._resultFolder(), "report.html"))
-        self._tkParent = tkParent
-
-    def show(self):
-        """Open it, or say where it is."""
-        if not webbrowser.open("file://" + self.path):
-            MessageView(f"Open {self.path} in a browser.", "No browser was found", tkParent=self._tkParent).show()
-
-
-class CryoresLocalResolutionViewer(LocalResolutionViewer):
+class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
     """Slices, histogram and coloured surface of a local-resolution map."""
 
     _label = "viewer local resolution"
@@ -61,8 +44,7 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
         form.addParam("doShowResHistogram", params.LabelParam, label=f"Show {self._shown} histogram")
         form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser")
         group = form.addGroup(f"Colored {self._shown} Slices and Volumes")
-        group.addParam("sliceAxis", params.EnumParam, default=2, choices=["x", "y", "z"],
-                       display=params.EnumParam.DISPLAY_HLIST, label="Slice axis")  # fmt: skip
+        addSliceAxis(group)
         group.addParam("doShowVolumeColorSlices", params.LabelParam, label="Show colored slices")
         group.addParam(
             "doShowOneColorslice", params.LabelParam, expertLevel=params.LEVEL_ADVANCED, label="Show selected slice"
@@ -116,34 +98,33 @@ class CryoresLocalResolutionViewer(LocalResolutionViewer):
 
     def _showHistogram(self, param=None):
         values = self._resolution().compressed()
-        plotter = EmPlotter(1, 1, mainTitle="Resolution histogram")
-        axes = plotter.createSubPlot("", "Resolution (Å)", "# of voxels")
+        title, quantity, unit = self._histogramWords()
+        plotter = EmPlotter(1, 1, mainTitle=title)
+        axes = plotter.createSubPlot("", quantity, "# of voxels")
         axes.hist(values, bins=60, color="#31688e")
         median = float(np.median(values))
-        axes.axvline(median, color="#d95f02", label=f"median {median:.2f} Å")
-        overall = self._report()["summary"].get("global_resolution")
-        if overall:
-            axes.axvline(overall, color="black", linestyle="--", label=f"global {overall:.2f} Å")
+        axes.axvline(median, color="#d95f02", label=f"median {median:.2f} {unit}".rstrip())
+        self._markHistogram(axes)
         axes.legend()
         return [plotter]
 
-    def _showReport(self, param=None):
-        return [ReportView(self.protocol, self._tkRoot, self._folder())]
+    def _histogramWords(self):
+        """Return the title of the histogram, what its axis says, and the unit of the median."""
+        return "Resolution histogram", "Resolution (Å)", "Å"
 
-    def _showChimera(self, param=None):
-        if chimeraInstalled():
-            return [ChimeraView(os.path.abspath(os.path.join(self._folder(), "view.cxc")))]
-        message = f"{getChimeraError()}\n\nThe coloured slices are shown instead."
-        return [self.warnMessage(message, "ChimeraX was not found"), *self._showColorSlices()]
+    def _markHistogram(self, axes):
+        """Draw what the values are compared with."""
+        overall = self._report()["summary"].get("global_resolution")
+        if overall:
+            axes.axvline(overall, color="black", linestyle="--", label=f"global {overall:.2f} Å")
+
+    def _insteadOfChimera(self):
+        return "The coloured slices", self._showColorSlices()
 
     # --------------------------- UTILS ----------------------------------------
 
     def _title(self):
         return "Local resolution (Å)"
-
-    def _folder(self):
-        """Return the engine's folder of the result that is shown."""
-        return self.protocol._resultFolder()
 
     def _report(self):
         return self.protocol.readReport()

@@ -1,6 +1,5 @@
 """MonoDir viewer: slices and histogram of each map, preferred directions, radial averages."""
 
-import csv
 import os
 
 import numpy as np
@@ -80,12 +79,6 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
         return [plotter]
 
     # --------------------------- UTILS ----------------------------------------
-
-    def _table(self, name):
-        """Return the columns of one of the engine's tables by their names."""
-        with open(os.path.join(self._folder(), name), encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {column: np.array([float(row[column] or "nan") for row in rows]) for column in rows[0]}
 
     def _title(self):
         return TITLES[self.getEnumText("shownMap")]

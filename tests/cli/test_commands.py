@@ -176,6 +176,16 @@ def test_warnings_reach_the_screen_the_report_and_the_page(folder, tmp_path, cap
     assert "give the two half maps" in (tmp_path / "out/report.html").read_text()
 
 
+def test_what_a_method_finds_is_said_once(tmp_path, capsys):
+    grid, rng = Grid.regular((24, 24, 24), 1.0), np.random.default_rng(0)
+    for half in ("half1", "half2"):
+        write_map(tmp_path / f"{half}.mrc", Volume(rng.standard_normal(grid.shape, dtype=np.float32), grid))
+    halves = [f"--{half}={tmp_path}/{half}.mrc" for half in ("half1", "half2")]
+    assert main(["fsc", *halves, "--out", str(tmp_path / "out")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert any("nothing in common" in line for line in said) and len(said) == len(set(said))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_folder_that_cannot_be_written_is_told(folder, tmp_path, capsys):
     tmp_path.chmod(0o500)

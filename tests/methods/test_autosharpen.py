@@ -154,6 +154,6 @@ def test_what_cannot_work_is_refused(made, given, code):
 def test_a_second_maximum_on_the_soft_side_is_told():
     bs = np.arange(-40.0, 100.0, 20.0)
     two = {"b_iso": bs, "score": np.array([0.9, 1.0, 0.4, 0.5, 0.8, 0.7, 0.6])}
-    (said,) = _doubts(two, -20.0)
+    (said,) = _doubts(two, -20.0, 80.0)
     assert "another maximum, at B = 40" in said
-    assert _doubts(two, 40.0) == []
+    assert _doubts(two, 40.0, 80.0) == []

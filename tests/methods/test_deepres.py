@@ -40,7 +40,7 @@ def limited(volume, resolution, b=0.0):
 
 
 def seen(volume, mask, **options):
-    return deepres(volume, mask, Execution(threads=1), range=options.pop("range", "2.5-13"), **{"looks": 1, **options})
+    return deepres(volume, mask, Execution(threads=1), range=options.pop("range", "2.5-13"), **options)
 
 
 # --- blocks and grids, which need no network ----------------------------------------------------------------------
@@ -65,11 +65,11 @@ def test_the_answer_of_a_block_does_not_depend_on_the_blocks():
     mask = np.ones(data.shape, dtype=bool)
 
     def answer(cube):
-        return np.lib.stride_tricks.sliding_window_view(cube, (5, 5, 5)).sum(axis=(3, 4, 5))
+        return np.lib.stride_tricks.sliding_window_view(cube, (5, 5, 5)).sum(axis=(3, 4, 5))[..., None]
 
     small, large = (over_blocks(data, mask, 2, edge, answer, Execution()) for edge in (8, 13))
     np.testing.assert_array_equal(small, large)
-    np.testing.assert_allclose(small, answer(np.pad(data, 2, mode="reflect")), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(small[0], answer(np.pad(data, 2, mode="reflect"))[..., 0], rtol=1e-6, atol=1e-5)
 
 
 def test_values_reach_the_rim_unmixed_with_what_is_outside():
@@ -103,7 +103,7 @@ def test_a_window_has_the_answer_of_the_volume(made):
     data = made[0].data
     whole = _answering(64, weights)(data)
     inner = 64 - 2 * MARGIN
-    assert whole.shape == (inner,) * 3
+    assert whole.shape == (inner, inner, inner, 2)
     edge = 2 * MARGIN + 2
     for z, y, x in ((3, 10, 7), (12, 1, 5)):
         window = _answering(edge, weights)(data[z : z + edge, y : y + edge, x : x + edge])
@@ -131,7 +131,7 @@ def test_a_quarter_turn_moves_the_median_little(made):
     medians = []
     for axes in (None, (0, 1), (1, 2)):
         turned = [np.rot90(one.data, 1, axes) if axes else one.data for one in (volume, mask)]
-        medians.append(np.nanmedian(seen(volume.like(turned[0]), mask.like(turned[1]), looks=4).resolution.data))
+        medians.append(np.nanmedian(seen(volume.like(turned[0]), mask.like(turned[1])).resolution.data))
     assert np.ptp(medians) <= 0.05
 
 
@@ -145,8 +145,8 @@ def test_planted_limits_are_found_and_sharpening_is_seen(made):
 
 
 @needs_tensorflow
-def test_result_has_a_spread_and_stays_in_the_range(made):
-    result = seen(limited(made[0], 4.0), made[1], looks=2)
+def test_result_has_an_uncertainty_and_stays_in_the_range(made):
+    result = seen(limited(made[0], 4.0), made[1])
     inside = made[1].data > 0.5
     for values in (result.resolution.data, result.extra["uncertainty"].data):
         assert np.isfinite(values[inside]).all() and np.isnan(values[~inside]).all()
@@ -219,7 +219,7 @@ def test_an_unknown_range_is_refused(made):
 def test_the_command_writes_what_it_declares(tmp_path, made):
     write_map(tmp_path / "map.mrc", limited(made[0], 4.0))
     write_map(tmp_path / "mask.mrc", made[1])
-    words = ["deepres", "--map", str(tmp_path / "map.mrc"), "--mask", str(tmp_path / "mask.mrc"), "--looks", "1"]
+    words = ["deepres", "--map", str(tmp_path / "map.mrc"), "--mask", str(tmp_path / "mask.mrc")]
     assert main([*words, "--out", str(tmp_path / "out"), "--quiet"]) == 0
     for name in (*METHOD.outputs, "report.json", "histogram.png", "slices.png", "view.cxc"):
         assert (Path(tmp_path) / "out" / name).exists(), name

@@ -469,7 +469,7 @@ def test_threads_change_nothing(done, folder, tmp_path):
 
 
 CASES = {
-    "no model": ({"map": "map.mrc"}, [], 2, "E_USAGE"),
+    "neither model nor halves": ({"map": "map.mrc"}, [], 2, "E_MISSING_INPUT"),
     "a missing model": ({"model": "nothing.pdb"}, [], 3, "E_NO_FILE"),
     "a model without atoms": ({"model": "text.pdb"}, [], 3, "E_MODEL"),
     "hydrogens only": ({"model": "hydrogens.cif"}, [], 3, "E_MODEL"),
@@ -491,7 +491,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_told_and_nothing_is_left(case, folder, tmp_path, capsys):
     files, more, status, code = CASES[case]
-    given = {"map": "map.mrc", **({} if case == "no model" else {"model": "model.cif"}), **files}
+    given = {"map": "map.mrc", **({} if case == "neither model nor halves" else {"model": "model.cif"}), **files}
     assert main([*words(folder, **given), *more, "--out", str(tmp_path / "out")]) == status
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"error {code}: ") and "; hint: " in last

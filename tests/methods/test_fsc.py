@@ -15,6 +15,7 @@ from cryores.fourier import filtered, frequency_axes, irfft, rfft, shell_width
 from cryores.mapio import read_half_maps, write_map
 from cryores.masks import independent_share, soft_edge, solvent_level, sphere
 from cryores.method import Inputs
+from cryores.report import figures, views
 from cryores.resolution.fsc import METHOD, correlation, fsc
 from cryores.shell_correlation import CRITERIA, bit_threshold
 from cryores.volume import Grid, HalfMaps, Volume
@@ -22,6 +23,10 @@ from cryores.volume import Grid, HalfMaps, Volume
 LIMIT = 6.0
 SHAPE = (48, 54, 45)
 VOXEL_SIZE = 1.5
+
+OF_A_TRACE = pytest.mark.filterwarnings(
+    "ignore:the model holds C-alpha", "ignore:map and model are compared", "ignore:every B-factor"
+)
 
 
 def halves_of(limit=LIMIT, shape=SHAPE, noise=0.5, seed=1, radius=22.0):
@@ -359,6 +364,7 @@ def model_and_map(tmp_path_factory):
     return str(path), halves
 
 
+@OF_A_TRACE
 def test_the_map_follows_the_model_up_to_its_limit(model_and_map):
     path, halves = model_and_map
     result = fsc(halves, model=path)
@@ -369,6 +375,7 @@ def test_the_map_follows_the_model_up_to_its_limit(model_and_map):
     assert result.summary()["model_resolution"] == result.model_resolution
 
 
+@OF_A_TRACE
 def test_one_map_is_measured_against_a_model(model_and_map, tmp_path):
     path, halves = model_and_map
     result = fsc(halves.mean(), soft_edge(sphere(halves.grid, 20.0), 6.0), model=path)
@@ -380,6 +387,7 @@ def test_one_map_is_measured_against_a_model(model_and_map, tmp_path):
     assert result.criterion.startswith("FSC of the map and the density of the model at 0.5 and 0.143")
 
 
+@OF_A_TRACE
 def test_a_model_beside_the_map_does_not_correlate(model_and_map):
     path, halves = model_and_map
     away = halves.mean().like(np.roll(halves.mean().data, 20, axis=0))
@@ -403,6 +411,17 @@ def test_the_false_discovery_rate_finds_the_planted_limit(halves, mask, masked_r
     assert in_shells(tested.resolution["fdr"], LIMIT, halves.grid) < 2
     assert {name: value for name, value in tested.resolution.items() if name != "fdr"} == masked_result.resolution
     assert "fdr" not in masked_result.resolution
+    nearest = np.argmin(np.abs(tested.frequency - 1 / tested.resolution["fdr"]))
+    around = slice(nearest - 1, nearest + 2)
+    assert np.any(tested.corrected[around] > tested.fdr[around]) and np.any(
+        tested.corrected[around] < tested.fdr[around]
+    )
+    line = figures.fsc_figure(tested).axes[0].get_lines()
+    assert any(np.array_equal(drawn.get_ydata(), tested.fdr) for drawn in line)
+    mark = next(mark for mark in views.fsc_marks(tested) if mark.label.endswith("by FDR"))
+    assert mark.frequency == pytest.approx(1 / tested.resolution["fdr"])
+    assert tested.fdr[around].min() <= mark.threshold <= tested.fdr[around].max()
+    assert masked_result.fdr is None and all("FDR" not in mark.label for mark in views.fsc_marks(masked_result))
     symmetric = fsc(halves, mask, false_discovery_rate=0.01, symmetry="O")
     assert symmetric.resolution["fdr"] >= tested.resolution["fdr"]
     stricter = fsc(halves, mask, false_discovery_rate=1e-5)

@@ -51,7 +51,7 @@ def test_the_factors_are_the_weights(k):
 @pytest.mark.parametrize("d", [3.0, 6.5])
 def test_a_constant_resolution_is_a_global_filter(d):
     data = noise()
-    operator = Deblurring(np.full(GRID.shape, d, np.float32), np.ones(GRID.shape, bool), GRID, 0.025, 2)
+    operator = Deblurring(Volume(np.full(GRID.shape, d, np.float32), GRID), 0.025, 2)
     bands = band_resolutions(GRID, d)
     weights = band_weights(bands, np.array([d]), 0.025)[:, 0]
 
@@ -70,7 +70,7 @@ def test_every_voxel_has_the_weights_of_its_resolution():
     d = np.broadcast_to(np.linspace(3.0, 9.0, 40, dtype=np.float32), GRID.shape).copy()
     inside = np.zeros(GRID.shape, bool)
     inside[5:-5, 5:-5, 5:-5] = True
-    found = Deblurring(d, inside, GRID, 0.025, 2).apply(data, np.empty_like(data))
+    found = Deblurring(Volume(np.where(inside, d, np.float32(np.nan)), GRID), 0.025, 2).apply(data, np.empty_like(data))
     bands = band_resolutions(GRID, float(d[inside].max()))
     weights = band_weights(bands, d[inside].astype(np.float64), 0.025)
     z, y, x = (np.fft.fftfreq(n, v) for n, v in zip(GRID.shape, GRID.voxel_size))
@@ -85,7 +85,7 @@ def test_the_iteration_is_the_published_one(made, resolution):
     volume = made.halves.mean()
     result = localdeblur(volume, resolution, iterations=3, step=4.0)
     known = np.isfinite(resolution.data)
-    operator = Deblurring(np.nan_to_num(resolution.data, nan=9.0), known, volume.grid, 0.025, 2)
+    operator = Deblurring(resolution, 0.025, 2)
     floor = -4 * volume.data[~known].std()
     x = volume.data.copy()
     for _ in range(3):

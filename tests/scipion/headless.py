@@ -1,7 +1,9 @@
-"""The environment in which Scipion runs without a desktop, from a plain pip installation."""
+"""The environment in which Scipion runs without a desktop, from a plain pip installation; and tests that run in it."""
 
+import io
 import os
 import sys
+import unittest
 from pathlib import Path
 
 
@@ -26,3 +28,16 @@ def environment(home):
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MPLBACKEND": "Agg",
     }
+
+
+def start(home):
+    """Make this process a headless Scipion with a folder of its own under ``home``."""
+    os.environ.update(environment(Path(home) / str(os.getpid())))
+
+
+def run_case(case):
+    """Run a module of the plugin's tests in this process; return whether it passed, and what was said."""
+    said = io.StringIO()
+    suite = unittest.defaultTestLoader.loadTestsFromName(f"cryoresplugin.tests.{case}")
+    passed = unittest.TextTestRunner(stream=said).run(suite).wasSuccessful()
+    return passed and suite.countTestCases() > 0, said.getvalue()

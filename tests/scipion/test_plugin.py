@@ -3,8 +3,9 @@
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ pytest.importorskip("pyworkflow", reason="Scipion is not installed here")
 pytest.importorskip("scipion", reason="scipion-app is not installed here")
 
 sys.path.insert(0, str(Path(__file__).parent))
-from headless import environment
+from headless import environment, run_case, start
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(path.stem for path in (ROOT / "cryoresplugin" / "tests").glob("test_*.py"))
@@ -73,17 +74,17 @@ def run(words, scipion, cwd=None, **more):
 
 
 @pytest.fixture(scope="module")
-def running(scipion):
-    """Run the plugin's tests side by side: most of their time is the start of interpreters."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {case: pool.submit(run, ["-m", "unittest", f"cryoresplugin.tests.{case}"], scipion) for case in CASES}
+def running(tmp_path_factory):
+    """Run the plugin's tests in a few interpreters side by side, each with one project for all that it runs."""
+    home = tmp_path_factory.mktemp("side-by-side")
+    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), initializer=start, initargs=(home,)) as pool:
+        yield {case: pool.submit(run_case, case) for case in CASES}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_protocols(running, case):
-    done = running[case].result()
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
-    assert "OK" in done.stderr
+    passed, said = running[case].result(timeout=600)
+    assert passed, said[-6000:]
 
 
 def test_scipion_finds_every_part_of_the_plugin(scipion):

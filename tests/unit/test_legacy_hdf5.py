@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import legacy_files as old
 
 from cryores.errors import WeightsError
+from cryores.nets._legacy_layers import OPTIONS
 from cryores.nets.legacy_hdf5 import read_network
 from cryores.nets.slab_norm import slab_normalization
 
@@ -85,7 +86,7 @@ def test_names_may_be_numbered_plain_or_cut_into_chunks(deepres, tmp_path):
 
 @pytest.mark.parametrize("change", [lambda config: config, old.with_groups, old.old_functional])
 def test_functional_files_with_slab_normalization(unet, tmp_path, change):
-    path = old.saved(unet, tmp_path / "unet.hd5", compiled=change is old.with_groups)
+    path = old.saved(unet, tmp_path / "unet.hd5")
     assert agrees(old.rewritten(path, change, b"2.3.1"), unet, SLABS)
 
 
@@ -111,6 +112,27 @@ def test_a_layer_that_is_applied_twice_and_one_that_adds(tmp_path):
     writer = tf_keras.Model(given, tf_keras.layers.Add()([shared(shared(inner)), given]))
     old.with_random_weights(writer)
     assert agrees(old.saved(writer, tmp_path / "twice.h5"), writer, SEQUENTIAL)
+
+
+def test_every_layer_that_is_accepted_does_what_it_did(tmp_path):
+    layers = tf_keras.layers
+    given = tf_keras.Input((8, 8, 8, 1))
+    first = layers.Conv3D(4, 3, padding="same", dilation_rate=2, groups=1, activation="tanh")(given)
+    pooled = [layers.MaxPooling3D(2)(first), layers.AveragePooling3D(2, padding="same")(first)]
+    grown = [layers.UpSampling3D(2)(one) for one in pooled]
+    merged = [layers.Subtract()(grown), layers.Average()(grown), layers.Multiply()(grown), layers.Maximum()(grown)]
+    bent = [layers.Activation("sigmoid"), layers.ELU(0.7), layers.ReLU(6.0, 0.2, 0.1), layers.LeakyReLU(0.3)]
+    inner = layers.Concatenate(axis=-1)([layer(one) for layer, one in zip(bent, merged)])
+    inner = layers.Cropping3D(((1, 2), (2, 1), (0, 3)))(layers.ZeroPadding3D(1)(inner))
+    inner = layers.GaussianNoise(0.5)(layers.SpatialDropout3D(0.5)(layers.PReLU()(inner)))
+    inner = layers.BatchNormalization(axis=-1, epsilon=0.01, scale=False)(inner)
+    inner = layers.Conv3DTranspose(3, 3, strides=2, padding="valid", output_padding=1, use_bias=False)(inner)
+    squeezed = layers.Reshape((1, 1, 1, 3))(layers.GlobalAveragePooling3D()(inner))
+    writer = tf_keras.Model(given, layers.Dense(2)(layers.Add()([layers.Multiply()([inner, squeezed]), inner])))
+    used = {type(layer).__name__ for layer in writer.layers}
+    elsewhere = {"Flatten", "Dropout", "GroupNormalization"}
+    assert used - {"InputLayer"} | elsewhere == set(OPTIONS)
+    assert agrees(old.saved(old.with_random_weights(writer), tmp_path / "all.h5"), writer, SEQUENTIAL)
 
 
 def test_the_network_is_for_inference(deepres, tmp_path):

@@ -12,11 +12,12 @@ import tarfile
 import threading
 import time
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from weight_server import CONTENT, GOOD, NAME, Server, sha256, tar
 
 from cryores.cli import main
 from cryores.errors import CryoresError, UsageError, WeightsError
@@ -24,86 +25,12 @@ from cryores.execution import Execution
 from cryores.nets import weights
 from cryores.nets.weights import Archive, WeightFile, WeightSet
 
-NAME = "xmipp_model_deepRes.tgz"
-CONTENT = {
-    name: weights.HDF5_SIGNATURE + np.random.default_rng(seed).bytes(700_000)
-    for seed, name in enumerate(("model_w13.h5", "model_w7.h5"))
-}
-
-
-def tar(members, mode="w:gz"):
-    """Pack (name, bytes or TarInfo) pairs."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=mode) as archive:
-        for name, content in members:
-            if isinstance(content, bytes):
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-            else:
-                archive.addfile(content)
-    return packed.getvalue()
-
-
-GOOD = tar([("deepRes/readme.txt", b"hello"), *((f"deepRes/{n}", c) for n, c in CONTENT.items())])
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves ``files`` with Range and ETag; ``cut`` ends an answer early, ``pause`` waits in the middle of each."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.cut, self.pause, self.gate = {}, [], [], 0.0, None
-        self.ranges = True
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    def handle_error(self, request, address):
-        """Say nothing of clients that leave."""
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_GET(self):
-        content = self.server.files.get(self.path.lstrip("/"))
-        asked = self.headers.get("Range")
-        self.server.asked.append((self.path, asked))
-        if content is None:
-            self.send_error(404)
-            return
-        tag, start = f'"{sha256(content)[:16]}"', 0
-        if asked and self.server.ranges and self.headers.get("If-Range") in (None, tag):
-            start = int(asked.split("=")[1].rstrip("-"))
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("ETag", tag)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        end = self.server.cut.pop(0) if self.server.cut else len(content)
-        middle = (start + end) // 2
-        self.wfile.write(content[start:middle])
-        self.wfile.flush()
-        time.sleep(self.server.pause)
-        if self.server.gate:
-            self.server.gate.wait(20)
-        self.wfile.write(content[middle:end])
-
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", weights.MIRROR_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv(weights.MIRROR_VARIABLE, raising=False)
     running = Server()
-    running.files[NAME] = GOOD
     yield running
     running.shutdown()
     running.server_close()
@@ -140,6 +67,7 @@ def code_of(action, *words, **options):
 
 
 def test_a_whole_file_is_fetched_checked_and_unpacked(server, tmp_path):
+    (tmp_path / ".deepres-left").mkdir()  # by an installation that was killed
     given = deepres(f"{server.url}/{NAME}", size=len(GOOD), sha256=sha256(GOOD))
     paths = weights.fetch(given, tmp_path)
     assert [path.name for path in paths] == list(CONTENT) and is_installed(tmp_path)
@@ -179,6 +107,13 @@ def test_a_file_that_has_changed_meanwhile_is_not_patched_together(server, tmp_p
     server.files[NAME] = tar(CONTENT.items(), "w")  # the same files, packed in another way
     weights.fetch(deepres(f"{server.url}/{NAME}"), tmp_path)
     assert is_installed(tmp_path)
+
+
+def test_a_part_that_is_complete_already_is_no_obstacle(server, tmp_path):
+    (tmp_path / f".{NAME}.part").write_bytes(GOOD)
+    (tmp_path / f".{NAME}.part.tag").write_text(f'"{sha256(GOOD)[:16]}"')
+    weights.fetch(deepres(f"{server.url}/{NAME}"), tmp_path)
+    assert [asked for _, asked in server.asked] == [f"bytes={len(GOOD)}-", None] and is_installed(tmp_path)
 
 
 def test_a_mirror_stands_in_for_a_dead_address(server, tmp_path):
@@ -370,6 +305,7 @@ EVIL = {
     "one name twice": tar([(f"{i}/model_w13.h5", CONTENT["model_w13.h5"]) for i in (1, 2)]),
     "a bomb": bomb(),
     "cut short": GOOD[:900_000],
+    "another checksum": GOOD[:-8] + bytes(8),
     "too many": tar([(f"f{i}", b"") for i in range(10_001)]),
     "a zip with a path up": zipped([("..\\..\\model_w13.h5", CONTENT["model_w13.h5"])]),
     "a zip with a link": zipped([("model_w13.h5", b"/etc/passwd")], model_w13=0o120777),
@@ -419,6 +355,22 @@ def test_one_file_of_a_set_is_enough_for_it(tmp_path):
     weights.import_files(deepres(), tmp_path / "model_w13.h5", tmp_path / "w")
     assert weights.find("deepres", "model_w13.h5", tmp_path / "w")
     assert code_of(weights.find, "deepres", "model_w7.h5", tmp_path / "w") == "E_WEIGHTS_MISSING"
+    assert weights.installed_in("deepres", tmp_path / "w", "model_w13.h5") == tmp_path / "w"
+    assert weights.installed_in("deepres", tmp_path / "w", "model_w7.h5") is None
+
+
+def test_what_an_earlier_import_brought_stays(server, tmp_path):
+    for name, content in CONTENT.items():
+        (tmp_path / name).write_bytes(content)
+        weights.import_files(deepres(), tmp_path / name, tmp_path / "w")
+    assert is_installed(tmp_path / "w")
+
+
+def test_a_set_that_is_installed_in_part_is_completed(server, tmp_path):
+    (tmp_path / "model_w13.h5").write_bytes(CONTENT["model_w13.h5"])
+    weights.import_files(deepres(), tmp_path / "model_w13.h5", tmp_path / "w")
+    weights.fetch(deepres(f"{server.url}/{NAME}"), tmp_path / "w")
+    assert is_installed(tmp_path / "w")
 
 
 def test_what_is_imported_is_checked(tmp_path):

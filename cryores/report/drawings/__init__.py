@@ -20,6 +20,7 @@ DRAWINGS = {
     "Evaluation": "evaluation",
     "FSCResult": "fsc",
     "LocalMap": "local_map",
+    "HalfMapEvaluation": "half_map_evaluation",
     "FSOResult": "fso",
     "LocscaleResult": "locscale",
     "MonodirResult": "monodir",

@@ -1,0 +1,185 @@
+"""``cryores evaluate --set TABLE``: many maps judged alike, one row each, into one table and one figure.
+
+The table (CSV, or TSV) has a column ``name`` and one for every input that `COLUMNS` lists; files are looked for beside
+the table. A row that fails is told of in the result and stops no other. Run again, rows that were done with the same
+files and options are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import traceback
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from cryores.cli import progress
+from cryores.cli.options import Parser
+from cryores.errors import CryoresError, InputError, UsageError
+from cryores.postprocessing._evaluation import MEASURES, SIDES
+from cryores.report.record import sha256
+from cryores.tables import records_text
+
+COLUMNS = {
+    "map": "--map",
+    "model": "--model",
+    "before": "--before",
+    "half1": "--raw-half1",
+    "half2": "--raw-half2",
+    "processed_half1": "--processed-half1",
+    "mask": "--mask",
+}
+"""Column of the table -> option of ``cryores evaluate``; the longer names of the options are understood too."""
+
+VALUES = {"resolution": "--resolution", "voxel_size": "--voxel-size"}
+"""Further columns, whose cells are numbers."""
+
+KEPT = "set.json"
+"""What each row was run with, by its name."""
+
+RESULTS = ("set.csv", "set.png", KEPT)
+
+Row = Dict[str, str]
+
+
+def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
+    """Run ``cryores evaluate`` for every row of the table, by ``run(words)``.
+
+    Raises
+    ------
+    UsageError
+        ``E_USAGE`` · ``E_SET`` a table without rows, or with unknown columns or equal names.
+    InputError
+        ``E_NO_FILE`` · ``E_OUTPUT_EXISTS`` a folder with other files · ``E_SET_FAILED`` every row failed.
+    """
+    parser = Parser(prog="cryores evaluate --set", description=__doc__, add_help=False, allow_abbrev=False)
+    parser.add_argument("--set", required=True, metavar="TABLE")
+    parser.add_argument("--out", required=True, metavar="DIR")
+    parser.add_argument("--overwrite", action="store_true")
+    given, shared = parser.parse_known_args(list(words))
+    rows = read_set(Path(given.set))
+    folder = Path(given.out)
+    _claim(folder, given)
+    earlier = {} if given.overwrite else _earlier(folder)
+    records: List[Dict[str, Any]] = []
+    for row in rows:
+        asked = _words(row, Path(given.set).parent, shared)
+        key = _fingerprint(asked)
+        record, done = _of_earlier(earlier, row["name"], key, folder), True
+        if record is None:
+            progress.say(f"{row['name']}: {len(records) + 1} of {len(rows)}")
+            record = _judged(row["name"], asked, folder, run)
+            done = not record["reason"]
+        records.append(record)
+        earlier[row["name"]] = key if done else None
+        _write(folder, records, earlier)
+    failed = [record for record in records if record["reason"]]
+    progress.say(f"{len(records) - len(failed)} of {len(records)} judged: {folder}/set.csv")
+    if len(failed) == len(records):
+        raise InputError("E_SET_FAILED", f"every row failed; the first: {failed[0]['reason']}", "mend the table")
+
+
+def read_set(path: Path) -> List[Row]:
+    """Return the rows of a table, without empty cells, their columns in the words of `COLUMNS` and `VALUES`."""
+    if not path.is_file():
+        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    text = path.read_text(encoding="utf-8-sig").splitlines()
+    tabs = bool(text) and "\t" in text[0]
+    table = csv.DictReader(text, delimiter="\t" if tabs else ",")
+    columns = {name: _plain(name) for name in table.fieldnames or ()}
+    unknown = [name for name, plain in columns.items() if plain not in ("name", *COLUMNS, *VALUES)]
+    if unknown or not {"name", "map"} <= set(columns.values()):
+        raise UsageError(
+            "E_SET",
+            f"{path.name}: unknown columns {', '.join(unknown)}"
+            if unknown
+            else f"{path.name} has no columns name, map",
+            f"a first line with some of: name, {', '.join([*COLUMNS, *VALUES])}",
+        )
+    rows = [{columns[n]: c.strip() for n, c in row.items() if n in columns and c and c.strip()} for row in table]
+    rows = [row for row in rows if row]
+    names = [row.get("name", "") for row in rows]
+    bad = [n for n in names if not n or names.count(n) > 1 or n.startswith(".") or n in RESULTS or set("/\\") & set(n)]
+    if bad or not rows:
+        reason = f"the name {bad[0]!r} is empty, double or no name of a folder" if bad else "it has no rows"
+        raise UsageError("E_SET", f"{path.name}: {reason}", "give every row a name of its own")
+    return rows
+
+
+def _plain(column: str) -> str:
+    options = {option[2:].replace("-", "_"): name for name, option in {**COLUMNS, **VALUES}.items()}
+    plain = column.strip().lower().replace("-", "_").replace(" ", "_")
+    return options.get(plain, plain)
+
+
+def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
+    files = [word for name, option in COLUMNS.items() if name in row for word in (option, str(beside / row[name]))]
+    values = [word for name, option in VALUES.items() if name in row for word in (option, row[name])]
+    return [*files, *values, *shared]
+
+
+def _fingerprint(words: List[str]) -> Dict[str, Any]:
+    """Return the words and the contents of the files among them."""
+    return {"words": words, "files": {word: sha256(word) for word in words if Path(word).is_file()}}
+
+
+def _claim(folder: Path, given: argparse.Namespace) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / KEPT).is_file() and not given.overwrite:
+        raise InputError(
+            "E_OUTPUT_EXISTS", f"{folder} holds other files", "choose another --out, or add --overwrite to replace them"
+        )
+
+
+def _earlier(folder: Path) -> Dict[str, Any]:
+    found: Dict[str, Any] = json.loads((folder / KEPT).read_text()) if (folder / KEPT).is_file() else {}
+    return found
+
+
+def _of_earlier(earlier: Dict[str, Any], name: str, key: Dict[str, Any], folder: Path) -> Optional[Dict[str, Any]]:
+    report = folder / name / "report.json"
+    return _record(name, report) if earlier.get(name) == key and report.is_file() else None
+
+
+def _judged(name: str, words: List[str], folder: Path, run: Callable[[List[str]], None]) -> Dict[str, Any]:
+    """Run one row; return its record, with the reason where it failed."""
+    try:
+        run([*words, "--out", str(folder / name), "--overwrite"])
+    except CryoresError as error:
+        return _record(name, None, f"{error.code}: {error.message}")
+    except (MemoryError, OSError) as error:
+        return _record(name, None, f"{type(error).__name__}: {error}")
+    except Exception as error:
+        traceback.print_exc()
+        return _record(name, None, f"E_INTERNAL: {type(error).__name__}: {error}")
+    return _record(name, folder / name / "report.json")
+
+
+def _record(name: str, report: Optional[Path], reason: str = "") -> Dict[str, Any]:
+    found = json.loads(report.read_text()) if report is not None else {"summary": {}, "warnings": []}
+    summary = found["summary"]
+    measures = summary.get("measures", {})
+    values = {f"{m}_{side}": _number(measures.get(m, {}).get(side)) for m in MEASURES for side in SIDES}
+    return {
+        "name": name,
+        "reason": reason,
+        "resolution": _number(summary.get("resolution")),
+        "half_map_verdict": summary.get("half_map_verdict", ""),
+        **values,
+        "warnings": " | ".join(found["warnings"]),
+    }
+
+
+def _number(value: Optional[float]) -> float:
+    return float("nan") if value is None else value
+
+
+def _write(folder: Path, records: List[Dict[str, Any]], keys: Dict[str, Any]) -> None:
+    from cryores.report.figures_set import set_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "set.csv").write_text(records_text(records), encoding="utf-8")
+    set_figure(records).savefig(folder / "set.png")
+    (folder / KEPT).write_text(json.dumps(keys, indent=1), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""TensorFlow starts without a word, and where there is none that is said."""
+
+import subprocess
+import sys
+
+import pytest
+
+QUIET = """
+from cryores.nets import load_keras
+keras = load_keras()
+model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(1, 3)])
+import numpy, sys
+print(model.predict_on_batch(numpy.zeros((1, 4, 4, 4, 1))).shape)
+print("heard", file=sys.stderr)
+"""
+
+WITHOUT = """
+import sys
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras", "h5py"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nothing())
+from cryores.errors import WeightsError
+from cryores.nets import load_keras, weights
+from cryores.nets.legacy_hdf5 import read_network
+open(sys.argv[1], "wb").write(weights.HDF5_SIGNATURE)
+for action in (load_keras, lambda: read_network(sys.argv[1])):
+    try:
+        action()
+    except WeightsError as error:
+        print(error.code, error.exit_status, "pip install" in error.hint)
+print(*weights.weight_sets())
+"""
+
+
+def run(code, *words):
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+
+
+def test_tensorflow_starts_without_a_word():
+    pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    done = run(QUIET)
+    assert (done.stdout, done.stderr) == ("(1, 2, 2, 2, 1)\n", "heard\n")
+
+
+def test_without_tensorflow_weights_are_listed_and_networks_are_not_run(tmp_path):
+    done = run(WITHOUT, str(tmp_path / "a.h5"))
+    assert done.stdout.splitlines() == ["E_NO_TENSORFLOW 5 True", "E_NO_TENSORFLOW 5 True", "deepres deepemhancer"]
