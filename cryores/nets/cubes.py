@@ -70,12 +70,13 @@ def predicted(
     density: Optional[FloatArray] = None,
     batch: int = 1,
     stage: Optional[Stage] = None,
+    channels: int = 0,
 ) -> FloatArray:
     """Run a network over a volume.
 
     Parameters
     ----------
-    volume : ndarray of float32, shape (nz, ny, nx)
+    volume : ndarray of float32, shape (nz, ny, nx), or (nz, ny, nx, channels)
         What the network takes.
     predict : callable
         The network.
@@ -87,14 +88,18 @@ def predicted(
         Cubes that are computed at a time, halved when the memory runs out.
     stage : Stage, optional
         Counts the cubes.
+    channels : int
+        Channels of what the network gives; 0 where it gives volumes.
     """
-    places = plan.places(volume.shape)  # type: ignore[arg-type]
+    places = plan.places(volume.shape[:3])  # type: ignore[arg-type]
     weight = plan.weight()
     chosen = places if density is None else occupied(places, plan.edge, density)
-    total = np.zeros(volume.shape, dtype=np.float32)
+    shape = (*volume.shape[:3], *((channels,) if channels else ()))
+    each = (..., None) if channels else (...,)
+    total = np.zeros(shape, dtype=np.float32)
     for place, cube in _each(volume, predict, plan.edge, chosen, batch, stage):
-        total[block(place, plan.edge)] += weight * cube
-    total /= _weights(plan, volume.shape)
+        total[block(place, plan.edge)] += weight[each] * cube
+    total /= _weights(plan, volume.shape[:3])[each]
     return total
 
 

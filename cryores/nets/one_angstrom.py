@@ -38,11 +38,11 @@ class OneAngstrom:
     fine: IntTriple
 
     @classmethod
-    def of(cls, grid: Grid, multiple: int = 1) -> OneAngstrom:
-        """Find the box for the maps of a grid; its edges in Å are multiples of ``multiple``."""
+    def of(cls, grid: Grid, multiple: int = 1, least: int = 1) -> OneAngstrom:
+        """Find the box for the maps of a grid; edges in Å are multiples of ``multiple``, and at least ``least``."""
         edges = [_whole_edge(n, v) for n, v in zip(grid.shape, grid.voxel_size)]
         padded, whole = (tuple(edge[i] for edge in edges) for i in (0, 1))
-        fine = tuple(-(-n // multiple) * multiple for n in whole)
+        fine = tuple(-(-max(n, least) // multiple) * multiple for n in whole)
         return cls(grid.shape, padded, whole, fine)  # type: ignore[arg-type]
 
     def there(self, data: FloatArray, level: float, threads: int) -> FloatArray:

@@ -47,7 +47,10 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
     ]
     for kind in ("clean", "flawed"):
         lines += [f"{kind}: mean absolute error {told[kind]['mean_absolute_error']:.3f} Å", ""]
-        lines += ["| truth (Å) | voxels | mean error | bias | median truth | median answer |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| truth (Å) | voxels | mean error | bias | median truth | median answer |",
+            "|---|---|---|---|---|---|",
+        ]
         for low, count, error, bias, answer, truth in told[kind]["bins"]:
             lines.append(
                 f"| {low:.1f}-{low + size:.1f} | {count} | {error:.3f} | {bias:+.3f} | {truth:.2f} | {answer:.2f} |"

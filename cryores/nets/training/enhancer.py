@@ -42,6 +42,9 @@ SHAPE = (64, 64, 64)
 WANTED_SHARE = 0.25
 """Share of a lesson's voxels near atoms that is looked for."""
 
+FEATURE_NOISE = 0.05
+"""Standard deviation of what is added to the features."""
+
 NOISE_ONLY = 0.05
 """Share of the lessons that hold no molecule."""
 
@@ -67,7 +70,7 @@ class Schedule:
     """
 
     steps: int = STEPS
-    batch: int = 4
+    batch: int = 8
     lessons: int = LESSONS
     rate: float = 1e-3
     warm_up: int = 50
@@ -159,7 +162,10 @@ def batches(lessons: Sequence[Lesson], size: int, seed: int) -> Iterator[Tuple[A
     rng = np.random.default_rng(seed)
     while True:
         some = [turned(lessons[rng.integers(len(lessons))], rng) for _ in range(size)]
-        yield np.stack([one.features for one in some]), np.stack([one.gains for one in some])
+        features = np.stack([one.features for one in some])
+        # A little noise keeps the network from knowing the lessons by heart.
+        features += rng.normal(0.0, FEATURE_NOISE, features.shape).astype(np.float32)
+        yield features, np.stack([one.gains for one in some])
 
 
 def train(
