@@ -26,6 +26,10 @@ from cryores.volume import FloatArray, Grid, HalfMaps, Maps, full_map
 PLAN = CubePlan(edge=16, stride=8)
 """Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
 
+EMPTY, HELD = 0.05, 0.15
+"""Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
+the mean over so many voxels of a noise that is alone in its box stays below."""
+
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
@@ -109,6 +113,8 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
         found = np.maximum(unseen(gains, turn), 0.0)
         total += found
         squares += np.square(found)
+    held = np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
+    total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
     return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
