@@ -22,11 +22,16 @@ NORMAL = 1.4826
 
 @dataclass(frozen=True)
 class DensityScale:
-    """``(density - solvent) / contrast`` is what the networks get; solvent lies below ``threshold`` on that scale."""
+    """``(density - solvent) / contrast`` is what the networks get; solvent lies below ``threshold`` on that scale.
+
+    ``stands_out`` is the molecule's mean over the solvent in standard deviations of the smoothed solvent, 2.5 where a box
+    holds normal noise alone, of whatever spectrum; maps have 10 and more.
+    """
 
     solvent: float
     contrast: float
     threshold: float = 0.5
+    stands_out: float = np.inf
 
     def apply(self, density: FloatArray) -> FloatArray:
         """Return a density on this scale."""
@@ -49,7 +54,8 @@ def density_scale(density: FloatArray, threads: int = 1) -> DensityScale:
     spread = NORMAL * float(np.median(np.abs(smooth[outside] - np.float32(solvent))))
     molecule = float(smooth[~outside].mean(dtype=np.float64)) - solvent
     contrast = max(molecule, LEAST_CONTRAST * spread, float(np.finfo(np.float32).tiny))
-    return DensityScale(solvent, contrast, (level - solvent) / contrast)
+    stands_out = molecule / max(spread, 1e-6 * contrast)
+    return DensityScale(solvent, contrast, (level - solvent) / contrast, stands_out)
 
 
 def _smoothed(density: FloatArray, threads: int) -> FloatArray:

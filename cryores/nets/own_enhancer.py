@@ -30,6 +30,9 @@ EMPTY, HELD = 0.05, 0.15
 """Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
 the mean over so many voxels of a noise that is alone in its box stays below."""
 
+NOISE_ALONE = (2.8, 3.4)
+"""`DensityScale.stands_out` up to which a box holds nothing but noise, and from which it surely holds something."""
+
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
@@ -113,7 +116,9 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
         found = np.maximum(unseen(gains, turn), 0.0)
         total += found
         squares += np.square(found)
-    held = np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
+    low, high = NOISE_ALONE
+    something = np.clip((told.scale.stands_out - low) / (high - low), 0.0, 1.0)
+    held = something * np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
     total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
     return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
