@@ -24,8 +24,8 @@ NORMAL = 1.4826
 class DensityScale:
     """``(density - solvent) / contrast`` is what the networks get; solvent lies below ``threshold`` on that scale.
 
-    ``stands_out`` is the molecule's mean over the solvent in standard deviations of the smoothed solvent, 2.5 where a box
-    holds normal noise alone, of whatever spectrum; maps have 10 and more.
+    ``stands_out`` is the molecule's mean over the solvent in standard deviations of the smoothed solvent, 2.5 where a
+    box holds normal noise alone, of whatever spectrum; maps have 10 and more.
     """
 
     solvent: float
