@@ -59,7 +59,11 @@ def weights_file(target: str) -> Path:
     """Return the file of our network for ``target``; raises ``E_WEIGHTS_MISSING`` where it is not installed."""
     path = SHIPPED / f"enhancer-{target}.npz"
     if not path.is_file():
-        raise WeightsError("E_WEIGHTS_MISSING", f"there is no file {path}", "install cryores again")
+        raise WeightsError(
+            "E_WEIGHTS_MISSING",
+            f"there is no network of our own for {target} ({path})",
+            "take --target tightTarget, --weights published, or train it: 'cryores train deepemhancer --help'",
+        )
     return path
 
 
