@@ -11,8 +11,9 @@ from cryores.cli.options import positive_int
 from cryores.cli.progress import say
 from cryores.errors import InputError
 
-NETWORKS = ("deepres", "locres")
+NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
+ENHANCERS = ("tightTarget", "wideTarget", "highRes")
 MAPS, EPOCHS, LOCRES_SEED = 653, 25, 5
 """Of the network of locres that ships."""
 
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deepres.add_argument("--range", choices=RANGES, help="of which range in Å (default: one after the other)")
     deepres.add_argument("--lessons", type=positive_int, help="degraded pieces of models (default: as shipped)")
     deepres.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
+    enhancer = parser.add_argument_group("deepemhancer only")
+    enhancer.add_argument("--target", choices=ENHANCERS, help="for which target (default: one after the other)")
+    enhancer.add_argument("--steps", type=positive_int, help="batches to learn from (default: as shipped)")
     locres = parser.add_argument_group("locres only")
     locres.add_argument("--exclude", nargs="+", default=[], metavar="NAME", help="models to leave out, by name's start")
     locres.add_argument("--maps", type=positive_int, default=MAPS, help=f"maps to simulate (default: {MAPS})")
@@ -37,10 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, and write weights."""
-    if arguments.network == "locres":
-        _train_locres(arguments)
-    else:
-        _train_deepres(arguments)
+    {"deepres": _train_deepres, "locres": _train_locres, "deepemhancer": _train_enhancers}[arguments.network](arguments)
 
 
 def _train_deepres(arguments: argparse.Namespace) -> None:
@@ -58,6 +59,15 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
         )
         if not arguments.quiet:
             say(f"trained: {file}")
+
+
+def _train_enhancers(arguments: argparse.Namespace) -> None:
+    from cryores.nets.training.enhancer import STEPS, Schedule, train_on_folder
+
+    tell = (lambda line: None) if arguments.quiet else say
+    schedule = Schedule(steps=arguments.steps or STEPS, seed=arguments.seed or 0)
+    for target in [arguments.target] if arguments.target else ENHANCERS:
+        tell(f"trained: {train_on_folder(target, arguments.models, arguments.out, schedule, tell)}")
 
 
 def _train_locres(arguments: argparse.Namespace) -> None:

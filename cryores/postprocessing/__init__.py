@@ -2,6 +2,7 @@
 
 from cryores.postprocessing.autosharpen import autosharpen  # noqa: F401
 from cryores.postprocessing.blocfilt import blocfilt  # noqa: F401
+from cryores.postprocessing.deepemhancer import deepemhancer  # noqa: F401
 from cryores.postprocessing.evaluate import evaluate  # noqa: F401
 from cryores.postprocessing.local_lowpass import local_lowpass  # noqa: F401
 from cryores.postprocessing.localdeblur import localdeblur  # noqa: F401

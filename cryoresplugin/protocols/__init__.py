@@ -7,6 +7,7 @@ from cryoresplugin.protocols.protocol_blocfilt import CryoresProtBlocfilt
 from cryoresplugin.protocols.protocol_blocres import CryoresProtBlocres
 from cryoresplugin.protocols.protocol_blocres_shells import CryoresProtBlocresShells
 from cryoresplugin.protocols.protocol_compare import CryoresProtCompare
+from cryoresplugin.protocols.protocol_deepemhancer import CryoresProtDeepEMhancer
 from cryoresplugin.protocols.protocol_deepres import CryoresProtDeepRes
 from cryoresplugin.protocols.protocol_evaluate import CryoresProtEvaluate
 from cryoresplugin.protocols.protocol_fsc import CryoresProtFSC
@@ -32,6 +33,7 @@ __all__ = [
     "CryoresProtBlocres",
     "CryoresProtBlocresShells",
     "CryoresProtCompare",
+    "CryoresProtDeepEMhancer",
     "CryoresProtDeepRes",
     "CryoresProtEvaluate",
     "CryoresProtFSC",

@@ -25,6 +25,7 @@ GIVEN = {
     "blocfilt": {"box": 15},
     "autosharpen": {"resolution": 4.0, "trials": 5},
     "localdeblur": {"iterations": 3},
+    "deepemhancer": {"symmetry": "C4", "views": 1},  # its blocks of 4 Å do not lie about the middle voxel
 }
 """What makes a method quick, and a box one that has a middle voxel."""
 

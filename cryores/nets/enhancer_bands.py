@@ -1,0 +1,144 @@
+"""A map taken apart into bands of frequency, and what each place looks like in each band.
+
+A band holds the waves about a multiple of 0.05/Å; all together are the map. On blocks of 4 x 4 x 4 voxels (of 1 Å) a
+band's local power is compared with its power in the solvent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator
+
+import numpy as np
+import scipy.fft
+
+from cryores.nets.enhancer_scale import DensityScale, density_scale
+from cryores.volume import FloatArray
+
+WIDTH = 0.05
+"""Distance of the bands' middles in 1/Å."""
+
+COUNT = 10
+"""Bands, from 0 to 0.45/Å."""
+
+BLOCK = 4
+"""Edge of a block in voxels."""
+
+WINDOW = 2.0
+"""Standard deviation in blocks of the Gaussian over which local power is taken: 8 Å, about as LocScale's windows."""
+
+FLOOR = 1e-4
+"""Least power of a solvent, as a share of the power of the strongest places: masked maps have none."""
+
+CONTRAST = 0.3
+"""Standard deviation of the enhanced density of a molecule: bright density is then about 1."""
+
+FEATURES = 2 * COUNT + 2
+"""What is told of a block: power of each band, power over the solvent's, mean density, and that of its surroundings."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A map on the scale of the networks, its spectrum, and what its blocks look like.
+
+    Parameters
+    ----------
+    density : ndarray of float32, shape (nz, ny, nx)
+        The map, edges multiples of `BLOCK`, solvent 0 and molecule 1.
+    features : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, FEATURES)
+        What the blocks look like, as logarithms.
+    amplitude : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
+        Local amplitude of each band, by which its gain is divided.
+    noise : ndarray of float32, shape (COUNT,)
+        Power of each band in the solvent.
+    scale : DensityScale
+        How density follows from the map.
+    """
+
+    density: FloatArray
+    features: FloatArray
+    amplitude: FloatArray
+    noise: FloatArray
+    scale: DensityScale
+
+
+def bands(density: FloatArray, threads: int = 1) -> Iterator[FloatArray]:
+    """Yield the bands of a map with voxels of 1 Å, from slow to fast; the last holds all that is faster."""
+    spectrum: Any = scipy.fft.rfftn(density, workers=threads)
+    axes = [np.fft.fftfreq(n) for n in density.shape[:2]] + [np.fft.rfftfreq(density.shape[2])]
+    squares = (a.astype(np.float32) ** 2 for a in axes)
+    z, y, x = squares
+    s = np.sqrt(z[:, None, None] + y[:, None] + x)
+    for k in range(COUNT):
+        position = s / np.float32(WIDTH) - k
+        share = np.clip(1.0 - (np.abs(position) if k < COUNT - 1 else np.maximum(-position, 0)), 0.0, 1.0)
+        band: FloatArray = scipy.fft.irfftn(spectrum * share, s=density.shape, workers=threads)
+        yield band
+
+
+def described(density: FloatArray, threads: int = 1) -> Described:
+    """Describe a map with voxels of 1 Å, whose edges are multiples of `BLOCK`."""
+    from scipy.ndimage import gaussian_filter
+
+    scale = density_scale(density, threads)
+    scaled = scale.apply(density)
+    mean = block_means(scaled)
+    around = gaussian_filter(mean, WINDOW)
+    power = band_powers(scaled, threads)
+    solvent = around <= np.float32(scale.threshold)
+    noise = np.median(power[solvent], axis=0)
+    noise = np.maximum(noise, FLOOR * np.percentile(power.reshape(-1, COUNT), 99, axis=0))
+    noise = np.maximum(noise, np.finfo(np.float32).tiny).astype(np.float32)
+    over = np.log(np.maximum(power, 1e-2 * noise) / noise)
+    own = np.log(np.maximum(power, 1e-8))
+    features = np.concatenate([own / 4.0, over / 2.0, mean[..., None], around[..., None]], axis=-1)
+    # Below the solvent's power there is nothing to be raised.
+    amplitude = np.sqrt(np.maximum(power, 0.25 * noise))
+    return Described(scaled, features.astype(np.float32), amplitude.astype(np.float32), noise, scale)
+
+
+def band_powers(density: FloatArray, threads: int = 1) -> FloatArray:
+    """Return the local power of each band, shape (nz / 4, ny / 4, nx / 4, COUNT)."""
+    from scipy.ndimage import gaussian_filter
+
+    powers = [gaussian_filter(block_means(np.square(band)), WINDOW) for band in bands(density, threads)]
+    return np.stack(powers, axis=-1)
+
+
+def block_means(volume: FloatArray) -> FloatArray:
+    """Return the means over blocks of `BLOCK` voxels along each axis."""
+    z, y, x = (n // BLOCK for n in volume.shape)
+    means: FloatArray = volume.reshape(z, BLOCK, y, BLOCK, x, BLOCK).mean(axis=(1, 3, 5), dtype=np.float32)
+    return means
+
+
+def spread_over_voxels(blocks: FloatArray) -> FloatArray:
+    """Return values of blocks at the voxels, linear between the blocks' middles and constant beyond the outermost."""
+    result = blocks
+    for axis in range(3):
+        n = result.shape[axis]
+        at = np.clip((np.arange(n * BLOCK) + 0.5) / BLOCK - 0.5, 0, n - 1).astype(np.float32)
+        low = np.minimum(at.astype(int), max(n - 2, 0))
+        share = (at - low).reshape([-1 if i == axis else 1 for i in range(result.ndim)])
+        high = np.minimum(low + 1, n - 1)
+        result = result.take(low, axis) * (1 - share) + result.take(high, axis) * share
+    spread: FloatArray = result.astype(np.float32)
+    return spread
+
+
+def with_gains(described_map: Described, gains: FloatArray, threads: int = 1) -> FloatArray:
+    """Return the sum of the bands, each brought to a local amplitude of 1 and multiplied by its gain.
+
+    Parameters
+    ----------
+    described_map : Described
+        The map.
+    gains : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
+        The gains of the blocks.
+    threads : int
+        Threads of the transforms.
+    """
+    total = np.zeros(described_map.density.shape, dtype=np.float32)
+    for k, band in enumerate(bands(described_map.density, threads)):
+        total += band * spread_over_voxels(gains[..., k] / described_map.amplitude[..., k])
+    return total

@@ -1,0 +1,138 @@
+"""Our enhancers on whole maps: gains of several views, and how much noise they let through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+import numpy as np
+
+from cryores.errors import WeightsError
+from cryores.execution import Execution
+from cryores.filters import gaussian
+from cryores.fourier import filtered
+from cryores.mapio import PathLike
+from cryores.nets.cubes import CubePlan, predicted
+from cryores.nets.enhancer import FORMAT, build_enhancer
+from cryores.nets.enhancer_bands import BLOCK, CONTRAST, COUNT, Described, described, spread_over_voxels, with_gains
+from cryores.nets.one_angstrom import OneAngstrom
+from cryores.nets.predictor import predictor
+from cryores.nets.stored_weights import load_weights
+from cryores.nets.views import rotated_views, seen, unseen
+from cryores.nets.weights import SHIPPED
+from cryores.volume import FloatArray, Grid, HalfMaps, Maps, full_map
+
+PLAN = CubePlan(edge=16, stride=8)
+"""Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
+
+EMPTY, HELD = 0.05, 0.15
+"""Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
+the mean over so many voxels of a noise that is alone in its box stays below."""
+
+NOISE_ALONE = (2.8, 3.4)
+"""`DensityScale.stands_out` up to which a box holds nothing but noise, and from which it surely holds something."""
+
+TOGETHER = 8
+"""Cubes at a time: a small network is faster on several."""
+
+SMOOTH_SPREAD = 2.0
+"""Standard deviation in Å of the Gaussian over which the power of the noise is averaged."""
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    """An enhanced map, and the standard deviation of what in it is noise, or differs between views."""
+
+    density: FloatArray
+    spread: FloatArray
+    details: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """``C^2 / (C^2 + spread^2)``, C the contrast of a molecule: 1 where nothing is uncertain."""
+        power = np.float32(CONTRAST**2)
+        return power / (power + np.square(self.spread))
+
+
+def weights_file(target: str) -> Path:
+    """Return the file of our network for ``target``; raises ``E_WEIGHTS_MISSING`` where it is not installed."""
+    path = SHIPPED / f"enhancer-{target}.npz"
+    if not path.is_file():
+        raise WeightsError(
+            "E_WEIGHTS_MISSING",
+            f"there is no network of our own for {target} ({path})",
+            "take --target tightTarget, --weights published, or train it: 'cryores train deepemhancer --help'",
+        )
+    return path
+
+
+def read_enhancer(path: PathLike) -> Any:
+    """Return a network of `cryores.nets.enhancer` with the weights of a file.
+
+    Raises
+    ------
+    WeightsError
+        ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``, ``E_NO_TENSORFLOW``.
+    """
+    stored = load_weights(path, FORMAT)
+    network = build_enhancer(tuple(stored.description["widths"]))
+    stored.put_into(network)
+    return network
+
+
+def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> Enhanced:
+    """Enhance a map, or the mean of two half maps.
+
+    Parameters
+    ----------
+    maps : Volume or HalfMaps
+        Not sharpened.
+    network : keras.Model
+        From `read_enhancer`.
+    execution : Execution
+        Threads, device, and who hears of the progress.
+    views : int
+        Rotations in which the network sees the blocks, 1 to 24; the gains are averaged.
+    """
+    threads = execution.threads
+    data = full_map(maps).data
+    way = OneAngstrom.of(maps.grid, BLOCK, BLOCK * PLAN.edge)
+    with execution.stage("bands of the map"):
+        told = described(way.there(data, float(np.median(data)), threads), threads)
+    with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
+        gains, variance = _gains(told, network, views, stage)
+    with execution.stage("enhancing"):
+        density = way.back(with_gains(told, gains, threads), threads)
+        power = _noise_power(maps, way, told, gains, threads) + spread_over_voxels(variance.sum(axis=-1))
+        spread = np.sqrt(np.maximum(way.back(power, threads), 0.0))
+    details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
+    return Enhanced(density, spread, details)
+
+
+def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[FloatArray, FloatArray]:
+    """Return mean and variance of the gains over the views."""
+    predict = predictor(network)
+    total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
+    for turn in rotated_views(views):
+        given = seen(told.features, turn)
+        gains = predicted(given, predict, PLAN, batch=TOGETHER, stage=stage, channels=COUNT)
+        found = np.maximum(unseen(gains, turn), 0.0)
+        total += found
+        squares += np.square(found)
+    low, high = NOISE_ALONE
+    something = np.clip((told.scale.stands_out - low) / (high - low), 0.0, 1.0)
+    held = something * np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
+    total, squares = total * held, squares * held**2
+    mean = total / np.float32(views)
+    return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
+
+
+def _noise_power(maps: Maps, way: OneAngstrom, told: Described, gains: FloatArray, threads: int) -> FloatArray:
+    """Return the local power of the noise after the gains: of half the difference of half maps, or the solvent's."""
+    if not isinstance(maps, HalfMaps):
+        share = np.minimum(told.noise / np.square(told.amplitude), 1.0)
+        return spread_over_voxels(np.sum(np.square(gains) * share, axis=-1))
+    noise = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
+    passed = with_gains(replace(told, density=noise), gains, threads)
+    return filtered(np.square(passed), gaussian(SMOOTH_SPREAD), Grid.regular(way.fine, 1.0), threads)

@@ -1,0 +1,33 @@
+"""DeepEMhancer in a project: from the form to the values of the outputs."""
+
+import numpy as np
+
+from cryores.postprocessing import deepemhancer
+from cryoresplugin.protocols import CryoresProtDeepEMhancer
+from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
+
+
+class TestDeepEMhancer(CryoresTest):
+    def assertSameMap(self, output, volume):
+        self.assertTrue(np.allclose(written(output).data, volume.data, atol=1e-3 * float(np.abs(volume.data).max())))
+
+    def test_half_maps(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        protocol = self.make(CryoresProtDeepEMhancer, pointers, useHalfMapsInsteadVol=True, views=2)
+        self.launchProtocol(protocol)
+        expected = deepemhancer(self.halves, views=2)
+        self.assertSameMap(protocol.Volume, expected.sharpened)
+        self.assertSameMap(protocol.confidence, expected.extra["confidence"])
+        self.assertAlmostEqual(protocol.Volume.getSamplingRate(), SAMPLING, places=4)
+        shifts = self.full.outputVolume.getOrigin().getShifts()
+        self.assertEqual(protocol.Volume.getOrigin().getShifts(), shifts)
+
+    def test_statistics_are_for_the_published_networks(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        protocol = self.make(CryoresProtDeepEMhancer, pointers, normalization=1, noiseMean=0.0, noiseStd=1.0)
+        self.assertIn("normalize by themselves", protocol.validate()[0])
+
+    def test_missing_published_weights_are_said_with_the_command_that_brings_them(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        protocol = self.make(CryoresProtDeepEMhancer, pointers, weights=1)
+        self.assertIn("cryores weights fetch deepemhancer", " ".join(protocol.validate()))

@@ -1,0 +1,306 @@
+"""DeepEMhancer: cubes, views, scale and normalisations; what our networks promise."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from cryores.cli import main
+from cryores.errors import InputError, UsageError, WeightsError
+from cryores.execution import Execution
+from cryores.mapio import read_map, write_map
+from cryores.nets.cubes import CubePlan, occupied, predicted
+from cryores.nets.enhancer_bands import FEATURES, bands, described, spread_over_voxels, with_gains
+from cryores.nets.enhancer_input import automatic_statistics, noise_radius, normalised_in_mask
+from cryores.nets.enhancer_scale import density_scale
+from cryores.nets.one_angstrom import OneAngstrom
+from cryores.nets.views import rotated_views, seen, unseen
+from cryores.postprocessing import deepemhancer
+from cryores.postprocessing.deepemhancer import symmetrised, without_small_parts
+from cryores.simulation import simulate
+from cryores.symmetry import rotations
+from cryores.volume import Grid, HalfMaps, Volume
+
+pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
+QUICK = {"views": 1}
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def test_cubes_reach_both_ends_and_blend_to_what_they_were():
+    plan = CubePlan(edge=16, stride=10)
+    assert plan.starts(16) == [0] and plan.starts(37) == [0, 10, 20, 21]
+    volume = np.random.default_rng(0).standard_normal((16, 37, 29)).astype(np.float32)
+    np.testing.assert_allclose(predicted(volume, lambda cubes: 2 * cubes, plan, batch=3), 2 * volume, atol=1e-5)
+
+
+def test_cubes_without_density_are_not_computed():
+    plan, asked = CubePlan(edge=8, stride=8), []
+    volume = np.ones((8, 8, 32), dtype=np.float32)
+    density = np.zeros_like(volume)
+    density[4, 4, 12] = 1.0
+
+    def predict(cubes):
+        asked.append(len(cubes))
+        return cubes
+
+    found = predicted(volume, predict, plan, density, batch=4)
+    assert asked == [1] and occupied(plan.places(volume.shape), 8, density) == [(0, 0, 8)]
+    assert found[4, 4, 12] == pytest.approx(1) and not found[..., :8].any() and not found[..., 16:].any()
+
+
+def test_a_batch_is_halved_when_the_memory_runs_out():
+    asked = []
+
+    def predict(cubes):
+        asked.append(len(cubes))
+        if len(cubes) > 2:
+            raise MemoryError
+        return cubes
+
+    volume = np.random.default_rng(1).standard_normal((8, 8, 40)).astype(np.float32)
+    np.testing.assert_allclose(predicted(volume, predict, CubePlan(8, 8), batch=5), volume, atol=1e-6)
+    assert asked == [5, 2, 2, 1]
+
+
+def test_views_are_the_24_rotations():
+    volume = np.random.default_rng(2).standard_normal((3, 4, 5)).astype(np.float32)
+    views = rotated_views(24)
+    assert len({seen(volume, view).tobytes() for view in views}) == 24 and views[0] == ((0, 1, 2), (False,) * 3)
+    for axes, flips in views:
+        matrix = np.diag([-1.0 if f else 1.0 for f in flips]) @ np.eye(3)[list(axes)]
+        assert np.linalg.det(matrix) == pytest.approx(1)
+        np.testing.assert_array_equal(unseen(seen(volume, (axes, flips)), (axes, flips)), volume)
+
+
+@pytest.mark.parametrize("voxel", [1.2156, 0.65, 1.34])
+def test_voxels_of_one_angstrom_are_just_that_and_the_way_back_loses_nothing(voxel):
+    grid = Grid.regular((40, 47, 54), voxel)
+    way = OneAngstrom.of(grid)
+    for padded, fine in zip(way.padded, way.fine):
+        assert padded * voxel / fine == pytest.approx(1, abs=3e-3)
+    waves = np.zeros(grid.shape)
+    waves[14:-14, 14:-14, 14:-14] = np.random.default_rng(3).standard_normal([n - 28 for n in grid.shape])
+    smooth = gaussian_filter(waves, 2.0).astype(np.float32)
+    np.testing.assert_allclose(way.back(way.there(smooth, 0.0, 1), 1), smooth, atol=0.01 * smooth.std())
+
+
+def test_the_scale_follows_the_map():
+    clean = simulate(shape=(48, 48, 48), voxel_size=1.0, finest=4.0, coarsest=6.0).clean
+    noise = np.random.default_rng(4).standard_normal(clean.data.shape).astype(np.float32)
+    data = clean.data + 0.3 * clean.data.std() * noise
+    one, two = density_scale(data), density_scale(5 * data + 7)
+    np.testing.assert_allclose(two.apply(5 * data + 7), one.apply(data), atol=2e-3)
+    assert np.abs(gaussian_filter(density_scale(noise).apply(noise), 3.0)).std() < 0.35
+
+
+def test_the_bands_are_the_map_and_gains_that_undo_the_whitening_give_it_back():
+    data = simulate(shape=(32, 48, 32), voxel_size=1.0, finest=4.0, coarsest=6.0).clean.data
+    told = described(data)
+    np.testing.assert_allclose(sum(bands(told.density)), told.density, atol=1e-4)
+    np.testing.assert_allclose(with_gains(told, told.amplitude), told.density, atol=1e-4)
+    assert told.features.shape == (8, 12, 8, FEATURES) and np.isfinite(told.features).all()
+
+
+def test_what_blocks_look_like_turns_with_the_map():
+    data = simulate(shape=(32, 32, 32), voxel_size=1.0, finest=4.0, coarsest=6.0).clean.data
+    view = rotated_views(5)[4]
+    turned = described(seen(data, view)).features
+    np.testing.assert_allclose(turned, seen(described(data).features, view), atol=2e-3)
+
+
+def test_values_of_blocks_are_linear_between_their_middles():
+    blocks = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 2, 3), dtype=np.float32)
+    along = spread_over_voxels(blocks)[:, 0, 0]
+    np.testing.assert_allclose(along, np.clip((np.arange(16) + 0.5) / 4 - 0.5, 0, 3), atol=1e-6)
+
+
+# --- the published normalisations -----------------------------------------------------------------------------------
+
+
+def phantom(edge=64, radius=14.0):
+    rng = np.random.default_rng(5)
+    z, y, x = np.indices((edge,) * 3) - edge // 2
+    inside = z * z + y * y + x * x < radius**2
+    molecule = gaussian_filter(inside * (3.0 + 2.0 * rng.standard_normal(inside.shape)), 1.0)
+    return (molecule + 0.25 + 0.1 * rng.standard_normal(inside.shape)).astype(np.float32)
+
+
+def test_automatic_normalisation_finds_the_noise():
+    found = automatic_statistics(phantom())
+    assert found.mean == pytest.approx(0.25, abs=0.02) and found.deviation == pytest.approx(0.1, rel=0.1)
+    normalised = found.normalised(phantom())[:8]
+    assert normalised.mean() == pytest.approx(0, abs=0.02) and normalised.std() == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_masked_map_has_no_noise():
+    with pytest.raises(InputError, match="E_NO_NOISE"):
+        automatic_statistics(np.where(phantom() > 1.2, phantom(), 0.0).astype(np.float32) * 0 + 1)
+
+
+def test_a_hollow_profile_is_refused():
+    index = np.arange(87)
+    ring = np.exp(-(((index - 30) / 4.0) ** 2))
+    with pytest.raises(InputError, match="E_HOLLOW"):
+        noise_radius(0.5 * ring - 0.1 * np.exp(-(((index - 15) / 3.0) ** 2)), 0.0 * ring, 2.0 * ring)
+
+
+def test_normalisation_in_a_mask_puts_the_median_at_zero():
+    data = phantom()
+    mask = (gaussian_filter(data, 1.5) > 1.5).astype(np.float32)
+    found, used = normalised_in_mask(data, mask)
+    inside = found[(used > 0) & (data > 0)]
+    assert np.median(inside) == pytest.approx(0, abs=1e-4) and not found[used == 0].any()
+    assert np.ptp(np.percentile(inside, (10, 95))) == pytest.approx(1, rel=1e-4)
+    assert used.sum() > mask.sum()
+
+
+# --- after the network ----------------------------------------------------------------------------------------------
+
+
+def test_a_symmetrised_map_has_the_symmetry_and_a_symmetric_one_is_not_changed():
+    grid = Grid.regular((24, 24, 24), 1.5)
+    data = gaussian_filter(np.random.default_rng(6).standard_normal(grid.shape), 2.0, mode="wrap").astype(np.float32)
+    four = symmetrised(data, grid, rotations("C4"))
+    turned = np.roll(np.rot90(four, axes=(1, 2)), 1, axis=1)
+    np.testing.assert_allclose(turned, four, atol=1e-3 * np.abs(four).max())
+    np.testing.assert_allclose(symmetrised(four, grid, rotations("C4")), four, atol=1e-3 * np.abs(four).max())
+
+
+def test_cleaning_removes_small_parts():
+    density = np.zeros((40, 40, 40), dtype=np.float32)
+    density[12:28, 12:28, 12:28], density[33:36, 33:36, 33:36] = 1.0, 1.0
+    cleaned = without_small_parts(density, 0.05)
+    assert cleaned[20, 20, 20] == 1 and not cleaned[32:, 32:, 32:].any()
+    np.testing.assert_array_equal(without_small_parts(density, 1e-6), density)
+
+
+# --- our networks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made():
+    return simulate(shape=(60, 64, 52), voxel_size=1.2, finest=3.5, coarsest=6.0, snr=0.3, b=80.0, seed=3)
+
+
+@pytest.fixture(scope="module")
+def done(made):
+    pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    return deepemhancer(made.halves, made.mask, execution=Execution(threads=2), views=2)
+
+
+def correlation(a, b, where=...):
+    return np.corrcoef(a[where].ravel(), b[where].ravel())[0, 1]
+
+
+def test_the_map_becomes_more_like_the_truth(made, done):
+    before = correlation(made.halves.mean().data, made.clean.data)
+    assert correlation(done.sharpened.data, made.clean.data) > max(before + 0.03, 0.85)
+
+
+def test_the_solvent_is_emptied(made, done):
+    outside = gaussian_filter(made.mask.data, 5.0) < 0.01
+    inside = made.mask.data > 0.5
+    assert done.sharpened.data[outside].std() < 0.05 * done.sharpened.data[inside].std()
+
+
+def test_the_confidence_is_a_share_and_lower_where_the_error_is_larger(made, done):
+    from scipy.stats import spearmanr
+
+    confidence = done.extra["confidence"].data
+    assert confidence.min() >= 0 and confidence.max() <= 1 + 1e-6
+    inside = made.mask.data > 0.5
+    gain = np.polyfit(made.clean.data[inside], done.sharpened.data[inside], 1)
+    error = gaussian_filter(np.abs(done.sharpened.data - np.polyval(gain, made.clean.data)), 2.0)
+    assert spearmanr(-confidence[inside], error[inside]).statistic > 0.1
+
+
+def test_scale_and_offset_of_the_map_change_nothing(made):
+    pytest.importorskip("keras")
+    one = deepemhancer(made.halves, made.mask, **QUICK).sharpened.data
+    both = [h.like(7 * h.data + 3) for h in (made.halves.half1, made.halves.half2)]
+    again = deepemhancer(HalfMaps(*both), made.mask, **QUICK).sharpened.data
+    np.testing.assert_allclose(again, one, atol=5e-3 * one.max())
+
+
+def test_of_noise_almost_nothing_is_made(made, done):
+    rng = np.random.default_rng(7)
+    noise = made.halves.half1.like(rng.standard_normal(made.clean.grid.shape))
+    found = deepemhancer(noise, made.mask, **QUICK).sharpened.data
+    assert np.sqrt(np.mean(found**2)) < 0.02 * done.sharpened.data[made.mask.data > 0.5].std()
+
+
+def test_what_is_to_be_kept_is_kept(made):
+    pytest.importorskip("keras")
+    keep = np.zeros(made.clean.grid.shape, dtype=np.float32)
+    keep[20:40, 20:40, 20:40] = 1
+    found = deepemhancer(made.halves, made.mask, made.mask.like(keep), **QUICK).sharpened.data
+    block = (slice(22, 38),) * 3
+    assert correlation(found, made.halves.mean().data, block) > 0.9999
+
+
+@pytest.mark.parametrize("shape", [(40, 40, 40), (33, 50, 41)])
+def test_small_and_odd_boxes(shape):
+    pytest.importorskip("keras")
+    volume = simulate(shape=shape, voxel_size=1.5, finest=4.0, coarsest=6.0).halves.mean()
+    found = deepemhancer(volume, **QUICK)
+    assert found.sharpened.grid == volume.grid and found.sharpened.data.std() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"target": "masked"}, "E_TARGET"),
+        ({"target": "masked", "weights": "published"}, "E_TARGET"),
+        ({"compat": "deepemhancer"}, "E_COMPAT"),
+        ({"noise_stats": (0.0,), "weights": "published"}, "E_NOISE_STATS"),
+        ({"noise_stats": (0.0, 1.0)}, "E_NOISE_STATS"),
+        ({"symmetry": "C0"}, "E_SYMMETRY"),
+        ({"views": 25}, "E_PARAMETER"),
+    ],
+)
+def test_bad_parameters(made, values, code):
+    with pytest.raises(UsageError, match=code):
+        deepemhancer(made.halves, **values)
+
+
+def test_a_masked_map_is_told_of(made):
+    pytest.importorskip("keras")
+    masked = made.halves.mean().like(made.halves.mean().data * made.mask.data)
+    with pytest.warns(UserWarning, match="masked"):
+        deepemhancer(masked, made.mask, **QUICK)
+
+
+def test_missing_weights_leave_nothing_behind(made, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("keras")
+    monkeypatch.setenv("CRYORES_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    write_map(tmp_path / "map.mrc", made.halves.mean())
+    words = ["deepemhancer", "--map", str(tmp_path / "map.mrc"), "--weights", "published", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 5
+    assert "error E_WEIGHTS_MISSING" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_damaged_weights(tmp_path):
+    pytest.importorskip("keras")
+    from cryores.nets.own_enhancer import read_enhancer, weights_file
+
+    whole = weights_file("tightTarget").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="E_WEIGHTS_DAMAGED"):
+        read_enhancer(tmp_path / "cut.npz")
+
+
+def test_the_command_writes_the_confidence_on_the_grid_of_the_map(made, tmp_path):
+    pytest.importorskip("keras")
+    grid = Grid(made.clean.grid.shape, made.clean.grid.cell, made.clean.grid.sampling, (40.0, 3.25, -11.5), (12, 7, -5))
+    for name, half in (("half1", made.halves.half1), ("half2", made.halves.half2)):
+        write_map(tmp_path / f"{name}.mrc", Volume(half.data, grid))
+    words = ["deepemhancer", "--half1", str(tmp_path / "half1.mrc"), "--half2", str(tmp_path / "half2.mrc"), "--quiet"]
+    assert main([*words, "--views", "1", "--out", str(tmp_path / "out")]) == 0
+    for name in ("sharpened", "masked", "difference", "confidence"):
+        assert read_map(tmp_path / "out" / f"{name}.mrc").grid == read_map(tmp_path / "half1.mrc").grid
+    assert "never refine" in json.loads((tmp_path / "out" / "report.json").read_text())["summary"]["use"]
