@@ -82,8 +82,8 @@ def relion_locres(
     Notes
     -----
     As RELION's ``--locres`` with its defaults, except that coefficients count with hermitian weights, that the mean
-    of a half map is taken out before it is masked, that what three sets of random phases give is averaged, and that only
-    spheres that touch the mask are computed.
+    of a half map is taken out before it is masked, that what three sets of random phases give is averaged, and that
+    only spheres that touch the mask are computed.
     """
     result: LocalResolution = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result

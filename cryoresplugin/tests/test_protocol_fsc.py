@@ -7,8 +7,11 @@ import numpy as np
 from pwem.protocols import ProtImportPdb
 from pyworkflow.protocol import MODE_RESTART, MODE_RESUME
 
+from cryores.mapio import write_map
 from cryores.resolution import fsc
+from cryores.volume import Grid, Volume
 from cryoresplugin.protocols import CryoresProtFSC
+from cryoresplugin.protocols.protocol_base import LARGEST_DIAGNOSED
 from cryoresplugin.tests.project import CryoresTest
 from cryoresplugin.viewers import CryoresFSCViewer
 
@@ -51,15 +54,22 @@ class TestFSC(CryoresTest):
         np.testing.assert_equal(protocol.readCurves(), before)
 
     def test_what_fails_in_the_engine_is_said(self):
+        edge = int(LARGEST_DIAGNOSED ** (1 / 3)) + 2  # which the form does not read
+        write_map(self.file("large"), Volume(np.zeros((edge,) * 3, np.float32), Grid.regular((edge,) * 3, 1.0)))
+        large = self.file("large")
+        halves = self.importVolumes("large", setHalfMaps=True, half1map=large, half2map=large)
+        protocol = self.makeFSC(inputVolume=(halves, "outputVolume"))
+        with self.assertRaises(Exception):  # noqa: B017 (the class is pyworkflow's)
+            self.launchProtocol(protocol)
+        self.assertRegex(protocol.getErrorMessage(), "error E_[A-Z_]+: .*; hint: ")
+
+    def test_the_form_refuses_a_model_without_atoms(self):
         path = os.path.join(self.folder, "model.pdb")
         with open(path, "w", encoding="utf-8") as file:
             file.write("REMARK no atom is in here\n")
         model = self.newProtocol(ProtImportPdb, inputPdbData=ProtImportPdb.IMPORT_FROM_FILES, pdbFile=path)
         self.launchProtocol(model)
-        protocol = self.makeFSC(model=(model, "outputPdb"))
-        with self.assertRaises(Exception):  # noqa: B017 (the class is pyworkflow's)
-            self.launchProtocol(protocol)
-        self.assertRegex(protocol.getErrorMessage(), "error E_[A-Z_]+: .*; hint: ")
+        self.assertRegex(self.makeFSC(model=(model, "outputPdb")).validate()[0], "E_MODEL: .* holds no atom; hint: ")
 
     def test_another_interpreter_does_not_meet_scipions_libraries(self):
         python, heard = os.path.join(self.folder, "other python"), os.path.join(self.folder, "heard")
