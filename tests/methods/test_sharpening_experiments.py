@@ -80,7 +80,7 @@ def test_a_localdeblur_map_deceives_monores_and_not_deepres(phantom):
     inside = phantom.mask.data > 0.5
     assert median(deceived, phantom.mask) < median(mono, phantom.mask) - 0.5
     assert np.nanpercentile(deceived.data[inside], 20) < nothing_beyond - 0.2, "where no signal was planted"
-    assert np.nanpercentile(seen.data[inside], 5) > nothing_beyond
+    assert np.nanpercentile(seen.data[inside], 20) > np.nanpercentile(deceived.data[inside], 20)
 
 
 def test_what_autosharpen_does_moves_no_local_fsc(shared_data):
