@@ -3,11 +3,11 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
-from cryoresplugin.protocols.protocol_base import CryoresProtocol
 from cryoresplugin.protocols.protocol_compare import namesOfMaps
+from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
-class CryoresProtVerdict(CryoresProtocol):
+class CryoresProtVerdict(CryoresHalves):
     """Says of each sharpened map whether it shows more, or less, than the raw half maps hold, and which is best.
 
     DeepRes of each map is set against MonoRes of the half maps. Without sharpened maps, a series of B-factors is tried.
@@ -19,11 +19,9 @@ class CryoresProtVerdict(CryoresProtocol):
         "outputVolume": Volume, "resolution_Volume": Volume, "monores_Volume": Volume, "outputMask": VolumeMask
     }  # fmt: skip
 
-    def _defineParams(self, form):
-        form.addSection(label="Input")
-        self._defineHalvesParams(form)
-        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-                      help="Where the maps are judged. Made from the halves when not given.")  # fmt: skip
+    _maskHelp = "Where the maps are judged. Made from the halves when not given."
+
+    def _addFurtherInputs(self, form):
         form.addParam("sharpenedMaps", params.MultiPointerParam, pointerClass="Volume", allowsNull=True,
                       label="Sharpened maps",
                       help="Maps of any protocol that were made from these half maps. Empty: a series of B-factors "
@@ -34,9 +32,6 @@ class CryoresProtVerdict(CryoresProtocol):
                       help=self._helpOn("bfactors"))  # fmt: skip
         form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
                       help="Fitted into the map: adds its correlation with every map.")  # fmt: skip
-        form.addSection(label="Parameters")
-        self._addEngineParams(form)
-        self._addRunParams(form)
 
     def createOutputStep(self, words):
         """Register the best map, its DeepRes, MonoRes, and the mask where the engine made one."""
@@ -56,27 +51,17 @@ class CryoresProtVerdict(CryoresProtocol):
             )
         return lines
 
-    def _halvesFields(self):
-        return self.halvesAttached.get(), self.inputVolume, self.half1, self.half2
-
-    def _sources(self):
-        return {**self._attachedOrPaired(*self._halvesFields()), **self._given(mask=self.mask)}
-
     def _namedMaps(self):
         return namesOfMaps(self.names, self.sharpenedMaps)
 
     def _backgrounds(self):
         return []
 
-    def _engineFiles(self):
-        model = {role: atoms.getFileName() for role, atoms in self._given(model=self.model).items()}
-        return {**super()._engineFiles(), **model}
-
-    def _referencePointer(self):
-        return self.inputVolume if self.halvesAttached else self.half1
+    def _models(self):
+        return self._given(model=self.model)
 
     def _missingInputs(self):
-        missing = self._missingHalves(*self._halvesFields())
+        missing = super()._missingInputs()
         if any(pointer.get() is None for pointer in self.sharpenedMaps):
             missing.append("One of the sharpened maps is not there yet.")
         elif len(self._namedMaps()) < self.sharpenedMaps.getSize():

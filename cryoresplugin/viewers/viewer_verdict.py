@@ -1,22 +1,18 @@
 """Viewer of a verdict on sharpening: histograms with the limit, the trend over B, the best map, and the report."""
 
-import os
-
 import numpy as np
-from pwem.viewers import ChimeraView, EmPlotter, EmProtocolViewer
-from pwem.viewers.viewer_localres import chimeraInstalled, getChimeraError
+from pwem.viewers import EmPlotter, EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
 
-from cryores.mapio import read_map
 from cryores.resolution.compare import file_stem
 from cryoresplugin.protocols import CryoresProtVerdict
-from cryoresplugin.viewers.viewer_localres import ReportView
+from cryoresplugin.viewers.results import ResultViewer
 
 BINS = 80
 
 
-class CryoresVerdictViewer(EmProtocolViewer):
+class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
     """MonoRes of the halves above DeepRes of every map, with the limit through all; medians over B; the best map."""
 
     _label = "viewer sharpening verdict"
@@ -70,18 +66,12 @@ class CryoresVerdictViewer(EmProtocolViewer):
         axes.legend()
         return [plotter]
 
-    def _showChimera(self, param=None):
-        if chimeraInstalled():
-            return [ChimeraView(os.path.abspath(os.path.join(self.protocol._resultFolder(), "view.cxc")))]
-        message = f"{getChimeraError()}\n\nThe histograms are shown instead."
-        return [self.warnMessage(message, "ChimeraX was not found"), *self._showHistograms()]
-
-    def _showReport(self, param=None):
-        return [ReportView(self.protocol, self._tkRoot)]
+    def _insteadOfChimera(self):
+        return "The histograms", self._showHistograms()
 
     def _summary(self):
         return self.protocol.readReport()["summary"]
 
     def _values(self, name):
-        data = read_map(os.path.join(self.protocol._resultFolder(), name)).data
+        data = self._map(name)
         return data[data > 0]
