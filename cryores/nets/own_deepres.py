@@ -10,18 +10,16 @@ import numpy as np
 
 from cryores.errors import UsageError
 from cryores.execution import GIGABYTE, Execution
-from cryores.nets import load_keras
 from cryores.nets.devices import on_device
 from cryores.nets.homogeneous import MARGIN, network
 from cryores.nets.stored_weights import StoredWeights, load_weights
 from cryores.nets.tiles import cheapest_edge, over_blocks
+from cryores.nets.weights import SHIPPED
 from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
 
 FORMAT = "cryores deepres 1"
 WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
 """By the voxel size in Å."""
-
-SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 
 EDGES = (64, 96, 128)
 """Edges of the blocks, margins included, of which the cheapest is taken."""
@@ -110,7 +108,6 @@ def _edge(mask: BoolArray, execution: Execution) -> int:
 
 def _answering(edge: int, stored: StoredWeights) -> Callable[[FloatArray], FloatArray]:
     """Return the network as a function of a cube of ``edge`` voxels: its two answers."""
-    load_keras()
     model = network(edge)
     stored.put_into(model)
     model.compile(jit_compile=False)

@@ -11,7 +11,6 @@ from cryores.volume import FloatArray
 View = Tuple[Tuple[int, int, int], Tuple[bool, bool, bool]]
 """Where the axes go, and which of them are then reversed."""
 
-IDENTITY: View = ((0, 1, 2), (False, False, False))
 AXES = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2))
 FLIPS = ((0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1), (1, 1, 1), (0, 0, 1), (1, 0, 0), (0, 1, 0))
 

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
@@ -154,12 +153,9 @@ def _estimated(
 
 
 def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
-    from cryores.nets.published_deepres import estimate, masked  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from cryores.nets.published_deepres import estimate, masked
 
-    answer: FloatArray = estimate(
-        masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)
-    )
-    return answer
+    return estimate(masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size))
 
 
 # --- grids --------------------------------------------------------------------------------------------------------
@@ -240,12 +236,8 @@ def _check(inputs: Inputs, parameters: DeepresParameters) -> List[str]:
 
 def _require_published() -> None:
     """Refuse to start where the published weights are not installed."""
-    try:
-        from cryores.nets import weights  # type: ignore[attr-defined,unused-ignore]
-    except ImportError as error:
-        raise WeightsError(
-            "E_WEIGHTS_MISSING", "the published network is not part of this version", "use --weights own"
-        ) from error
+    from cryores.nets import weights
+
     if weights.installed_in("deepres") is None:
         weights.find("deepres", "model_w13.h5")
 
