@@ -1,12 +1,68 @@
-"""Tables of records, numbers and words mixed, as comma-separated text."""
+"""Tables of maps that are read, and of records, numbers and words mixed, that are written: comma-separated text."""
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import Any, Dict, List
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
+
+from cryores.errors import InputError, UsageError
+
+Row = Dict[str, str]
+
+
+def read_rows(path: Path, known: Mapping[str, str], needed: Sequence[str], reserved: Sequence[str] = ()) -> List[Row]:
+    """Return the rows of a table of maps, comma- or tab-separated, without empty cells.
+
+    Parameters
+    ----------
+    path : Path
+        The table; its first line names the columns, one of them ``name``.
+    known : mapping
+        A way to write a column (lower case, ``_`` for blanks and ``-``) -> what the column is called in the rows.
+    needed : sequence of str
+        Columns beside ``name`` that have to be there.
+    reserved : sequence of str
+        Names that no row may have: a row's name becomes a folder, among these files.
+
+    Raises
+    ------
+    InputError
+        ``E_NO_FILE``.
+    UsageError
+        ``E_SET`` a table without rows, or with unknown columns or equal names.
+    """
+    if not path.is_file():
+        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    text = path.read_text(encoding="utf-8-sig").splitlines()
+    tabs = bool(text) and "\t" in text[0]
+    table = csv.DictReader(text, delimiter="\t" if tabs else ",")
+    columns = {column: {"name": "name", **known}.get(_plain(column)) for column in table.fieldnames or ()}
+    unknown = [column for column, name in columns.items() if name is None]
+    if unknown or not {"name", *needed} <= set(columns.values()):
+        raise UsageError(
+            "E_SET",
+            f"{path.name}: unknown columns {', '.join(unknown)}"
+            if unknown
+            else f"{path.name} has no columns {', '.join(['name', *needed])}",
+            f"a first line with some of: name, {', '.join(dict.fromkeys(known.values()))}",
+        )
+    called = {column: name for column, name in columns.items() if name is not None}
+    rows = [{called[n]: c.strip() for n, c in row.items() if n in called and c and c.strip()} for row in table]
+    rows = [row for row in rows if row]
+    names = [row.get("name", "") for row in rows]
+    bad = [n for n in names if not n or names.count(n) > 1 or n.startswith(".") or n in reserved or set("/\\") & set(n)]
+    if bad or not rows:
+        reason = f"the name {bad[0]!r} is empty, double or no name of a folder" if bad else "it has no rows"
+        raise UsageError("E_SET", f"{path.name}: {reason}", "give every row a name of its own")
+    return rows
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def records_text(rows: List[Dict[str, Any]]) -> str:

@@ -8,7 +8,6 @@ files and options are kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import traceback
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from cryores.cli import progress
 from cryores.cli.options import Parser
-from cryores.errors import CryoresError, InputError, UsageError
+from cryores.errors import CryoresError, InputError
 from cryores.postprocessing._evaluation import MEASURES, SIDES
 from cryores.report.record import sha256
-from cryores.tables import records_text
+from cryores.tables import Row, read_rows, records_text
 
 COLUMNS = {
     "map": "--map",
@@ -39,8 +38,6 @@ KEPT = "set.json"
 """What each row was run with, by its name."""
 
 RESULTS = ("set.csv", "set.png", KEPT)
-
-Row = Dict[str, str]
 
 
 def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
@@ -82,35 +79,9 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
 
 def read_set(path: Path) -> List[Row]:
     """Return the rows of a table, without empty cells, their columns in the words of `COLUMNS` and `VALUES`."""
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
-    text = path.read_text(encoding="utf-8-sig").splitlines()
-    tabs = bool(text) and "\t" in text[0]
-    table = csv.DictReader(text, delimiter="\t" if tabs else ",")
-    columns = {name: _plain(name) for name in table.fieldnames or ()}
-    unknown = [name for name, plain in columns.items() if plain not in ("name", *COLUMNS, *VALUES)]
-    if unknown or not {"name", "map"} <= set(columns.values()):
-        raise UsageError(
-            "E_SET",
-            f"{path.name}: unknown columns {', '.join(unknown)}"
-            if unknown
-            else f"{path.name} has no columns name, map",
-            f"a first line with some of: name, {', '.join([*COLUMNS, *VALUES])}",
-        )
-    rows = [{columns[n]: c.strip() for n, c in row.items() if n in columns and c and c.strip()} for row in table]
-    rows = [row for row in rows if row]
-    names = [row.get("name", "") for row in rows]
-    bad = [n for n in names if not n or names.count(n) > 1 or n.startswith(".") or n in RESULTS or set("/\\") & set(n)]
-    if bad or not rows:
-        reason = f"the name {bad[0]!r} is empty, double or no name of a folder" if bad else "it has no rows"
-        raise UsageError("E_SET", f"{path.name}: {reason}", "give every row a name of its own")
-    return rows
-
-
-def _plain(column: str) -> str:
-    options = {option[2:].replace("-", "_"): name for name, option in {**COLUMNS, **VALUES}.items()}
-    plain = column.strip().lower().replace("-", "_").replace(" ", "_")
-    return options.get(plain, plain)
+    options = {**COLUMNS, **VALUES}
+    spelled = {option[2:].replace("-", "_"): name for name, option in options.items()}
+    return read_rows(path, {**spelled, **{name: name for name in options}}, ("map",), RESULTS)
 
 
 def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:

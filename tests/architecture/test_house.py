@@ -23,11 +23,20 @@ OWNERS = {
     "pooch": ("nets",),
     "requests": ("nets",),
     "tqdm": ("cli",),
+    "dask": ("batch",),
+    "distributed": ("batch",),
+    "dask_jobqueue": ("batch",),
+    "pyarrow": ("batch",),
     "pyworkflow": (),
     "pwem": (),
     "cryoresplugin": (),
 }
-LAYERS = (("report", ("cli",)), ("resolution", ("report", "cli")), ("postprocessing", ("report", "cli")))
+LAYERS = (
+    ("report", ("cli", "batch")),
+    ("batch", ("cli",)),
+    ("resolution", ("report", "cli")),
+    ("postprocessing", ("report", "cli")),
+)
 LONGEST = 560
 
 
@@ -55,7 +64,7 @@ def test_imports_go_one_way(room, above):
 
 
 def test_the_core_knows_no_method():
-    allowed = {"cli", "report", "resolution", "postprocessing", "nets"}
+    allowed = {"cli", "batch", "report", "resolution", "postprocessing", "nets"}
     for path in ENGINE:
         if path.relative_to(ROOT / "cryores").parts[0] not in allowed:
             found = [n for n in imports(path) if n.startswith(tuple(f"cryores.{room}" for room in allowed))]

@@ -1,0 +1,118 @@
+"""One task of a batch: a method on a row of the table, in a folder of its own that tells whether it is done.
+
+What a folder holds is all that is known of a task. A batch that was stopped, in whatever way, goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from cryores.errors import CryoresError
+from cryores.report.record import sha256
+
+MARKER = "batch.json"
+"""Written into the folder of a task when it is over: its key, seconds, and the reason where it failed."""
+
+LOG = "batch.log"
+"""What the method said."""
+
+UNFINISHED = ".cryores-"
+"""How the names of folders begin that a run works in before its results appear."""
+
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A method on a row of the table.
+
+    Parameters
+    ----------
+    name : str
+        The row.
+    method : str
+        The method.
+    words : tuple of str
+        Its options, inputs included, as at the command line.
+    resources : tuple of str
+        Options that change no result: threads and memory.
+    folder : str
+        Where its results appear; an absolute path that every worker can see.
+    """
+
+    name: str
+    method: str
+    words: Tuple[str, ...]
+    resources: Tuple[str, ...]
+    folder: str
+
+
+def key_of(task: Task) -> Dict[str, Any]:
+    """Return what decides the result of a task: its words, and the contents of the files that they name."""
+    files = {word: sha256(word) for word in task.words if Path(word).is_file()}
+    return {"method": task.method, "words": list(task.words), "files": files}
+
+
+def outcome_of(task: Task) -> Optional[Dict[str, Any]]:
+    """Return what the folder of a task tells of just this task: ``seconds`` and ``reason``; None if it is not over."""
+    marker = Path(task.folder) / MARKER
+    if not marker.is_file():
+        return None
+    found: Dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+    kept = found.pop("key") == key_of(task) and (found["reason"] or (marker.parent / "report.json").is_file())
+    return found if kept else None
+
+
+def perform(task: Task, run: Callable[[str, List[str]], None], retry: bool = False) -> Dict[str, Any]:
+    """Do a task by ``run(method, words)``, unless it has been done; return what `outcome_of` will tell of it.
+
+    A failure is an outcome: its reason is kept, and no other task suffers. ``retry`` does what failed once more.
+    """
+    # A process may have been given several threads; what a method says goes to the log of its own task.
+    with _one_at_a_time:
+        earlier = outcome_of(task)
+        if earlier is not None and not (earlier["reason"] and retry):
+            return earlier
+        folder = Path(task.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        (folder / MARKER).unlink(missing_ok=True)
+        start = time.perf_counter()
+        with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+            reason = _attempt(task, run)
+        outcome = {"seconds": time.perf_counter() - start, "reason": reason}
+        mark(task, outcome)
+        return outcome
+
+
+def mark(task: Task, outcome: Dict[str, Any]) -> None:
+    """Keep the outcome of a task in its folder."""
+    folder = Path(task.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = folder / f".{MARKER}"
+    waiting.write_text(json.dumps({"key": key_of(task), **outcome}, indent=1), encoding="utf-8")
+    os.replace(waiting, folder / MARKER)
+
+
+def _attempt(task: Task, run: Callable[[str, List[str]], None]) -> str:
+    """Run the method; return why it failed, empty if it did not."""
+    try:
+        run(task.method, [*task.words, *task.resources, "--out", task.folder, "--overwrite"])
+    except CryoresError as error:
+        return f"{error.code}: {error.message}"
+    except (MemoryError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception as error:
+        traceback.print_exc()
+        return f"E_INTERNAL: {type(error).__name__}: {error}"
+    return ""

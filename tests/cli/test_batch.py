@@ -1,0 +1,236 @@
+"""Many maps: what fails stops no other, what is done is not done again, whoever dies meanwhile."""
+
+import csv
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from cryores.batch.tasks import Task, key_of, outcome_of, perform
+from cryores.cli import main
+from cryores.cli.batch import tasks_of
+from cryores.errors import InputError, UsageError
+from cryores.mapio import write_map
+from cryores.simulation import simulate
+
+pytest.importorskip("distributed", reason="the extra [cluster] is not installed; batches need Dask")
+pyarrow = pytest.importorskip("pyarrow.parquet", reason="the extra [cluster] is not installed; batches need pyarrow")
+jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra [cluster] is not installed")
+
+COUNT = 4
+pytestmark = pytest.mark.filterwarnings("default")
+"""The processes of Dask end when they like, and warn of it; no test here is about warnings."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    rows = []
+    for number in range(COUNT):
+        made = simulate(shape=(28, 30, 32), voxel_size=1.5, finest=4.0, coarsest=6.0, seed=number)
+        for name, volume in (("one", made.halves.half1), ("two", made.halves.half2), ("mask", made.mask)):
+            write_map(folder / f"{name}{number}.mrc", volume)
+        rows.append(f"map {number},one{number}.mrc,two{number}.mrc,mask{number}.mrc,1.5")
+    text = "name,half1,half2,Mask,voxel-size\n" + "\n".join(rows) + "\n"
+    (folder / "maps.csv").write_text(text)
+    (folder / "bad.csv").write_text("name,half1,half2\nbad,nothing.mrc,two0.mrc\n")
+    (folder / "one bad.csv").write_text(text + "bad,nothing.mrc,two0.mrc,,\n")
+    return folder
+
+
+def batch(folder, out, *more, table="maps.csv"):
+    return main(["batch", str(folder / table), "--methods", "fsc", "--out", str(out), "--quiet", *more])
+
+
+def command(folder, out, *more):
+    words = [sys.executable, "-m", "cryores", "batch", str(folder / "maps.csv"), "--methods", "fsc", "--out", str(out)]
+    return subprocess.Popen([*words, *more], stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def summary(out):
+    return {row["name"]: row for row in csv.DictReader((out / "summary.csv").read_text().splitlines())}
+
+
+def markers(out):
+    return {path: path.stat().st_mtime_ns for path in out.glob("*/*/batch.json")}
+
+
+def test_a_table_gives_a_summary_and_what_is_done_stays(folder, tmp_path, capsys):
+    assert batch(folder, tmp_path, "--workers", "2", table="one bad.csv") == 0
+    assert "failed: bad, fsc: E_NO_FILE" in capsys.readouterr().err
+    rows = summary(tmp_path)
+    assert [row["state"] for row in rows.values()] == ["done"] * COUNT + ["failed"]
+    columns = pyarrow.read_table(tmp_path / "summary.parquet").to_pydict()
+    page = (tmp_path / "index.html").read_text()
+    for number in range(COUNT):
+        report = json.loads((tmp_path / f"map {number}" / "fsc" / "report.json").read_text())
+        value = report["summary"]["global_resolution"]
+        assert float(rows[f"map {number}"]["global_resolution"]) == pytest.approx(value, rel=1e-5)
+        assert columns["global_resolution"][number] == value
+        assert f'href="map%20{number}/fsc/report.html"' in page and f"{value:.2f} Å" in page
+    before = markers(tmp_path)
+    assert batch(folder, tmp_path, table="one bad.csv") == 0
+    assert markers(tmp_path) == before
+    assert batch(folder, tmp_path, "--retry", table="one bad.csv") == 0
+    bad = tmp_path / "bad" / "fsc" / "batch.json"
+    assert {path for path, when in markers(tmp_path).items() if when != before[path]} == {bad}
+
+
+def test_results_do_not_depend_on_the_number_of_workers(folder, tmp_path):
+    for workers in (1, 3):
+        assert batch(folder, tmp_path / str(workers), "--workers", str(workers)) == 0
+    for number in range(COUNT):
+        one, three = (tmp_path / w / f"map {number}" / "fsc" / "fsc.star" for w in ("1", "3"))
+        assert one.read_bytes() == three.read_bytes()
+
+
+def test_everything_is_done_and_nothing_twice_when_workers_are_killed(folder, tmp_path):
+    process = command(folder, tmp_path, "--workers", "2")
+    seen, killed, random = {}, 0, np.random.default_rng(2)
+    while process.poll() is None:
+        for path, when in markers(tmp_path).items():
+            assert seen.setdefault(path, when) == when
+        workers = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_worker(p)]
+        if killed < 3 and workers and len(seen) > killed - 1 and random.random() < 0.2:
+            workers[random.integers(len(workers))].kill()
+            killed += 1
+        time.sleep(0.05)
+    assert process.returncode == 0, process.stderr.read()
+    assert killed == 3
+    assert {row["state"] for row in summary(tmp_path).values()} == {"done"}
+    assert seen.items() <= markers(tmp_path).items() and len(markers(tmp_path)) == COUNT
+
+
+def _is_worker(process):
+    try:
+        return not process.children() and "spawn_main" in " ".join(process.cmdline()) and process.num_threads() > 4
+    except psutil.Error:
+        return False
+
+
+def test_a_batch_that_was_killed_goes_on(folder, tmp_path):
+    process = command(folder, tmp_path, "--workers", "1")
+    while not markers(tmp_path) and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = markers(tmp_path)
+    assert before
+    assert batch(folder, tmp_path, "--workers", "2") == 0
+    assert before.items() <= markers(tmp_path).items() and len(markers(tmp_path)) == COUNT
+    assert not list(tmp_path.glob("*/*/.cryores-*"))
+
+
+def test_one_batch_a_folder(folder, tmp_path, capsys):
+    process = command(folder, tmp_path)
+    while not (tmp_path / ".batch.lock").exists():
+        time.sleep(0.02)
+    assert batch(folder, tmp_path) == 3
+    assert "E_BUSY" in capsys.readouterr().err
+    process.send_signal(signal.SIGINT)
+    assert "E_INTERRUPTED" in process.communicate()[1]
+    assert {row["state"] for row in summary(tmp_path).values()} <= {"done", "waiting"}
+
+
+FAKE = """#!/bin/sh
+# Runs a copy of what is submitted, as a queue would: later, and on its own.
+cp "$1" "{log}"
+setsid sh "{log}" > /dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+
+
+def test_jobs_of_a_queue(folder, tmp_path, monkeypatch):
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, text in (("sbatch", FAKE.format(log=tmp_path / "log")), ("scancel", '#!/bin/sh\nkill -- "-$1"\n')):
+        (commands / name).write_text(text)
+        (commands / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    place = ("--cluster", "slurm", "--threads", "2", "--memory", "2", "--queue", "cryo", "--walltime", "01:00:00")
+    assert batch(folder, tmp_path / "out", *place) == 0
+    assert {row["state"] for row in summary(tmp_path / "out").values()} == {"done"}
+    asked = (tmp_path / "log").read_text()
+    for line in ("-p cryo", "--cpus-per-task=2", "--mem=2G", "-t 01:00:00"):
+        assert f"#SBATCH {line}" in asked
+
+
+@pytest.mark.parametrize(
+    ("table", "methods", "more", "code", "status"),
+    [
+        ("nothing.csv", ["fsc"], [], "E_NO_FILE", 3),
+        ("maps.csv", ["fcs"], [], "E_METHOD", 2),
+        ("maps.csv", ["fsc", "fsc --step 2"], [], "E_USAGE", 2),
+        ("maps.csv", ["monores --signifcance 0.9"], [], "did you mean --significance", 2),
+        ("bad.csv", ["fsc"], [], "E_SET_FAILED", 3),
+        ("maps.csv", ["fsc"], ["--cluster", "moon"], "there is no cluster", 2),
+        ("maps.csv", ["fsc"], ["--cluster", "slurm"], "needs --threads and --memory", 2),
+    ],
+)
+def test_what_cannot_be_done_is_said(folder, tmp_path, capsys, table, methods, more, code, status):
+    out = tmp_path / "out"
+    assert main(["batch", str(folder / table), "--methods", *methods, "--out", str(out), *more]) == status
+    assert code in capsys.readouterr().err
+    assert out.exists() == (code == "E_SET_FAILED")
+
+
+def test_a_method_starts_from_what_it_prefers(folder):
+    table = folder / "both.csv"
+    table.write_text("name,half1,half2,map,model\na,one0.mrc,two0.mrc,one1.mrc,m.cif\n")
+    halves, one = (task.words for task in tasks_of(table, ["monores", "evaluate"], Path("out"), _Job()))
+    assert halves == ("--half1", str(folder / "one0.mrc"), "--half2", str(folder / "two0.mrc"))
+    assert one == ("--map", str(folder / "one1.mrc"), "--model", str(folder / "m.cif"))
+
+
+class _Job:
+    threads, memory = 1, 1.0
+
+
+def test_a_task_is_known_by_its_words_and_files(tmp_path):
+    volume = tmp_path / "map.mrc"
+    volume.write_bytes(b"one")
+    task = Task("a", "fsc", ("--half1", str(volume)), ("--threads", "1"), str(tmp_path / "out"))
+
+    def run(method, words):
+        ran.append(words)
+        (tmp_path / "out" / "report.json").write_text("{}")
+
+    ran = []
+    assert perform(task, run)["reason"] == "" and perform(task, run) == outcome_of(task) and len(ran) == 1
+    assert key_of(task) == key_of(Task("a", "fsc", task.words, ("--threads", "8"), task.folder))
+    volume.write_bytes(b"two")
+    assert outcome_of(task) is None
+    perform(task, run)
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(InputError("E_X", "no", "do"), "E_X: no"), (ValueError("odd"), "E_INTERNAL: ValueError: odd")],
+)
+def test_a_failure_is_kept_until_it_is_tried_again(tmp_path, error, reason):
+    task = Task("a", "fsc", (), (), str(tmp_path))
+
+    def fail(method, words):
+        ran.append(words)
+        raise error
+
+    ran = []
+    assert perform(task, fail)["reason"] == reason and perform(task, fail)["reason"] == reason and len(ran) == 1
+    perform(task, fail, retry=True)
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize("head", ["name,half1\n", "name,colour\na,b\n", "half1\na\n", "name,half1\na,x\na,y\n"])
+def test_tables_that_cannot_be_used(tmp_path, head):
+    (tmp_path / "t.csv").write_text(head)
+    with pytest.raises(UsageError, match=r"t\.csv"):
+        tasks_of(tmp_path / "t.csv", ["fsc"], tmp_path, _Job())
