@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import threading
 import time
 import traceback
@@ -24,9 +23,6 @@ MARKER = "batch.json"
 
 LOG = "batch.log"
 """What the method said."""
-
-UNFINISHED = ".cryores-"
-"""How the names of folders begin that a run works in before its results appear."""
 
 _one_at_a_time = threading.Lock()
 
@@ -84,8 +80,6 @@ def perform(task: Task, run: Callable[[str, List[str]], None], retry: bool = Fal
             return earlier
         folder = Path(task.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(left, ignore_errors=True)
         (folder / MARKER).unlink(missing_ok=True)
         start = time.perf_counter()
         with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import uuid
 from pathlib import Path
@@ -13,6 +14,9 @@ from cryores.cli.stopping import stop_if_asked
 from cryores.errors import InputError
 
 STAGING_PREFIX = ".cryores-"
+
+RECORD = "report.json"
+"""Where it stands, all that it tells of is there and belongs together: it goes first and comes last."""
 
 
 @contextlib.contextmanager
@@ -37,12 +41,14 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
             "choose another --out, or add --overwrite to replace them",
         )
     # Named before anything is made, so that a signal at any moment leaves nothing.
-    made, staging = _missing_folders(folder), folder / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+    made, staging = _missing_folders(folder), folder / f"{_own_prefix(os.getpid())}{uuid.uuid4().hex}"
     try:
         _make(staging)
+        _clear_after_the_dead(folder)
         yield staging
         stop_if_asked()
-        for item in sorted(staging.iterdir()):
+        (folder / RECORD).unlink(missing_ok=True)
+        for item in sorted(staging.iterdir(), key=lambda item: (item.name == RECORD, item.name)):
             os.replace(item, folder / item.name)
         staging.rmdir()
     except BaseException:
@@ -51,6 +57,20 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _own_prefix(process: int) -> str:
+    return f"{STAGING_PREFIX}{platform.node()}-{process}-"
+
+
+def _clear_after_the_dead(folder: Path) -> None:
+    """Remove what runs on this machine left in ``folder`` that were killed without a chance to do so."""
+    import psutil
+
+    for left in folder.glob(f"{STAGING_PREFIX}{platform.node()}-*-*"):
+        process = left.name.split("-")[-2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(staging: Path) -> None:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +32,52 @@ def test_a_lost_interrupt_is_remembered(number, tmp_path):
     assert not (tmp_path / "out").exists()
     listen()
     stop_if_asked()
+
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from cryores.cli.output import OutputFolder
+with OutputFolder(sys.argv[1], overwrite=True) as folder:
+    (folder / "map.mrc").write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next_and_no_living_run_is_touched(tmp_path):
+    runs = [subprocess.Popen([sys.executable, "-c", WAITS, tmp_path], stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        for run in runs:
+            run.stdout.readline()
+        runs[0].kill()
+        runs[0].wait()
+        with OutputFolder(tmp_path) as folder:
+            (folder / "map.mrc").write_text("whole")
+        assert (tmp_path / "map.mrc").read_text() == "whole"
+        (living,) = tmp_path.glob(".cryores-*")
+        assert f"-{runs[1].pid}-" in living.name
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+
+
+def test_a_record_stands_only_beside_all_that_it_tells_of(tmp_path, monkeypatch):
+    moves = []
+
+    def replace(source, target):
+        assert not (tmp_path / "report.json").exists()
+        moves.append(target.name)
+        source.rename(target)
+
+    for text in ("old", "new"):
+        monkeypatch.setattr("cryores.cli.output.os.replace", replace)
+        with OutputFolder(tmp_path, overwrite=True) as folder:
+            for name in ("a.mrc", "report.json", "z.png"):
+                (folder / name).write_text(text)
+    assert moves == ["a.mrc", "z.png", "report.json"] * 2
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"new"}
 
 
 def test_a_bug_is_told_with_its_traceback(monkeypatch, capsys):
