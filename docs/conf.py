@@ -70,8 +70,17 @@ class IndexIsTheTableOfContents(SphinxTransform):
 
     def _contents(self, pages, caption):
         return addnodes.toctree(
-            parent=root_doc, entries=[(None, page) for page in pages], includefiles=pages, caption=caption,
-            rawcaption=caption, maxdepth=1, glob=False, hidden=True, includehidden=False, numbered=0, titlesonly=True,
+            parent=root_doc,
+            entries=[(None, page) for page in pages],
+            includefiles=pages,
+            caption=caption,
+            rawcaption=caption,
+            maxdepth=1,
+            glob=False,
+            hidden=True,
+            includehidden=False,
+            numbered=0,
+            titlesonly=True,
         )
 
 
