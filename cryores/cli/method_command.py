@@ -53,7 +53,7 @@ def run_method(name: str, words: List[str]) -> None:
         run_set(words, lambda row: run_method(name, row))
         return
     method = load_method(name)
-    arguments = _parser(method).parse_args(words)
+    arguments = parser_of(method).parse_args(words)
     values = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
     repeated = {p.name for p in parameters_of(method.parameters) if p.repeated}
     parameters = method.make_parameters(
@@ -66,7 +66,7 @@ def run_method(name: str, words: List[str]) -> None:
         open_stage=_stages(arguments.quiet),
         say=(lambda line: None) if arguments.quiet else progress.say,
     )
-    given = {role: getattr(arguments, role) for role in _roles(method) if role not in SEVERAL_ROLES}
+    given = {role: getattr(arguments, role) for role in roles_of(method) if role not in SEVERAL_ROLES}
     sources = {role: path for role, path in given.items() if path is not None}
     several_of = _several_of(method)
     several = _named(arguments.maps or [], arguments.names) if several_of else {}
@@ -206,21 +206,23 @@ def _stages(quiet: bool) -> Callable[[str, int], Stage]:
     return open_stage
 
 
-def _roles(method: Method) -> List[str]:
+def roles_of(method: Method) -> List[str]:
+    """Return the names of the inputs that a method takes, as `Inputs` and the options call them."""
     maps = [role for kind in method.maps for role in {HALVES: ("half1", "half2"), MAP: ("map",)}[kind]]
     return maps + (["mask"] if method.mask != "none" else []) + list(method.required + method.optional)
 
 
 def _several_of(method: Method) -> Optional[str]:
     """Return which field of `Inputs` the option ``--maps`` fills, None where the method has no such option."""
-    return next((role for role in SEVERAL_ROLES if role in _roles(method)), None)
+    return next((role for role in SEVERAL_ROLES if role in roles_of(method)), None)
 
 
 def _reads_resolution(method: Method) -> bool:
-    return bool({"resolution_maps", "resolution_map"} & set(_roles(method)))
+    return bool({"resolution_maps", "resolution_map"} & set(roles_of(method)))
 
 
-def _parser(method: Method) -> argparse.ArgumentParser:
+def parser_of(method: Method) -> argparse.ArgumentParser:
+    """Return the parser of a method's command line."""
     parser = Parser(prog=f"cryores {method.name}", description=method.summary, allow_abbrev=False)
     inputs = parser.add_argument_group("inputs")
     if HALVES in method.maps:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pages import PAGES, ROOT, blocks, commands, inline_commands, is_python, is_shell
 
 from cryores.cli import COMMANDS, main
-from cryores.cli.method_command import _parser
+from cryores.cli.method_command import parser_of
 from cryores.cli.options import Parser, join_negative_numbers
 from cryores.mapio import read_map, write_map
 from cryores.masks import soft_rim
@@ -92,7 +92,12 @@ def stand_ins(tmp_path_factory):
     whole = simulate(shape=(44, 44, 44), voxel_size=1.0, finest=3.0, coarsest=8.0, seed=3).structure
     made = simulate(middle_of(whole, tmp_path_factory.mktemp("model")), (44, 44, 44), 1.0, 3.0, 8.0, seed=3)
     resolution = made.truth.like(np.where(made.mask.data > 0.5, made.truth.data, 0))
-    maps = {"half1": made.halves.half1, "half2": made.halves.half2, "mask": soft_rim(made.mask, 6.0), "map": made.halves.mean()}
+    maps = {
+        "half1": made.halves.half1,
+        "half2": made.halves.half2,
+        "mask": soft_rim(made.mask, 6.0),
+        "map": made.halves.mean(),
+    }
     return {**maps, "resolution": resolution, "model": made.structure}
 
 
@@ -129,7 +134,7 @@ def parsed(words):
         parser = Parser(prog=name)
         import_module(f"cryores.cli.{name}").add_arguments(parser)
     else:
-        parser = _parser(load_method(name))
+        parser = parser_of(load_method(name))
     return parser, rest
 
 
