@@ -45,7 +45,7 @@ for field, run in runs.values():
     getattr(run, field).setExtended("outputVolume")
     if queue:
         run._useQueue.set(True)
-        run.setQueueParams((queue, {}))
+        run.setQueueParams((queue, {"JOB_MEMORY": "8192"}))  # what hosts.conf asks for, see docs/tasks/clusters.rst
     project.launchProtocol(run, wait=not queue)
 
 for name, (_, run) in runs.items():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,24 +18,17 @@ from cryores.simulation import simulate
 
 RECIPES = ROOT / "docs" / "recipes"
 
-QUEUE = """[localhost]
-PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
-NAME = FAKE
-MANDATORY = False
-SUBMIT_COMMAND = {submit} %_(JOB_SCRIPT)s
-SUBMIT_TEMPLATE = #!/bin/bash
-        %_(JOB_COMMAND)s
-CANCEL_COMMAND = kill %_(JOB_ID)s
-CHECK_COMMAND = ps %_(JOB_ID)s
-QUEUES = {{"short": {{}}}}
-"""
-
-SUBMIT = """#!/bin/bash
+SLURM = {
+    "sbatch": """#!/bin/bash
 (flock 9; bash "$1" > /dev/null 2>&1) 9> "$0.lock" &
 echo "Submitted batch job $!"
-echo "$1" >> "$0.log"
-"""
-"""Stands for sbatch: one job at a time, in the order in which they come."""
+cat "$1" >> "$0.log"
+""",
+    "squeue": """#!/bin/bash
+kill -0 "$3" 2> /dev/null && echo "$3"
+""",
+}
+"""Stand for Slurm's: one job at a time, in the order in which they come."""
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +64,19 @@ def medians(said):
 
 
 def test_five_methods_go_through_a_queue_and_their_medians_are_read(scipion, maps, tmp_path):
-    submit, hosts = tmp_path / "submit.sh", tmp_path / "hosts.conf"
-    submit.write_text(SUBMIT)
-    submit.chmod(0o755)
-    hosts.write_text(QUEUE.format(submit=submit))
+    (hosts_of_the_page,) = [b for b in blocks("docs/tasks/clusters.rst") if b.startswith("[localhost]")]
+    (tmp_path / "hosts.conf").write_text(hosts_of_the_page + "\n")
+    for name, script in SLURM.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
     files = [maps / f"{name}.mrc" for name in ("full", "half1", "half2")]
-    queued = {**scipion, "SCIPION_HOSTS": str(hosts)}
+    queued = {**scipion, "SCIPION_HOSTS": f"{tmp_path}/hosts.conf", "PATH": f"{tmp_path}{os.pathsep}{scipion['PATH']}"}
     found = medians(said_by([RECIPES / "five_methods.py", *files, 1.5, "short"], queued, tmp_path))
     assert set(found) == {"MonoRes", "blocres", "ResMap", "RELION", "locres"}
     assert all(3.0 <= value <= 12.0 for value in found.values()), found
-    assert len((tmp_path / "submit.sh.log").read_text().split()) == 5
+    submitted = (tmp_path / "sbatch.log").read_text()
+    for line in ("#SBATCH --partition=short", "#SBATCH --cpus-per-task=4", "#SBATCH --mem=8192M"):
+        assert submitted.count(line) == 5
 
 
 def test_the_script_of_the_predecessors_runs_with_other_names(scipion, maps, tmp_path):
