@@ -50,6 +50,7 @@ def commands(block):
         if assigned:
             variables[assigned.group(1)] = shlex.split(assigned.group(2))[0]
         elif line.strip():
-            # Brackets mark what may be left out.
-            found.append(shlex.split(re.sub(r"[][]", "", Template(line).safe_substitute(variables)), comments=True))
+            # Brackets mark options that may be left out.
+            whole = re.sub(r"\[(--[^]]*)\]", r"\1", Template(line).safe_substitute(variables))
+            found.append(shlex.split(whole, comments=True))
     return [words for words in found if words]
