@@ -49,7 +49,7 @@ def commands(block):
         assigned = ASSIGNMENT.fullmatch(line)
         if assigned:
             variables[assigned.group(1)] = shlex.split(assigned.group(2))[0]
-        elif line.strip():
+        elif is_shell(line):  # what a page shows beside its commands is no command
             # Brackets mark options that may be left out.
             whole = re.sub(r"\[(--[^]]*)\]", r"\1", Template(line).safe_substitute(variables))
             found.append(shlex.split(whole, comments=True))
