@@ -49,7 +49,11 @@ monores = launch(
 )
 blocres = launch(
     CryoresProtBlocres,  # BsoftProtBlocres
-    [("inputVolume", first, "outputVolume"), ("inputVolume2", second, "outputVolume"), ("mask", particle, "outputMask")],
+    [
+        ("inputVolume", first, "outputVolume"),
+        ("inputVolume2", second, "outputVolume"),
+        ("mask", particle, "outputMask"),
+    ],
     method=True, box=16, cutoff=0.5, step=2, maxresolution=2 * sampling, fill=0, pad=1, symmetry="", smooth=True,
 )
 deepres = launch(
