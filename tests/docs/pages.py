@@ -46,11 +46,13 @@ def commands(block):
     """Return the words of every command of a shell block: comments left out, variables filled in."""
     found, variables = [], {}
     for line in re.sub(r"\\\n *", "", block).splitlines():
-        assigned = ASSIGNMENT.fullmatch(line)
-        if assigned:
-            variables[assigned.group(1)] = shlex.split(assigned.group(2))[0]
-        elif is_shell(line):  # what a page shows beside its commands is no command
-            # Brackets mark options that may be left out.
-            whole = re.sub(r"\[(--[^]]*)\]", r"\1", Template(line).safe_substitute(variables))
-            found.append(shlex.split(whole, comments=True))
+        # Brackets mark options that may be left out.
+        whole = re.sub(r"\[(--[^]]*)\]", r"\1", Template(line).safe_substitute(variables))
+        if not (is_shell(whole) or ASSIGNMENT.match(whole)):
+            continue  # what a page shows beside its commands
+        words = shlex.split(whole, comments=True)
+        while words and ASSIGNMENT.fullmatch(words[0]):
+            name, value = words.pop(0).split("=", 1)
+            variables[name] = value
+        found.append(words)
     return [words for words in found if words]

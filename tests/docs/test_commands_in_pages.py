@@ -31,7 +31,7 @@ NOT_RUN = {
     r"chimerax|firefox": "opens a window",
     r"python -m benchmarks": "minutes, and models or maps that are not in the repository",
     r"cryores (train|demo)": "minutes",
-    r"python docs/recipes": "run by test_recipes.py",
+    r"python (-m scipion python )?docs/recipes": "run by test_recipes.py",
     r"scipion3 python docs/recipes": "run by test_recipes.py",
     r"cryores batch": "starts workers; run by its own tests",
     r"cryores web": "serves until it is stopped",
@@ -55,7 +55,9 @@ QUICKER = {
     "--size 112": "--size 48",
     "--max-resolution 100": "--max-resolution 100 --size 20",
     "cryores monodir": "cryores monodir --fast --min-resolution 4 --max-resolution 8 --resolution-step 2",
-    "--bfactors -140 -110 -80 -50 -20": "--bfactors -50 -20 --resolution-step 2",
+    "--bfactors -140 -110 -80 -50 -20": "--bfactors -50 -20",
+    "cryores verdict": "cryores verdict --resolution-step 1",
+    "cryores deepemhancer": "cryores deepemhancer --views 1",
     "cryores locscale": "cryores locscale --window 16",
 }
 """What would take long in a test, and what is run in its place."""
