@@ -9,7 +9,7 @@ READY = $(VENV)/.ready
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -e '.[test,dev]'
+	$(BIN)/python -m pip install -q -e '.[test,dev,docs]'
 	touch $(READY)
 
 demo: $(READY)
@@ -35,6 +35,8 @@ train: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m pytest tests/architecture/test_docs.py
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . build/docs
+	@echo build/docs/docs/index.html
 
 clean:
 	rm -rf $(VENV) demo-output

@@ -11,6 +11,9 @@ from cryores.execution import available_threads
 from cryores.mapio import read_half_maps, read_map
 from cryores.volume import HalfMaps, Maps, Volume
 
+WORTH_TELLING = 0.0005
+"""Share of the voxels with one and the same value from which on it is told."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the maps to examine."""
@@ -48,4 +51,5 @@ def _print_grid(volume: Volume) -> None:
     first = ", ".join(f"{v:.2f}" for v in reversed(grid.first_voxel))
     print(f"first voxel at (x, y, z): {first} Å; axes of the file: {grid.axis_order}")
     share, value = constant_fraction(volume)
-    print(f"values {volume.data.min():.4g} .. {volume.data.max():.4g}; {share:.1%} are exactly {value:g}")
+    same = f"; {share:.1%} are exactly {value:g}" if share >= WORTH_TELLING else ""
+    print(f"values {volume.data.min():.4g} .. {volume.data.max():.4g}{same}")

@@ -84,7 +84,9 @@ def run_method(name: str, words: List[str]) -> None:
         paths = {several_role(several_of, name): path for name, path in several.items()} if several_of else {}
         record = write_report(outcome, folder, {**sources, **paths}, overall)
     if not arguments.quiet:
-        progress.say("; ".join(f"{name}: {text}" for name, text in headline(record["summary"])))
+        told = "; ".join(f"{name}: {text}" for name, text in headline(record["summary"]))
+        if told:
+            progress.say(told)
         progress.say(f"done: {arguments.out}/report.html")
 
 

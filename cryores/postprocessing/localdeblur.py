@@ -104,8 +104,8 @@ def localdeblur(
     Notes
     -----
     With the operator A of `cryores.postprocessing._deblur_bank`, x_0 = V and x_{k+1} = x_k + lambda A(V - A x_k),
-    density below minus four standard deviations of the solvent cut off. It ends when 100 |A x_{k-1}| / |A x_k| rises by
-    less than one. The numbers are those of Xmipp's program.
+    density below minus four standard deviations of the solvent cut off. It ends when ``100 |A x_{k-1}| / |A x_k|``
+    rises by less than one. The numbers are those of Xmipp's program.
     """
     given = Inputs(maps, mask=mask, keep=keep, resolution_map=resolution_map)
     result: ProcessedMap = METHOD.result(given, execution, parameters)

@@ -217,10 +217,10 @@ def fso(
 
     Notes
     -----
-    In a cone about n the coefficients of shell i weigh exp(-4 ((1 - |cos g|) / (1 - cos cone))^2), g the angle to n,
-    and FSC_n(i) is the correlation of the weighted coefficients. FSO(i) is the share of 321 directions with FSC_n(i)
-    at least the cutoff. The 3DFSC gives all coefficients of a cone the same weight. Sources: Vilas & Tagare (2023),
-    FSO; Tan et al. (2017), 3DFSC and sphericity; Bingham (1974), the test.
+    In a cone about n the coefficients of shell i weigh ``exp(-4 ((1 - |cos g|) / (1 - cos cone))^2)``, g the angle
+    to n, and FSC_n(i) is the correlation of the weighted coefficients. FSO(i) is the share of 321 directions with
+    FSC_n(i) at least the cutoff. The 3DFSC gives all coefficients of a cone the same weight. Sources: Vilas & Tagare
+    (2023), FSO; Tan et al. (2017), 3DFSC and sphericity; Bingham (1974), the test.
     """
     result: FSOResult = METHOD.result(Inputs(maps, mask=mask), execution, parameters)
     return result

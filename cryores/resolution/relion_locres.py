@@ -77,7 +77,7 @@ def relion_locres(
     Raises
     ------
     UsageError
-        ``E_SPHERE`` a sphere that does not fit into the box.
+        ``E_SPHERE`` a sphere that does not fit into the box, or none that reaches the mask.
 
     Notes
     -----
@@ -96,7 +96,14 @@ def _compute(inputs: Inputs, parameters: RelionLocresParameters, execution: Exec
     radius, edge = _sphere(parameters)
     inside = mask.data > BINARY_THRESHOLD
     points = sphere_centres(grid, parameters.sampling, radius)
-    points = points[[_touches(inside, grid, centre, radius + edge) for centre in points]]
+    reaching = [_touches(inside, grid, centre, radius + edge) for centre in points]
+    if not any(reaching):
+        raise UsageError(
+            "E_SPHERE",
+            f"no sphere of {radius:.3g} Å, one every {parameters.sampling:.3g} Å, lies in the box and reaches the mask",
+            "give a smaller --sampling",
+        )
+    points = points[reaching]
     resolutions = _resolutions_of_spheres(halves, points, parameters, execution)
     frequency, weight = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
     for centre, resolution in zip(points, resolutions):

@@ -9,6 +9,7 @@ docutils_core = pytest.importorskip("docutils.core")
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.rst", ROOT / "CONTRIBUTING.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
+SPHINX_ONLY = "automodule"
 
 
 @pytest.fixture(scope="module", params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -22,7 +23,8 @@ def page(request):
 def test_a_page_parses_without_a_complaint(page):
     from docutils import nodes
 
-    assert [message.astext() for message in page[1].findall(nodes.system_message)] == []
+    complaints = [message.astext() for message in page[1].findall(nodes.system_message)]
+    assert [complaint for complaint in complaints if SPHINX_ONLY not in complaint] == []
 
 
 def test_a_link_to_a_file_leads_to_one(page):

@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,14 +78,18 @@ def test_a_method_is_complete(name):
     method = load_method(name)
     room = method.compute.__module__.split(".")[1]
     assert method.name == name and method_summaries()[name]
-    assert f"import {stem}" in (ROOT / "cryores" / room / "__init__.py").read_text()
     assert set(method.citations) <= set(BIBTEX)
-    for part in (
-        f"tests/methods/test_{stem}.py",
-        f"docs/methods/{stem}.rst",
-        f"cryoresplugin/protocols/protocol_{stem}.py",
+    files = (f"tests/methods/test_{stem}.py", f"docs/methods/{stem}.rst", f"cryoresplugin/protocols/protocol_{stem}.py")
+    missing = [part for part in files if not (ROOT / part).exists()]
+    for place, line in (
+        (f"cryores/{room}/__init__.py", f"import {stem}\\b"),
+        ("README.rst", f"^{name} +\\S"),
+        ("docs/index.rst", f"methods/{stem}.rst"),
+        ("cryoresplugin/protocols/__init__.py", f"protocol_{stem} import"),
     ):
-        assert (ROOT / part).exists(), f"{name} has no {part}"
+        if not re.search(line, (ROOT / place).read_text(encoding="utf-8"), re.M):
+            missing.append(f"a line in {place}")
+    assert not missing, f"{name} has no {'; '.join(missing)}"
 
 
 def test_no_module_has_lost_its_subject():

@@ -83,3 +83,9 @@ def test_threads_change_nothing(made):
 def test_a_sphere_larger_than_the_box_is_refused(made):
     with pytest.raises(UsageError, match="E_SPHERE"):
         relion_locres(made.halves, made.mask, sampling=150.0)
+
+
+def test_a_lattice_without_a_sphere_in_the_box_is_refused():
+    made = simulate(shape=(40, 40, 40), voxel_size=1.0, finest=3.0, coarsest=8.0, seed=3)
+    with pytest.raises(UsageError, match="E_SPHERE"):
+        relion_locres(made.halves, made.mask)
