@@ -1,7 +1,9 @@
 """A processed map judged by an atomic model and by half maps."""
 
+import csv
 import os
 
+from pwem.convert.atom_struct import AtomicStructHandler, addScipionAttribute
 from pwem.objects import AtomStruct, Volume
 
 from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addMap, addModel
@@ -19,6 +21,10 @@ ROWS = (
 """Measures that the summary shows: name in the report, words, how it is written."""
 
 
+ATTRIBUTES = ("q_score", "cc", "local_resolution")
+"""Columns of the engine's table of residues that the output model has as attributes."""
+
+
 class CryoresProtEvaluate(CryoresProtocol):
     """Judges a processed map by an atomic model, before and after: map-model FSC, CC, Q-scores, local resolution. With
     what the same processing makes of half 1 alone, also by half 2: was something found, or invented?
@@ -29,6 +35,7 @@ class CryoresProtEvaluate(CryoresProtocol):
 
     _label = "evaluate a processed map"
     _method = "evaluate"
+    _OUTNAME, _ATTRNAME = "outputAtomStruct", ATTRIBUTES[0]
     _possibleOutputs = {"outputAtomStruct": AtomStruct, "resolution_Volume": Volume}
 
     def _defineParams(self, form):
@@ -52,10 +59,22 @@ class CryoresProtEvaluate(CryoresProtocol):
         if self.model.get() is None:
             self._defineVolume("resolution_Volume", "half_resolution.mrc", Volume())
             return
-        model = AtomStruct(filename=os.path.join(self._resultFolder(), "qscores.cif"))
+        model = AtomStruct(filename=self._withAttributes("qscores.cif", "residues.csv"))
         self._defineOutputs(outputAtomStruct=model)
         self._defineSourceRelation(self.model, model)
         self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+
+    def _withAttributes(self, model, residues):
+        """Return the engine's model with the values of its residues as attributes, which Scipion's viewer shows."""
+        with open(os.path.join(self._resultFolder(), residues), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        content = AtomicStructHandler().readLowLevel(os.path.join(self._resultFolder(), model))
+        for name in ATTRIBUTES:
+            values = {f"{row['chain']}:{row['number']}": row[name] for row in rows if row[name]}
+            addScipionAttribute(content, values, name)
+        written = self._getExtraPath("residues.cif")
+        AtomicStructHandler()._writeLowLevel(written, content)
+        return written
 
     def _summaryOf(self, report):
         lines = [report["criterion"]]

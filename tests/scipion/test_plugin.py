@@ -74,11 +74,12 @@ def run(words, scipion, cwd=None, **more):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """Run the plugin's tests in a few interpreters side by side, each with one project for all that it runs."""
+def running(request, tmp_path_factory):
+    """Run the plugin's tests that are asked for in a few interpreters, each with one project for all that it runs."""
+    asked = {item.callspec.params["case"] for item in request.session.items if item.name.startswith("test_protocols[")}
     home = tmp_path_factory.mktemp("side-by-side")
     with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), initializer=start, initargs=(home,)) as pool:
-        yield {case: pool.submit(run_case, case) for case in CASES}
+        yield {case: pool.submit(run_case, case) for case in CASES if case in asked}
 
 
 @pytest.mark.parametrize("case", CASES)
