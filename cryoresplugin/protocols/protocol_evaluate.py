@@ -2,8 +2,9 @@
 
 import csv
 import os
+import shutil
 
-from pwem.convert.atom_struct import AtomicStructHandler, addScipionAttribute
+from pwem.convert.atom_struct import NAME, RECIP, SPEC, VALUE
 from pwem.objects import AtomStruct, Volume
 
 from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addMap, addModel
@@ -68,12 +69,14 @@ class CryoresProtEvaluate(CryoresProtocol):
         """Return the engine's model with the values of its residues as attributes, which Scipion's viewer shows."""
         with open(os.path.join(self._resultFolder(), residues), encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        content = AtomicStructHandler().readLowLevel(os.path.join(self._resultFolder(), model))
-        for name in ATTRIBUTES:
-            values = {f"{row['chain']}:{row['number']}": row[name] for row in rows if row[name]}
-            addScipionAttribute(content, values, name)
         written = self._getExtraPath("residues.cif")
-        AtomicStructHandler()._writeLowLevel(written, content)
+        shutil.copyfile(os.path.join(self._resultFolder(), model), written)
+        with open(written, "a", encoding="utf-8") as file:
+            print("\nloop_", NAME, RECIP, SPEC, VALUE, sep="\n", file=file)
+            for name in ATTRIBUTES:
+                for row in rows:
+                    if row[name]:
+                        print(name, "residues", f"{row['chain']}:{row['number']}", row[name], file=file)
         return written
 
     def _summaryOf(self, report):
