@@ -31,7 +31,7 @@ class CryoresProtBlocres(CryoresHalves):
         addMap(form, "inputVolume", "First half map; or a volume with its half maps attached, and half map 2 empty.",
                label="Half map 1")  # fmt: skip
         addMap(form, "inputVolume2", "Second half map; empty where half map 1 is a volume with both attached.",
-               label="Half map 2")  # fmt: skip
+               label="Half map 2", important=False)  # fmt: skip
         self._addMask(form, "mask", "Where the resolution is wanted.", pointerClass="Volume")
         form.addParam("method", params.BooleanParam, default=True, label="Use boxes?",
                       help="Yes: a box about every voxel. No: shells about the centre, resolution against radius, "

@@ -30,7 +30,7 @@ class CryoresProtResMap(CryoresHalves):
         addMap(form, "volumeHalf1", "First half map; or a volume with its half maps attached, and half map 2 empty.",
                label="Half map 1")  # fmt: skip
         addMap(form, "volumeHalf2", "Second half map; empty where half map 1 is a volume with both attached.",
-               label="Half map 2")  # fmt: skip
+               label="Half map 2", important=False)  # fmt: skip
         form.addParam("applyMask", params.BooleanParam, default=False, label="Use a mask?",
                       help="No: it is made from the maps, and is the output outputMask.")  # fmt: skip
         addMask(form, "maskVolume", "Where the resolution is wanted.", condition="applyMask",

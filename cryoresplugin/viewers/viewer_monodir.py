@@ -90,9 +90,8 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
     def _resolution(self):
         if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
             return super()._resolution()
-        # 0 and less are values here as any other: the mask tells what is outside.
-        data = self._map(f"{self.getEnumText('shownMap')}.mrc")
-        return np.ma.masked_where(~self._insideMask(data.shape), data)
+        # Values may be negative here: only 0 is none.
+        return np.ma.masked_equal(self._map(f"{self.getEnumText('shownMap')}.mrc"), 0)
 
     def _limits(self):
         if self.getEnumText("shownMap") not in OF_OTHER_RANGE:

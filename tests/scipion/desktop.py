@@ -17,7 +17,6 @@ from pyworkflow.project import Manager
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
 
-
 def main(maps, pictures=None):
     domain = pyworkflow.Config.getDomain()
     domain.getPlugins()
@@ -26,7 +25,9 @@ def main(maps, pictures=None):
     desk = Desk(project, pictures)
     protocols = {n: c for n, c in domain.getProtocols().items() if c.__module__.startswith("cryoresplugin")}
     found = {"forms": {name: desk.form(protocols[name]) for name in sorted(protocols)}}
-    found["viewers"] = {name: [v.__module__ for v in domain.findViewers(c, "tkinter")] for name, c in protocols.items()}
+    found["viewers"] = {
+        name: [v.__module__ for v in domain.findViewers(c(), "tkinter")] for name, c in protocols.items()
+    }
     imported, mask = desk.imported(maps)
     found["wizards"] = desk.wizards(imported, mask)
     found["viewer"] = desk.viewer(imported)
