@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import matplotlib.pyplot as plt
 import numpy as np
 from pwem.protocols import ProtImportVolumes
 from pyworkflow.protocol import params
@@ -84,6 +85,7 @@ class CryoresTest(BaseTest):
                 for view in shown[name]:
                     drawn = [a for a in view.getFigure().axes if a.has_data()]
                     self.assertTrue(drawn, name)
+                    plt.close(view.getFigure())
         self.assertEqual(
             set(viewer._getVisualizeDict()) & {n for n, _ in viewer.iterDefinitionAttributes()}, set(shown)
         )

@@ -55,5 +55,8 @@ if __name__ == "__main__":
         fields = list(walked(made._definition))
         for field in fields:  # what a condition says is asked of the protocol, as the form does
             field["shown"] = bool(made.evalParamCondition(field["name"])) if field["condition"] else True
-        found[name] = {"label": protocol._label, "help": protocol.getHelpText(), "fields": fields}
+        outputs = {one if isinstance(one, str) else one.__name__ for one in protocol._possibleOutputs.values()}
+        found[name] = {
+            "label": protocol._label, "help": protocol.getHelpText(), "fields": fields, "outputs": sorted(outputs),
+        }  # fmt: skip
     json.dump(found, sys.stdout, allow_nan=False)

@@ -59,6 +59,13 @@ def test_every_protocol_has_a_form_that_json_holds(forms):
             assert len(field["place"]) <= 3, (protocol, field)
 
 
+def test_outputs_are_of_the_classes_that_the_web_front_end_has_viewers_for(forms):
+    """It goes by the exact name of the class: a subclass of Volume would have no viewer."""
+    shown = {"Volume", "VolumeMask", "SetOfVolumes", "SetOfFSCs", "SetOfTomograms", "AtomStruct"}
+    for protocol, form in forms.items():
+        assert form["outputs"] and set(form["outputs"]) <= shown, (protocol, form["outputs"])
+
+
 def test_help_opens_with_what_the_method_tells_and_says_when_it_lies(forms):
     for protocol, form in worded(forms).items():
         told, *rest = form["help"].split("\n\n")
