@@ -196,7 +196,8 @@ class CryoresProtocol(ProtAnalysis3D):
         if not os.path.exists(self._reportFile()):
             return ["Not finished yet."]
         report = self.readReport()
-        return self._summaryOf(report) + [f"Warning: {warning}" for warning in report["warnings"]]
+        first, *rest = self._summaryOf(report)
+        return [first[:1].upper() + first[1:], *rest, *(f"Warning: {warning}" for warning in report["warnings"])]
 
     def _summaryOf(self, report):
         summary = report["summary"]

@@ -24,7 +24,7 @@ def traced(density, filled, inside):
     return views.surface(density, filled, inside, level, most_triangles=MOST_TRIANGLES)
 
 
-def plotSurface(surface, title, quantity, limits, colours):
+def plotSurface(surface, title, limits, colours):
     """Return a plotter with a `cryores.report.views.Surface`, its triangles coloured by their mean value."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -38,12 +38,11 @@ def plotSurface(surface, title, quantity, limits, colours):
     )
     values = surface.values[surface.triangles].mean(axis=1)
     drawn.set_facecolors(_shaded(scale.to_rgba(values), surface, LightSource(225, 45)))
-    axes.set_box_aspect(np.ptp(surface.vertices, axis=0))
+    axes.set_box_aspect(np.ptp(surface.vertices, axis=0), zoom=1.5)
     axes.set_axis_off()
     plotter.tightLayoutOn = False
-    plotter.getFigure().subplots_adjust(left=0.0, right=0.86, bottom=0.0, top=0.95)
-    bar = plotter.getFigure().colorbar(scale, cax=plotter.getFigure().add_axes([0.86, 0.15, 0.03, 0.65]))
-    bar.set_label(quantity)
+    plotter.getFigure().subplots_adjust(left=0.0, right=0.9, bottom=0.0, top=0.95)
+    plotter.getFigure().colorbar(scale, cax=plotter.getFigure().add_axes([0.88, 0.15, 0.03, 0.65]))
     return plotter
 
 
@@ -52,5 +51,5 @@ def _shaded(colours, surface, light):
     a, b, c = (surface.vertices[surface.triangles[:, corner]] for corner in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    brightness = 0.65 + 0.35 * (normals @ light.direction)
-    return np.column_stack([colours[:, :3] * brightness[:, None].clip(0.3, 1.0), colours[:, 3]])
+    brightness = 0.8 + 0.3 * (normals @ light.direction)
+    return np.column_stack([colours[:, :3] * brightness[:, None].clip(0.4, 1.0), colours[:, 3]])

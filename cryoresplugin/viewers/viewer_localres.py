@@ -140,7 +140,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
         found = surface.traced(density, filled, inside)
         if found is None:
             return [self.infoMessage("The map has no surface inside the mask.", "No surface")]
-        return [surface.plotSurface(found, self._title(), self._title(), self._limits(), self._getColorName())]
+        return [surface.plotSurface(found, self._title(), self._limits(), self._getColorName())]
 
     def _showOverlaid(self, param=None):
         shown = {self._nameInPlots(self.protocol): self._resolution().compressed()}

@@ -79,6 +79,14 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
         axes.legend()
         return [plotter]
 
+    def _histogramWords(self):
+        other = self.getEnumText("shownMap") == "zscore"
+        return self._title(), "" if other else "Å", "" if other else "Å"
+
+    def _markHistogram(self, axes):
+        if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
+            super()._markHistogram(axes)
+
     # --------------------------- UTILS ----------------------------------------
 
     def _title(self):

@@ -65,16 +65,16 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         }
 
     def _showBeforeAfter(self, param=None):
-        plotter = EmPlotter(len(SIDES), len(THREE), mainTitle="Before (above) and after")
+        plotter = EmPlotter(len(SIDES), len(THREE), mainTitle="Before and after")
         axis = self.getEnumText("sliceAxis")
-        for file in SIDES.values():
+        for side, file in SIDES.items():
             data = self._map(file)
             # Each in its own grey scale: processing changes the height of density.
             low, high = np.percentile(data, (0.5, 99.8))
             length = data.shape["zyx".index(axis)]
             for ninth in THREE:
                 number = ninth * length // 9
-                axes = plotter.createSubPlot(f"{axis} = {number}", "", "")
+                axes = plotter.createSubPlot(f"{side}, {axis} = {number}", "", "")
                 plane = data.take(number, axis="zyx".index(axis))
                 plotter.plotMatrix(axes, plane, low, high, cmap="gray", interpolation="nearest", origin="lower")
         return [plotter]
@@ -87,6 +87,8 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         for name, amplitude in spectra_of(before, after, self.protocol.numberOfThreads.get()).items():
             # Shell 0 holds the mean density.
             axes.semilogy(frequency[1:], amplitude[1:], label=name)
+            if name == "before":  # where the processed map ends there is nothing to see
+                axes.set_ylim(bottom=amplitude[1:].min() / 10)
         axes.legend()
         return [plotter]
 
