@@ -18,6 +18,12 @@ class CryoresResidueViewer(ChimeraAttributeViewer):
 
     _label = "viewer of residues"
 
+    def _defineParams(self, form):
+        super()._defineParams(form)
+        # Equal limits are that viewer's word for those of the data.
+        for name in ("lowest", "highest"):
+            form.getParam(name).setDefault(0)
+
 
 class AttributesView(View):
     """Opens the viewer of the residues' values in a window of its own."""

@@ -34,11 +34,13 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
     def _defineParams(self, form):
         super()._defineParams(form)
         group = form.addGroup("Directions")
-        group.addParam("shownMap", params.EnumParam, default=0, choices=list(TITLES),
-                       label="Map in slices and histogram", help="doa is the degree of anisotropy.")  # fmt: skip
         group.addParam("doShowDirections", params.LabelParam, label="Preferred directions (polar)")
         group.addParam("doShowPreferred", params.LabelParam, label="Histogram of preferred directions")
         group.addParam("doShowRadial", params.LabelParam, label="Radial averages")
+
+    def _defineChoice(self, form):
+        form.addParam("shownMap", params.EnumParam, default=0, choices=list(TITLES), label="Map",
+                      help="Of all entries below but the last three. doa is the degree of anisotropy.")  # fmt: skip
 
     def _getVisualizeDict(self):
         return {
