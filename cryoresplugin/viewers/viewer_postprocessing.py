@@ -29,7 +29,7 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         "doShowBefore": ("map.mrc", "Before"),
         "doShowAfter": ("sharpened.mrc", "After"),
         "doShowDifference": ("difference.mrc", "Difference (standard deviations)"),
-        "doShowConfidence": ("confidence.mrc", "Confidence"),
+        "doShowConfidence": ("confidence.mrc", "Confidence (0 to 1)"),
         "doShowResolution": ("resolution.mrc", "Local resolution (Å)"),
     }
     _labels = {
@@ -45,12 +45,13 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         addSliceAxis(form)
         form.addParam("doShowBeforeAfter", params.LabelParam, label="Slices before and after, side by side")
         for name, label in self._labels.items():
-            if os.path.exists(os.path.join(self._folder(), self._maps[name][0])):
+            if self._has(self._maps[name][0]):
                 form.addParam(name, params.LabelParam, label=label)
         form.addParam("doShowSpectra", params.LabelParam, label="Spectra before and after")
-        if self._hasGuinier():
+        if self._has("guinier.csv"):
             form.addParam("doShowGuinier", params.LabelParam, label="Guinier plot with the fit")
-        form.addParam("doShowChimera", params.LabelParam, label="Both maps, in ChimeraX")
+        coloured = ", the second by its confidence" if self._has("confidence.mrc") else ""
+        form.addParam("doShowChimera", params.LabelParam, label=f"Both maps, in ChimeraX{coloured}")
         form.addParam("doShowReport", params.LabelParam, label="Report, in a browser",
                       help="It has what went and what came, and the table of numbers.")  # fmt: skip
 
@@ -92,8 +93,8 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         axes.legend()
         return [plotter]
 
-    def _hasGuinier(self):
-        return os.path.exists(os.path.join(self._folder(), "guinier.csv"))
+    def _has(self, name):
+        return os.path.exists(os.path.join(self._folder(), name))
 
     def _showGuinier(self, param=None):
         columns = self._table("guinier.csv")

@@ -22,9 +22,6 @@ STANDARD = {
 }  # fmt: skip
 """Classes that the web front end draws."""
 
-PREDECESSORS_WORDS = ("CryoresProtDeepEMhancer",)
-"""Protocols whose form still has the words of its predecessor."""
-
 
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory):
@@ -36,14 +33,9 @@ def forms(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def worded(forms):
-    """Return the forms that have our words."""
-    return {name: form for name, form in forms.items() if name not in PREDECESSORS_WORDS}
-
-
 def fields(forms, **wanted):
     """Yield protocol and field of all that are seen and have the wanted properties."""
-    for protocol, form in worded(forms).items():
+    for protocol, form in forms.items():
         for field in form["fields"]:
             if field["condition"] != "False" and all(field[key] == value for key, value in wanted.items()):
                 yield protocol, field
@@ -67,7 +59,7 @@ def test_outputs_are_of_the_classes_that_the_web_front_end_has_viewers_for(forms
 
 
 def test_help_opens_with_what_the_method_tells_and_says_when_it_lies(forms):
-    for protocol, form in worded(forms).items():
+    for protocol, form in forms.items():
         told, *rest = form["help"].split("\n\n")
         assert len(told) > 40 and "\n    " not in form["help"], protocol
         assert any(part.startswith("When it lies: ") for part in rest), protocol

@@ -90,6 +90,10 @@ def test_protocols(running, case):
 def test_scipion_finds_every_part_of_the_plugin(scipion):
     done = run(["-m", "scipion", "inspect", "cryoresplugin"], scipion)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for part in ("constants", "protocols", "wizards", "viewers", "tests"):
+        assert f">>> {part}:  " in done.stdout and "loaded" in done.stdout.split(f">>> {part}:")[1].splitlines()[0], (
+            part
+        )
     listed = run(["-m", "scipion", "protocols"], scipion).stdout
     assert all(name in listed for name in ("CryoresProtFSC", "CryoresProtMonoRes", "CryoresProtBlocres"))
 
