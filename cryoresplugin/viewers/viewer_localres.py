@@ -155,14 +155,21 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
         """Return the other finished runs of the project that measured the local resolution of the same maps."""
         kinds = tuple(CryoresLocalResolutionViewer._targets)
         runs = [run for run in self.getProject().getRuns() if isinstance(run, kinds) and run.isFinished()]
-        mine = self.protocol._referencePointer().get().getFileName()
+        mine = self._inputFile(self.protocol)
         return [
             run
             for run in runs
             if run.getObjId() != self.protocol.getObjId()
             and run.hasAttribute(run._resolutionOutput)
-            and run._referencePointer().get().getFileName() == mine
+            and mine is not None
+            and self._inputFile(run) == mine
         ]
+
+    @staticmethod
+    def _inputFile(run):
+        """Return the file of the map that a run started from; None where it was deleted since."""
+        given = run._referencePointer().get()
+        return None if given is None else given.getFileName()
 
     @staticmethod
     def _nameInPlots(run):
