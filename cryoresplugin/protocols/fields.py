@@ -8,21 +8,21 @@ HIGH_LOW_STEP = {"min_resolution": "High", "max_resolution": "Low", "resolution_
 RANGE = "Resolution range (Å)"
 
 LABELS = {
-    **{"min_resolution": "Highest resolution", "max_resolution": "Lowest resolution"},
-    **{"resolution_step": "Step of resolution", "cutoff": "FSC threshold", "randomise_below": "Randomise below FSC"},
-    **{"compat": "As the published program", "seed": "Random seed", "fsc_weighting": "FSC weighting"},
-    **{"bfactor": "B-factor", "bfactors": "B-factors", "b_min": "Smallest B", "b_max": "Largest B"},
-    **{"trials": "Number of B-factors tried", "target": "What is maximised", "variant": "Way of sharpening"},
-    **{"quantile": "Noise quantile", "bandwidth": "Width of a band", "points": "Number of bands"},
-    **{"cone_3dfsc": "Cone of the 3DFSC", "sphericity_cutoff": "Threshold of the sphericity"},
-    **{"weights": "Networks", "views": "Rotations averaged", "range": "Expected resolutions (Å)"},
-    **{"sampling": "Distance of the spheres", "radius": "Radius of the spheres", "draws": "Sets of random phases"},
-    **{"transition": "Edge of the filters", "noise_tile": "Tile of the noise", "smooth": "Smooth the result?"},
-    **{"sigma": "Width of the Q-score", "mask_radius": "Radius of the model's mask", "fast": "Fast computation"},
-    **{"correction": "Correction for many tests", "whiten": "Whiten the noise", "mode": "Computation"},
-    **{"keep_negative": "Keep negative density?", "only_significant": "Only bands above the noise?"},
-    **{"secondary_structure": "Weight of secondary structure", "widest_interval": "Widest certain interval"},
-}
+    "min_resolution": "Highest resolution", "max_resolution": "Lowest resolution",
+    "resolution_step": "Step of resolution", "cutoff": "FSC threshold", "randomise_below": "Randomise below FSC",
+    "compat": "As the published program", "seed": "Random seed", "fsc_weighting": "FSC weighting",
+    "bfactor": "B-factor", "bfactors": "B-factors", "b_min": "Smallest B", "b_max": "Largest B",
+    "trials": "Number of B-factors tried", "target": "What is maximised", "variant": "Way of sharpening",
+    "quantile": "Noise quantile", "bandwidth": "Width of a band", "points": "Number of bands",
+    "cone_3dfsc": "Cone of the 3DFSC", "sphericity_cutoff": "Threshold of the sphericity", "weights": "Networks",
+    "views": "Rotations averaged", "range": "Expected resolutions (Å)", "sampling": "Distance of the spheres",
+    "radius": "Radius of the spheres", "draws": "Sets of random phases", "transition": "Edge of the filters",
+    "noise_tile": "Tile of the noise", "smooth": "Smooth the result?", "sigma": "Width of the Q-score",
+    "mask_radius": "Radius of the model's mask", "fast": "Fast computation",
+    "correction": "Correction for many tests", "whiten": "Whiten the noise", "mode": "Computation",
+    "keep_negative": "Keep negative density?", "only_significant": "Only bands above the noise?",
+    "secondary_structure": "Weight of secondary structure", "widest_interval": "Widest certain interval",
+}  # fmt: skip
 """Engine parameter -> label, where its own name says too little; the unit is added."""
 
 NO_COMPAT = "no"
