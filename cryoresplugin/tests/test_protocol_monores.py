@@ -130,7 +130,7 @@ class TestMonoRes(CryoresTest):
         found = views.surface(density, filled, self.maskVolume.data > 0.5, level, MOST_TRIANGLES)
         values = found.values[found.triangles].mean(axis=1)
         hues = colormaps["viridis"](Normalize(low, high)(values))[:, :3]
-        drawn = faces.get_facecolor()[:, :3]
+        drawn = faces._facecolor3d[:, :3]  # get_facecolor would sort them by their depth
         self.assertEqual(drawn.shape, hues.shape)
         # The light changes how bright a face is, not its hue.
         shade = (drawn * hues).sum(axis=1) / (hues * hues).sum(axis=1)
