@@ -33,6 +33,10 @@ class Plugin(pwem.Plugin):
     _supportedVersions = []
     _url = "https://github.com/cryores/scipion-em-cryores"
 
+    def getName(self):
+        """Return what Scipion writes before the names of our protocols; the package's own name fills a narrow list."""
+        return "cryores"
+
     @classmethod
     def _defineVariables(cls):
         cls._defineVar(CRYORES_PYTHON, "", description="Python interpreter that has cryores; empty: Scipion's own.")

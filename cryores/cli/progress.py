@@ -35,7 +35,7 @@ class Lines(Stage):
         say(f"{title} ...")
 
     def advance(self, steps: int = 1) -> None:
-        """Print a line at each tenth that is reached, at most one every five seconds."""
+        """Print a line at each tenth that is reached, once the stage has lasted five seconds."""
         self._done += steps
         spent = time.perf_counter() - self._start
         tenths = 10 * self._done // self._steps if self._steps else 0

@@ -142,10 +142,12 @@ class Surface:
     values: Float64
 
 
-def surface(density: Volume, filled: Volume, inside: BoolArray, level: float) -> Optional[Surface]:
+def surface(
+    density: Volume, filled: Volume, inside: BoolArray, level: float, most_triangles: int = SURFACE_TRIANGLES
+) -> Optional[Surface]:
     """Trace the surface of ``density`` at ``level`` inside the mask, with the filled resolution at its vertices.
 
-    The map is averaged over blocks of voxels until the surface has few enough triangles. None if there is no surface.
+    The map is averaged over blocks of voxels until there are at most ``most_triangles``. None if there is no surface.
     """
     from scipy import ndimage
 
@@ -159,7 +161,7 @@ def surface(density: Volume, filled: Volume, inside: BoolArray, level: float) ->
     )
     factor = max(1, -(-max(masked.shape) // SURFACE_BOX))
     traced = _traced(masked, factor, level)
-    while traced is not None and len(traced[1]) > SURFACE_TRIANGLES:
+    while traced is not None and len(traced[1]) > most_triangles:
         factor += 1
         traced = _traced(masked, factor, level)
     if traced is None:

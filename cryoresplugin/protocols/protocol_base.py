@@ -1,5 +1,6 @@
 """What every cryores protocol does: a form from the engine's declaration, one run of the engine, its outputs."""
 
+import inspect
 import json
 import os
 import re
@@ -17,12 +18,12 @@ from cryores.errors import CryoresError
 from cryores.execution import Execution
 from cryores.method import load_method, parameters_of
 from cryoresplugin import Plugin
+from cryoresplugin.protocols.fields import HIGH_LOW_STEP, OPEN, RANGE, addMask, labelOf, openChoice
 
 READABLE = (".mrc", ".map", ".ccp4", ".gz")
 LARGEST_DIAGNOSED = 256**3
 """Voxels up to which the form itself examines the input (2 s); beyond, the engine does it when it runs."""
 
-AUTOMATIC = "automatic"
 PARAM_CLASSES = {float: params.FloatParam, int: params.IntParam, str: params.StringParam, bool: params.BooleanParam}
 
 
@@ -42,30 +43,52 @@ class CryoresProtocol(ProtAnalysis3D):
     _resolutionOutput = "resolution_Volume"
     """Name of the output that is the resolution map."""
 
+    @classmethod
+    def getDoc(cls):
+        """Return the help of the protocol: what the method tells, and when it lies."""
+        return inspect.cleandoc(cls.__doc__)
+
     # --------------------------- DEFINE ---------------------------------------
 
     def _addEngineParams(self, form):
-        """Add a field, by its camelCase name, for every engine parameter that has none yet."""
-        for parameter in self._declared():
-            name = self._fieldOf(parameter)
-            if form.hasParam(name):
-                continue
-            options = {
-                "label": parameter.name.replace("_", " ").capitalize()
-                + (f" ({parameter.unit})" if parameter.unit else ""),
-                "help": self._helpOn(parameter.name),
-                "expertLevel": LEVEL_ADVANCED if parameter.expert else LEVEL_NORMAL,
-            }
-            if parameter.choices:
-                choices = [*([AUTOMATIC] if parameter.default is None else []), *parameter.choices]
-                default = choices.index(parameter.default or AUTOMATIC)
-                form.addParam(name, params.EnumParam, choices=choices, default=default, **options)
-            elif parameter.repeated:
-                text = " ".join(map(str, parameter.default))
-                form.addParam(name, params.StringParam, default=text, **options)
-            else:
-                kind = PARAM_CLASSES[parameter.type]
-                form.addParam(name, kind, default=parameter.default, allowsNull=parameter.default is None, **options)
+        """Add a field, by its camelCase name, for every engine parameter that has none yet: the expert's ones last."""
+        missing = [p for p in self._declared() if not form.hasParam(self._fieldOf(p))]
+        self._addRange(form, [p for p in missing if p.name in HIGH_LOW_STEP])
+        for parameter in sorted(missing, key=lambda parameter: parameter.expert):
+            if not form.hasParam(self._fieldOf(parameter)):
+                self._addEngineParam(form, parameter, labelOf(parameter))
+
+    def _addRange(self, form, ends):
+        """Add two ends of a resolution range, or more, in one line."""
+        if len(ends) < 2:
+            return
+        helps = "\n\n".join(f"{HIGH_LOW_STEP[p.name]}: {self._helpOn(p.name)}" for p in ends)
+        level = LEVEL_ADVANCED if all(p.expert for p in ends) else LEVEL_NORMAL
+        line = form.addLine(RANGE, help=helps, expertLevel=level)
+        for parameter in sorted(ends, key=lambda p: list(HIGH_LOW_STEP).index(p.name)):
+            self._addEngineParam(line, parameter, HIGH_LOW_STEP[parameter.name])
+
+    def _addEngineParam(self, form, parameter, label):
+        name = self._fieldOf(parameter)
+        options = {
+            "label": label,
+            "help": self._helpOn(parameter.name),
+            "expertLevel": LEVEL_ADVANCED if parameter.expert else LEVEL_NORMAL,
+        }
+        if parameter.choices:
+            choices = [*([openChoice(parameter)] if parameter.default is None else []), *parameter.choices]
+            default = choices.index(parameter.default or openChoice(parameter))
+            form.addParam(name, params.EnumParam, choices=choices, default=default, **options)
+        elif parameter.repeated:
+            form.addParam(name, params.StringParam, default=" ".join(map(str, parameter.default)), **options)
+        else:
+            kind = PARAM_CLASSES[parameter.type]
+            form.addParam(name, kind, default=parameter.default, allowsNull=parameter.default is None, **options)
+
+    def _addMask(self, form, name, means, **more):
+        """Add the mask: what it is to the method; without one it is made, or none is used, as the method declares."""
+        made = load_method(self._method).mask == "made"
+        addMask(form, name, means, **({} if made else {"otherwise": "none is used"}), **more)
 
     def _addRunParams(self, form, threads=4):
         form.addHidden(params.USE_GPU, params.BooleanParam, default=False, label="Use GPU?",
@@ -74,19 +97,31 @@ class CryoresProtocol(ProtAnalysis3D):
         form.addParallelSection(threads=threads, mpi=0)
 
     def _helpOn(self, name):
-        """Return what the engine says of its parameter: meaning, range, default, option."""
+        """Return what the engine says of its parameter: meaning, range, recommended value, option."""
         parameter = next(p for p in self._declared() if p.name == name)
         bounds = [
             f"{word} {value:g}"
             for word, value in (("at least", parameter.minimum), ("at most", parameter.maximum))
             if value is not None
         ]
-        allowed = f" Allowed: {', '.join(bounds)} {parameter.unit}".rstrip() + "." if bounds else ""
-        default = parameter.default
-        if parameter.repeated:
-            default = " ".join(map(str, default))
-        usual = "" if default in (None, "") else f" Engine's default: {default}."
-        return f"{parameter.help.rstrip('.')}.{allowed}{usual} At the command line: {parameter.option}"
+        words = parameter.help.rstrip(".")
+        lines = [f"{words[0].upper()}{words[1:]}."]
+        if bounds:
+            lines.append(f"Allowed: {', '.join(bounds)} {parameter.unit}".rstrip() + ".")
+        lines.append(f"Recommended: {self._recommended(parameter)}.")
+        lines.append(f"At the command line: {parameter.option}.")
+        return "\n".join(lines)
+
+    @staticmethod
+    def _recommended(parameter):
+        if parameter.choices and parameter.default is None:
+            return openChoice(parameter)
+        if parameter.default in (None, "", ()):
+            return "leave it empty" if parameter.repeated or parameter.type is str else "leave it open (empty or 0)"
+        if parameter.type is bool:
+            return "yes" if parameter.default else "no"
+        several = parameter.default if parameter.repeated else (parameter.default,)
+        return " ".join(f"{value:g}" if isinstance(value, (int, float)) else value for value in several)
 
     # --------------------------- INSERT ---------------------------------------
 
@@ -161,7 +196,8 @@ class CryoresProtocol(ProtAnalysis3D):
         if not os.path.exists(self._reportFile()):
             return ["Not finished yet."]
         report = self.readReport()
-        return self._summaryOf(report) + [f"Warning: {warning}" for warning in report["warnings"]]
+        first, *rest = self._summaryOf(report)
+        return [first[:1].upper() + first[1:], *rest, *(f"Warning: {warning}" for warning in report["warnings"])]
 
     def _summaryOf(self, report):
         summary = report["summary"]
@@ -303,7 +339,7 @@ class CryoresProtocol(ProtAnalysis3D):
         field = self._fieldOf(parameter)
         value = getattr(self, field).get()
         if isinstance(self.getParam(field), params.EnumParam):
-            return None if self.getEnumText(field) == AUTOMATIC else self.getEnumText(field)
+            return None if self.getEnumText(field) in OPEN else self.getEnumText(field)
         if parameter.repeated:
             return tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value or "").strip()) if word)
         # 0 is the predecessors' word for "choose it".

@@ -4,9 +4,11 @@ from cryoresplugin.protocols.protocol_postprocessing_base import CryoresLocalFil
 
 
 class CryoresProtBlocfilt(CryoresLocalFiltering):
-    """Low-passes a map to its local resolution in a moving box, as Bsoft's blocfilt.
+    """Low-passes a map to its local resolution in a moving box, as Bsoft's blocfilt; 0 outside the mask. The map may be
+    sharpened.
 
-    Outside the mask the map is 0. The map may be sharpened.
+    When it lies: it shows what the resolution map says. Where that is too fine, noise stays; where too coarse, density
+    goes. Boxes ring beside strong density: the local low-pass does not.
     """
 
     _label = "blocfilt"

@@ -2,6 +2,7 @@
 
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import LABELS, addMap
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 PAD_BOX = 1
@@ -17,7 +18,8 @@ class _BoxesOrShells:
 class CryoresProtBlocres(CryoresHalves):
     """Local resolution from the FSC of two half maps in a moving box, or in shells about the centre.
 
-    The box should measure 5 to 7 times the global resolution; shells are for capsids.
+    When it lies: a box mixes what is in it, so that values next to a border lie in between. It should measure 5 to 7
+    times the global resolution. Half maps that were masked or filtered together agree too well.
     """
 
     _label = "blocres"
@@ -26,32 +28,32 @@ class CryoresProtBlocres(CryoresHalves):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", label="Half 1",
-                      help="First half map; or a volume with its half maps attached, and Half 2 empty.")  # fmt: skip
-        form.addParam("inputVolume2", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Half 2",
-                      help="Second half map; empty where Half 1 is a volume with both attached.")  # fmt: skip
-        form.addParam("mask", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Mask",
-                      help="1 where the resolution is wanted. Made from the halves when not given.")  # fmt: skip
-        form.addParam("method", params.BooleanParam, default=True, label="Use Box",
-                      help="No: shells about the centre, resolution against radius.")  # fmt: skip
-        form.addParam("box", params.IntParam, default=20, condition="method", label="Box",
-                      help=f"0: 6 times the global resolution. {self._helpOn('box')}")  # fmt: skip
-        form.addParam("shell", params.IntParam, default=20, condition="not method", label="Shell",
-                      help="Thickness of a shell in voxels.")  # fmt: skip
-        form.addParam("cutoff", params.FloatParam, default=0.5, label="Cutoff", help=self._helpOn("cutoff"))
+        addMap(form, "inputVolume", "First half map; or a volume with its half maps attached, and half map 2 empty.",
+               label="Half map 1")  # fmt: skip
+        addMap(form, "inputVolume2", "Second half map; empty where half map 1 is a volume with both attached.",
+               label="Half map 2", important=False)  # fmt: skip
+        self._addMask(form, "mask", "Where the resolution is wanted.", pointerClass="Volume")
+        form.addParam("method", params.BooleanParam, default=True, label="Use boxes?",
+                      help="Yes: a box about every voxel. No: shells about the centre, resolution against radius, "
+                      "for capsids.")  # fmt: skip
+        form.addParam("box", params.IntParam, default=20, condition="method", label="Box (voxels)",
+                      help=f"{self._helpOn('box')}\n0 is 6 times the global resolution.")  # fmt: skip
+        form.addParam("shell", params.IntParam, default=20, condition="not method",
+                      label="Thickness of a shell (voxels)",
+                      help="Thin shells blur frequencies by about 2 / thickness. Recommended: 20.")  # fmt: skip
+        form.addParam("cutoff", params.FloatParam, default=0.5, label=LABELS["cutoff"], help=self._helpOn("cutoff"))
         form.addSection(label="Parameters")
-        form.addParam("step", params.IntParam, default=1, label="Step", help=self._helpOn("step"))
-        form.addParam("maxresolution", params.FloatParam, default=2, label="Maximum Resolution",
-                      help=f"0: Nyquist. {self._helpOn('min_resolution')}")  # fmt: skip
-        form.addParam("fill", params.IntParam, allowsNull=True, label="Fill",
+        form.addParam("step", params.IntParam, default=1, label="Step (voxels)", help=self._helpOn("step"))
+        form.addParam("maxresolution", params.FloatParam, default=2, label=f"{LABELS['min_resolution']} (Å)",
+                      help=f"{self._helpOn('min_resolution')}\n0 is Nyquist.")  # fmt: skip
+        form.addParam("fill", params.IntParam, allowsNull=True, label="Fill", expertLevel=params.LEVEL_ADVANCED,
                       help="Kept for scripts; outside the mask the map is always 0.")  # fmt: skip
-        form.addParam("pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX,
-                      label="Padding Factor",
-                      help=f"None, Box, Shell: 0, 1, 2; shells have none. {self._helpOn('padding')}")  # fmt: skip
-        form.addParam("symmetry", params.StringParam, default="", allowsNull=True, label="Symmetry",
+        form.addParam("pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX, label="Padding",
+                      help=f"None, Box, Shell: 0, 1, 2; shells have none.\n{self._helpOn('padding')}")  # fmt: skip
+        form.addParam("symmetry", params.StringParam, default="", allowsNull=True, label="Symmetry", condition="method",
                       help=self._helpOn("symmetry"))  # fmt: skip
-        form.addParam("smooth", params.BooleanParam, default=True, condition="not method", label="Smooth",
-                      help="Shells fade out to both sides; otherwise they are cut off.")  # fmt: skip
+        form.addParam("smooth", params.BooleanParam, default=True, condition="not method", label="Smooth shells?",
+                      help="Yes (recommended): shells fade out to both sides. No: they are cut off.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

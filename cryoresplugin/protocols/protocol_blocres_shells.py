@@ -6,9 +6,10 @@ from cryoresplugin.protocols.protocol_halves import CryoresHalves
 class CryoresProtBlocresShells(CryoresHalves):
     """Resolution against the distance from the centre: FSC of two half maps in concentric shells, for capsids.
 
-    The maps must be centred in their box.
+    When it lies: a shell mixes good and bad parts at one radius, thin shells read coarse regions too fine, and a
+    particle that is not centred in its box is cut by the wrong shells.
     """
 
     _label = "resolution by radius"
     _method = "blocres-shells"
-    _maskHelp = "What is painted. Made from the halves when not given."
+    _maskMeans = "Where the resolution of each radius is painted."

@@ -5,13 +5,15 @@ import re
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import Protocol, params
 
+from cryoresplugin.protocols.fields import addMap, addNames, addNoValue
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 
 class CryoresProtCompare(CryoresProtocol):
     """Compares local-resolution maps of any programs: histograms, medians, differences, agreement of regions.
 
-    Every method defines resolution in its own way: compare regions, not single voxels.
+    When it lies: every method defines resolution in its own way, and a shift between two is no error of either. Compare
+    regions, not single voxels. Methods that agree may share their mistake.
     """
 
     _label = "compare local resolutions"
@@ -21,17 +23,12 @@ class CryoresProtCompare(CryoresProtocol):
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam("resolutionMaps", params.MultiPointerParam, pointerClass="Volume", minNumObjects=2,
-                      label="Local resolutions",
-                      help="Local-resolution maps in Å of any protocol; differences are from the first.")  # fmt: skip
-        form.addParam("map", params.PointerParam, pointerClass="Volume", label="Map",
-                      help="The density that they belong to.")  # fmt: skip
-        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-                      help="Where they are compared. Made from the map when not given.")  # fmt: skip
-        form.addParam("names", params.StringParam, default="", label="Names",
-                      help="One for each map, separated by commas. Empty: those of the runs.")  # fmt: skip
-        form.addParam("background", params.StringParam, default="auto", expertLevel=params.LEVEL_ADVANCED,
-                      label="No value", help="The number that stands for 'no value', beside 0 and NaN: auto, "
-                      "none, or a number; one for all, or one for each.")  # fmt: skip
+                      label="Local resolution maps", important=True,
+                      help="In Å, of any protocol; differences are from the first.")  # fmt: skip
+        addMap(form, "map", "The density that they belong to.")
+        self._addMask(form, "mask", "Where they are compared.")
+        addNames(form, "maps")
+        addNoValue(form, several=True)
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -3,6 +3,7 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addMap, addMask, addUseHalves
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
 
 AUTOMATIC, STATISTICS, BINARY_MASK = range(3)
@@ -13,7 +14,9 @@ PUBLISHED = 1
 class CryoresProtDeepEMhancer(CryoresPostprocessing):
     """Enhances a map with a network that was trained on local scaling to models: sharpened and masked at once.
 
-    For looking at and for building a model; never refine or measure a resolution against it.
+    When it lies: it removes what it takes for solvent, such as ligands and glycans far from the molecule, and takes
+    noise for signal in maps that were sharpened or masked. For looking at and for building a model; never refine or
+    measure a resolution against it.
     """
 
     _label = "deepEMhancer"
@@ -26,40 +29,35 @@ class CryoresProtDeepEMhancer(CryoresPostprocessing):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("useHalfMapsInsteadVol", params.BooleanParam, default=False,
-                      label="Would you like to use half maps?",
-                      help="Their mean is enhanced, and the confidence knows the noise.")  # fmt: skip
-        form.addParam("halfMapsAttached", params.BooleanParam, default=True, condition="useHalfMapsInsteadVol",
-                      label="Are the half maps included in the volume?")  # fmt: skip
-        for number in (1, 2):
-            form.addParam(f"inputHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition="useHalfMapsInsteadVol and not halfMapsAttached",
-                          label=f"Volume Half {number}")  # fmt: skip
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", allowsNull=True, important=True,
-                      condition="not useHalfMapsInsteadVol or halfMapsAttached", label="Input Volume",
-                      help="Unsharpened and unmasked.")  # fmt: skip
+        addUseHalves(form, "useHalfMapsInsteadVol", "Their mean is enhanced, and the confidence knows the noise.")
+        addAttachedQuestion(form, "halfMapsAttached", condition="useHalfMapsInsteadVol")
+        addHalfMaps(form, ("inputHalf1", "inputHalf2"), condition="useHalfMapsInsteadVol and not halfMapsAttached")
+        addMap(form, "inputVolume", "As the refinement wrote it: not sharpened or masked.",
+               condition="not useHalfMapsInsteadVol or halfMapsAttached")  # fmt: skip
         form.addParam("normalization", params.EnumParam, default=AUTOMATIC,
                       choices=["Automatic normalization", "Normalization from statistics",
                                "Normalization from binary mask"],
-                      label="Input normalization",
-                      help="Of the published networks. Ours find the scale of a map by themselves: leave it "
+                      label="Normalization",
+                      help="Of the published networks. Ours find the scale of a map by themselves. Recommended: "
                            "automatic.")  # fmt: skip
-        form.addParam("inputMask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
-                      condition=f"normalization=={BINARY_MASK}", label="binary mask")  # fmt: skip
+        addMask(form, "inputMask", "Where the molecule is.", condition=f"normalization=={BINARY_MASK}",
+                otherwise="choose another normalization")  # fmt: skip
         statistics = f"normalization=={STATISTICS}"
-        form.addParam("noiseMean", params.FloatParam, allowsNull=True, condition=statistics, label="noise mean")
-        form.addParam("noiseStd", params.FloatParam, allowsNull=True, condition=statistics,
-                      label="noise standard deviation")  # fmt: skip
+        for name, what in (("noiseMean", "Mean"), ("noiseStd", "Standard deviation")):
+            form.addParam(name, params.FloatParam, allowsNull=True, condition=statistics, label=f"{what} of the noise",
+                          help="Of the voxels around the particle, on the map's scale.")  # fmt: skip
         form.addParam("modelType", params.EnumParam, default=0, choices=["tight target", "wide target", "highRes"],
-                      condition=f"normalization in [{STATISTICS}, {AUTOMATIC}]", label="Model power",
+                      condition=f"normalization in [{STATISTICS}, {AUTOMATIC}]", label="What it is trained for",
                       help=self._helpOn("target"))  # fmt: skip
         form.addParam("weights", params.EnumParam, default=0, choices=["own", "published"], label="Networks",
                       help="Own: come with this package, and give a confidence. Published: install them with "
                            "'cryores weights fetch deepemhancer'.")  # fmt: skip
         form.addParam("performCleaningStep", params.BooleanParam, default=False, expertLevel=params.LEVEL_ADVANCED,
-                      label="Remove small CC after processing")  # fmt: skip
+                      label="Remove small parts?",
+                      help="Yes: isolated parts are left out. Recommended: no; ligands may be isolated.")  # fmt: skip
         form.addParam("sizeFraction_CC", params.FloatParam, default=0.05, expertLevel=params.LEVEL_ADVANCED,
-                      condition="performCleaningStep", label="Relative size (0. to 1.) CC to remove")  # fmt: skip
+                      condition="performCleaningStep", label="Share of density of a small part",
+                      help="Parts with less of all density (0 to 1) are removed. Recommended: 0.05.")  # fmt: skip
         form.addParam("batch_size", params.IntParam, default=8, expertLevel=params.LEVEL_ADVANCED, label="Batch size",
                       help=self._helpOn("batch"))  # fmt: skip
         self._addKeepParam(form)

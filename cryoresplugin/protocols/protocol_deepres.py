@@ -3,6 +3,7 @@
 from pyworkflow.protocol import params
 
 from cryoresplugin import Plugin
+from cryoresplugin.protocols.fields import LABELS, addMap
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 RANGES = {"2.5Å - 13.0Å": "2.5-13", "1.5Å - 6.0Å": "1.5-6"}
@@ -13,9 +14,10 @@ PUBLISHED = {"2.5-13": "model_w13.h5", "1.5-6": "model_w7.h5"}
 
 
 class CryoresProtDeepRes(CryoresProtocol):
-    """Local resolution from what the density looks like, as a network has learned it.
+    """Local resolution from what the density looks like, as a network has learned it. No half maps are needed.
 
-    No half maps are needed. Give the map as it will be interpreted: the sharper it looks, the finer the values.
+    When it lies: it judges the look. An over-sharpened map gets values finer than its data, a blurred one coarser: give
+    the map as it will be interpreted, and read it beside a method that takes half maps.
     """
 
     _label = "local deepRes"
@@ -23,12 +25,11 @@ class CryoresProtDeepRes(CryoresProtocol):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", label="Input Volume",
-                      help="One map, sharpened or not: that is what is judged.")  # fmt: skip
-        form.addParam("Mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-                      help="1 on the particle. Made from the map when not given.")  # fmt: skip
-        form.addParam("range", params.EnumParam, choices=list(RANGES), default=0, label="Expected resolutions range",
-                      help="The first network sees the map at 1 Å a voxel, the second at 0.5 Å.")  # fmt: skip
+        addMap(form, "inputVolume", "One map, sharpened or not: that is what is judged.")
+        self._addMask(form, "Mask", "Where the resolution is wanted.")
+        form.addParam("range", params.EnumParam, choices=list(RANGES), default=0, label=LABELS["range"],
+                      help="The first network sees the map at 1 Å a voxel, the second at 0.5 Å. Recommended: the "
+                      "first, unless most of the map is better than 3 Å.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -1,10 +1,13 @@
 """A processed map judged by an atomic model and by half maps."""
 
+import csv
 import os
+import shutil
 
+from pwem.convert.atom_struct import NAME, RECIP, SPEC, VALUE
 from pwem.objects import AtomStruct, Volume
-from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addMap, addModel
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 ROWS = (
@@ -19,35 +22,35 @@ ROWS = (
 """Measures that the summary shows: name in the report, words, how it is written."""
 
 
-class CryoresProtEvaluate(CryoresProtocol):
-    """Judges a processed map by an atomic model, before and after: map-model FSC, CC, Q-scores, local resolution.
+ATTRIBUTES = ("q_score", "cc", "local_resolution")
+"""Columns of the engine's table of residues that the output model has as attributes."""
 
-    With what the same processing makes of half 1 alone, also by half 2: was something found, or invented?
+
+class CryoresProtEvaluate(CryoresProtocol):
+    """Judges a processed map by an atomic model, before and after: map-model FSC, CC, Q-scores, local resolution. With
+    what the same processing makes of half 1 alone, also by half 2: was something found, or invented?
+
+    When it lies: a model was built into some map, and that map scores well. Networks and thresholds make peaks as sharp
+    as atoms without new data: trust the half maps.
     """
 
     _label = "evaluate a processed map"
     _method = "evaluate"
+    _OUTNAME, _ATTRNAME = "outputAtomStruct", ATTRIBUTES[0]
     _possibleOutputs = {"outputAtomStruct": AtomStruct, "resolution_Volume": Volume}
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("map", params.PointerParam, pointerClass="Volume", label="Processed map")
-        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
-                      help="Fitted into the map; hydrogens are left out. Without it, half maps judge.")  # fmt: skip
-        form.addParam("before", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Map before",
-                      help="What it was made from: every measure is taken before and after.")  # fmt: skip
+        addMap(form, "map", "The map that is judged: sharpened, filtered or enhanced.", label="Processed map")
+        addModel(form, "model", "Hydrogens are left out. Without a model, half maps judge.")
+        addMap(form, "before", "What it was made from: every measure is taken before and after.", label="Map before",
+               important=False)  # fmt: skip
         form.addSection(label="Half maps")
-        form.addParam("processedHalf1", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                      label="Processed half map 1",
-                      help="What the same processing makes of half map 1 alone. It is compared with half map 2 as it "
-                      "is: was something found, or invented?")  # fmt: skip
-        form.addParam("halvesAttached", params.BooleanParam, default=True,
-                      label="Are the half maps stored with the map before?",
-                      help="Yes: they are found. No: give the two half maps.")  # fmt: skip
-        for number in (1, 2):
-            form.addParam(f"rawHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition="not halvesAttached", label=f"Half map {number}",
-                          help="As it was reconstructed.")  # fmt: skip
+        addMap(form, "processedHalf1", "What the same processing makes of half map 1 alone. It is compared with half "
+               "map 2 as it is: was something found, or invented?", label="Processed half map 1",
+               important=False)  # fmt: skip
+        addAttachedQuestion(form, "halvesAttached")
+        addHalfMaps(form, ("rawHalf1", "rawHalf2"), condition="not halvesAttached")
         form.addSection(label="Parameters")
         self._addEngineParams(form)
         self._addRunParams(form)
@@ -57,10 +60,24 @@ class CryoresProtEvaluate(CryoresProtocol):
         if self.model.get() is None:
             self._defineVolume("resolution_Volume", "half_resolution.mrc", Volume())
             return
-        model = AtomStruct(filename=os.path.join(self._resultFolder(), "qscores.cif"))
+        model = AtomStruct(filename=self._withAttributes("qscores.cif", "residues.csv"))
         self._defineOutputs(outputAtomStruct=model)
         self._defineSourceRelation(self.model, model)
         self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
+
+    def _withAttributes(self, model, residues):
+        """Return the engine's model with the values of its residues as attributes, which Scipion's viewer shows."""
+        with open(os.path.join(self._resultFolder(), residues), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        written = self._getExtraPath("residues.cif")
+        shutil.copyfile(os.path.join(self._resultFolder(), model), written)
+        with open(written, "a", encoding="utf-8") as file:
+            print("\nloop_", NAME, RECIP, SPEC, VALUE, sep="\n", file=file)
+            for name in ATTRIBUTES:
+                for row in rows:
+                    if row[name]:
+                        print(name, "residues", f"{row['chain']}:{row['number']}", row[name], file=file)
+        return written
 
     def _summaryOf(self, report):
         lines = [report["criterion"]]

@@ -1,9 +1,9 @@
 """Fourier shell correlation of two half maps, and of a map with its model."""
 
 from pwem.objects import SetOfFSCs
-from pyworkflow.protocol import params
 
 from cryoresplugin.protocols.curves import CurvesOutput
+from cryoresplugin.protocols.fields import addModel
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 CURVES = ("corrected", "masked", "randomised", "unmasked", "particle", "model")
@@ -11,19 +11,20 @@ CURVES = ("corrected", "masked", "randomised", "unmasked", "particle", "model")
 
 
 class CryoresProtFSC(CurvesOutput, CryoresHalves):
-    """Global resolution: FSC plain, under a mask, with randomised phases, and corrected for the mask.
+    """Global resolution: FSC plain, under a mask, with randomised phases, and corrected for the mask. With an atomic
+    model also the correlation of map and model.
 
-    With an atomic model also the correlation of map and model.
+    When it lies: half maps that share more than the particle (one reference, masks, filters) agree too well, a tight or
+    hard mask adds an agreement of its own, and one number hides a fine core and a coarse rim.
     """
 
     _label = "FSC"
     _method = "fsc"
     _possibleOutputs = {"outputFSCs": SetOfFSCs}
-    _maskHelp = "Multiplies the maps; a soft edge is better."
+    _maskMeans = "Multiplies the maps: with a soft edge, and not tight."
 
     def _addFurtherInputs(self, form):
-        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
-                      help="Fitted into the map: adds the FSC of map and model.")  # fmt: skip
+        addModel(form, "model", "Adds the FSC of map and model.")
 
     def createOutputStep(self, words):
         """Register the curves."""

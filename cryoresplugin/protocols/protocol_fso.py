@@ -5,6 +5,7 @@ from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
 from cryoresplugin.protocols.curves import CurvesOutput
+from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addWithHalves
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 CURVES = ("fsc", "fso", "fso_if_isotropic")
@@ -12,7 +13,10 @@ CURVES = ("fsc", "fso", "fso_if_isotropic")
 
 
 class CryoresProtFSO(CurvesOutput, CryoresHalves):
-    """Directional resolution: Fourier shell occupancy, 3DFSC, sphericity, what is missing, and a map filtered by it."""
+    """Directional resolution: Fourier shell occupancy, 3DFSC, sphericity, what is missing, and a map filtered by it.
+
+    When it lies: a mask smears over what is missing, in both half maps alike. Run it with and without the mask.
+    """
 
     _label = "FSO"
     _method = "fso"
@@ -21,23 +25,16 @@ class CryoresProtFSO(CurvesOutput, CryoresHalves):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("halfVolumesFile", params.BooleanParam, default=False,
-                      label="Are the half volumes stored with the input volume?",
-                      help="Yes: give the volume, its half maps are found. No: give the two half maps.")  # fmt: skip
-        form.addParam("inputHalves", params.PointerParam, pointerClass="Volume", condition="halfVolumesFile",
-                      allowsNull=True, label="Input Half Maps",
-                      help="Volume whose half maps are compared.")  # fmt: skip
-        for number in (1, 2):
-            form.addParam(f"half{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition="not halfVolumesFile", label=f"Half Map {number}")  # fmt: skip
-        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-                      help="Multiplies the maps; a soft edge is better.")  # fmt: skip
-        form.addParam("coneAngle", params.FloatParam, default=17.0, expertLevel=LEVEL_ADVANCED, label="Cone Angle",
-                      help=self._helpOn("cone"))  # fmt: skip
-        form.addParam("estimate3DFSC", params.BooleanParam, default=True, label="Estimate 3DFSC",
+        addAttachedQuestion(form, "halfVolumesFile", default=False)
+        addWithHalves(form, "inputHalves", condition="halfVolumesFile")
+        addHalfMaps(form, ("half1", "half2"), condition="not halfVolumesFile")
+        self._addMask(form, "mask", "Multiplies the maps, and hides missing views: run it without one too.")
+        form.addParam("coneAngle", params.FloatParam, default=17.0, expertLevel=LEVEL_ADVANCED,
+                      label="Cone of the FSO (degrees)", help=self._helpOn("cone"))  # fmt: skip
+        form.addParam("estimate3DFSC", params.BooleanParam, default=True, label="Estimate the 3DFSC?",
                       help=self._helpOn("estimate_3dfsc"))  # fmt: skip
         form.addParam("threshold", params.FloatParam, default=0.143, expertLevel=LEVEL_ADVANCED,
-                      label="FSC Threshold", help=self._helpOn("cutoff"))  # fmt: skip
+                      label="FSC threshold", help=self._helpOn("cutoff"))  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -1,7 +1,6 @@
 """Two half maps, stored with a volume or given by themselves, and a mask: what protocols that compare halves take."""
 
-from pyworkflow.protocol import params
-
+from cryoresplugin.protocols.fields import addAttachedQuestion, addHalfMaps, addWithHalves
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 
@@ -11,27 +10,15 @@ class CryoresHalves(CryoresProtocol):
     A predecessor's form has fields of its own: its protocol defines them, and says in ``_halvesFields`` which they are.
     """
 
-    _maskHelp = None
+    _maskMeans = "Where the resolution is wanted."
     """What the mask is to the method."""
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam(
-            "halvesAttached", params.BooleanParam, default=True, label="Are the half maps stored with the volume?",
-            help="Yes: give the volume, its half maps are found. No: give the two half maps.",
-        )  # fmt: skip
-        form.addParam(
-            "inputVolume", params.PointerParam, pointerClass="Volume", condition="halvesAttached", allowsNull=True,
-            label="Input Half Maps", help="Volume whose half maps are compared.",
-        )  # fmt: skip
-        for number in (1, 2):
-            form.addParam(
-                f"half{number}", params.PointerParam, pointerClass="Volume", condition="not halvesAttached",
-                allowsNull=True, label=f"Half Map {number}",
-            )  # fmt: skip
-        form.addParam(
-            "mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask", help=self._maskHelp
-        )
+        addAttachedQuestion(form, "halvesAttached")
+        addWithHalves(form, "inputVolume", condition="halvesAttached")
+        addHalfMaps(form, ("half1", "half2"), condition="not halvesAttached")
+        self._addMask(form, "mask", self._maskMeans)
         self._addFurtherInputs(form)
         self._addEngineParams(form)
         self._addRunParams(form)

@@ -4,9 +4,11 @@ from cryoresplugin.protocols.protocol_postprocessing_base import CryoresLocalFil
 
 
 class CryoresProtLocalLowpass(CryoresLocalFiltering):
-    """Low-passes a map or a tomogram at every voxel to its local resolution.
+    """Low-passes a map or a tomogram at every voxel to its local resolution, also outside the mask. The map may be
+    sharpened.
 
-    The whole map is filtered, also outside the mask. The map may be sharpened.
+    When it lies: it shows what the resolution map says. Where that is too fine, noise stays; where too coarse, density
+    goes. Its result is no input for methods that measure noise.
     """
 
     _label = "local low-pass"

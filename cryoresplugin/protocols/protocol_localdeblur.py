@@ -5,6 +5,7 @@ import os
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addMap
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
 
 AUTOMATIC_STEP, AUTOMATIC_ROUNDS = 1, -1
@@ -13,7 +14,8 @@ AUTOMATIC_STEP, AUTOMATIC_ROUNDS = 1, -1
 class CryoresProtLocalDeblur(CryoresPostprocessing):
     """Sharpens each place of a map in the frequencies near its local resolution.
 
-    It takes noise out too: methods that measure noise (MonoRes, ResMap) find too fine a resolution on its result.
+    When it lies: it follows the resolution map; too fine, and noise is sharpened. It takes noise out: methods that
+    measure noise (MonoRes, ResMap) find too fine a resolution on its result.
     """
 
     _label = "localdeblur sharpening"
@@ -23,17 +25,17 @@ class CryoresProtLocalDeblur(CryoresPostprocessing):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", label="Input Map", important=True,
-                      help="Unsharpened, unmasked map.")  # fmt: skip
-        form.addParam("resolutionVolume", params.PointerParam, pointerClass="Volume", label="Resolution Map",
-                      allowsNull=True, help="In Å, of any protocol. Empty: MonoRes of the map.")  # fmt: skip
+        addMap(form, "inputVolume", "As the refinement wrote it: not sharpened or masked.")
+        form.addParam("resolutionVolume", params.PointerParam, pointerClass="Volume", allowsNull=True,
+                      label="Local resolution map",
+                      help="In Å, of any protocol. Empty: MonoRes of the map measures it.")  # fmt: skip
         self._addKeepParam(form)
         form.addParam("const", params.FloatParam, default=AUTOMATIC_STEP, expertLevel=params.LEVEL_ADVANCED,
-                      label="lambda", help=f"{self._helpOn('step')} In this form 1 is automatic.")  # fmt: skip
-        form.addParam("K", params.FloatParam, default=0.025, expertLevel=params.LEVEL_ADVANCED, label="K",
-                      help=self._helpOn("k"))  # fmt: skip
-        form.addParam("Niter", params.IntParam, default=1, expertLevel=params.LEVEL_ADVANCED, label="No. Iterations",
-                      help=f"{self._helpOn('rounds')} In this form -1 is automatic.")  # fmt: skip
+                      label="Step (lambda)", help=f"{self._helpOn('step')}\nIn this form 1 is automatic.")  # fmt: skip
+        form.addParam("K", params.FloatParam, default=0.025, expertLevel=params.LEVEL_ADVANCED,
+                      label="Width of bands K (1/Å²)", help=self._helpOn("k"))  # fmt: skip
+        form.addParam("Niter", params.IntParam, default=1, expertLevel=params.LEVEL_ADVANCED, label="Rounds",
+                      help=f"{self._helpOn('rounds')}\nIn this form -1 is automatic.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -8,7 +8,8 @@ from cryoresplugin.protocols.protocol_map_input import CryoresLocalMap
 class CryoresProtLocBFactor(CryoresLocalMap):
     """Local B-factor: a Guinier fit in every voxel. Negative where amplitudes decay; strongly so where atoms move.
 
-    The noise of the map flattens the decay of weak regions: compare regions, do not read Å^2 of atoms from it.
+    When it lies: noise does not decay, and flattens the line where the map is poor. Compare regions; do not read the
+    B-factors of atoms from it.
     """
 
     _label = "LocBFactor"

@@ -6,7 +6,7 @@ from cryoresplugin.protocols.protocol_postprocessing_base import CryoresMapProce
 class CryoresProtLocBSharpen(CryoresMapProcessing):
     """Map whose local amplitudes do not decay: a local sharpening without a B-factor.
 
-    Noise in poor regions is weighted down, not removed.
+    When it lies: noise of poor regions that exceeds the solvent's is raised too; it is weighted down, not removed.
     """
 
     _label = "LocBSharpen"

@@ -8,8 +8,9 @@ from cryoresplugin.protocols.protocol_halves import CryoresHalves
 class CryoresProtLocres(CryoresHalves):
     """Local resolution with an interval that is meant to hold the truth nine times of ten.
 
-    Give half maps that are not masked; any isotropic filter may have been applied to both. It is young: look at another
-    method beside it.
+    When it lies: it needs half maps with their noise (not masked; any isotropic filter may have been applied to both),
+    and where resolution is lost in another way than in its training its interval is too narrow. It is young: look at
+    another method beside it.
     """
 
     _label = "local resolution (calibrated)"
@@ -17,7 +18,6 @@ class CryoresProtLocres(CryoresHalves):
     _possibleOutputs = {
         "resolution_Volume": Volume, "lower_Volume": Volume, "upper_Volume": Volume, "outputMask": VolumeMask,
     }  # fmt: skip
-    _maskHelp = "Where the resolution is wanted. Made from the halves when not given."
 
     def createOutputStep(self, words):
         self._defineVolume("lower_Volume", "lower.mrc", Volume())

@@ -5,6 +5,7 @@ import shlex
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import LABELS, addMap, addUseHalves
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
 
 REF_NONE, REF_PDB, REF_VOLUME = range(3)
@@ -13,7 +14,8 @@ REF_NONE, REF_PDB, REF_VOLUME = range(3)
 class CryoresProtLocScale(CryoresPostprocessing):
     """Gives a map the local amplitudes of a model, of another map, or those that a protein is expected to have.
 
-    Poor regions get what the B-factors of the model say: refine them against the map.
+    When it lies: the mistakes and the B-factors of the model become the map's, and both agree better afterwards by
+    construction. Without a model, the poor regions of one map are sharpened like the good ones.
     """
 
     _label = "local sharpening (LocScale)"
@@ -25,10 +27,9 @@ class CryoresProtLocScale(CryoresPostprocessing):
     def _defineParams(self, form):
         scaled = "not useNNpredict"
         form.addSection(label="Input")
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", important=True, label="Input EM map",
-                      help="Unsharpened and unmasked.")  # fmt: skip
-        form.addParam("useHalfMaps", params.BooleanParam, default=False, label="Start from its half maps?",
-                      help="Their mean is scaled, and noise is weighed down in every window.")  # fmt: skip
+        addMap(form, "inputVolume", "As the refinement wrote it: not sharpened or masked.")
+        addUseHalves(form, "useHalfMaps", "Those stored with the map: their mean is scaled, and noise is weighed down "
+                     "in every window.")  # fmt: skip
         form.addHidden("useNNpredict", params.BooleanParam, default=False, label="Use EMmerNet predictions?",
                        help="Kept for scripts: there is no EMmerNet here.")  # fmt: skip
         form.addHidden("emmernetModel", params.EnumParam, choices=["high_context", "low_context"], default=0,
@@ -36,22 +37,22 @@ class CryoresProtLocScale(CryoresPostprocessing):
         form.addParam("symmetryGroup", params.StringParam, default="c1", label="Symmetry", condition=scaled,
                       help="Kept for scripts: give a model of the whole assembly.")  # fmt: skip
         form.addParam("refType", params.EnumParam, choices=["None", "PDB", "Volume"], default=REF_PDB,
-                      label="Reference type:", condition=scaled,
+                      label="Reference", condition=scaled,
                       help="Whose local amplitudes the map gets. None: those expected of a protein.")  # fmt: skip
         form.addParam("refPdb", params.PointerParam, pointerClass="AtomStruct", allowsNull=True,
-                      label="Reference PDB model", condition=f"refType=={REF_PDB} and {scaled}",
+                      label="Atomic model", condition=f"refType=={REF_PDB} and {scaled}",
                       help="Fitted into the map (the header of its file counts), B-factors refined.")  # fmt: skip
-        form.addParam("incompletePdb", params.BooleanParam, default=False, label="Is atomic model partial?",
+        form.addParam("incompletePdb", params.BooleanParam, default=False, label="Is the model partial?",
                       condition=f"refType=={REF_PDB} and {scaled}", help=self._helpOn("incomplete"))  # fmt: skip
-        form.addParam("refObj", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Reference volume",
-                      condition=f"refType=={REF_VOLUME} and {scaled}")  # fmt: skip
-        form.addSection(label="Extra")
-        form.addParam("binaryMask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
-                      label="3D mask (optional)", condition=scaled, help="Made when not given.")  # fmt: skip
-        form.addParam("resol", params.IntParam, default=3, label="Target resolution (A)", condition=scaled,
-                      help=f"0: chosen. {self._helpOn('min_resolution')}")  # fmt: skip
+        form.addParam("refObj", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Reference map",
+                      condition=f"refType=={REF_VOLUME} and {scaled}",
+                      help="On the grid of the map: its local amplitudes are taken.")  # fmt: skip
+        form.addSection(label="Parameters")
+        self._addMask(form, "binaryMask", "Where the map is scaled.", condition=scaled)
+        form.addParam("resol", params.IntParam, default=3, label=f"{LABELS['min_resolution']} (Å)",
+                      condition=scaled, help=self._helpOn("min_resolution"))  # fmt: skip
         form.addParam("extraParams", params.StringParam, default="", expertLevel=params.LEVEL_ADVANCED,
-                      label="Additional parameters", help="Further words for cryores locscale.")  # fmt: skip
+                      label="Further words", help="Further words for cryores locscale.")  # fmt: skip
         self._addKeepParam(form)
         self._addEngineParams(form)
         self._addRunParams(form, threads=3)

@@ -6,7 +6,8 @@ from cryoresplugin.protocols.protocol_postprocessing_base import CryoresMapProce
 class CryoresProtLocSpiral(CryoresMapProcessing):
     """Map of equal local amplitudes: weak regions become as visible as strong ones.
 
-    Heights are significance, not density: do not read occupancy from them.
+    When it lies: heights are significance, not density; do not read occupancy from them. Density outside the mask is
+    taken for solvent, which hides what is weak.
     """
 
     _label = "LocSpiral"

@@ -3,6 +3,7 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addHalfMaps, addMap
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 WITH_HALVES, TWO_HALVES, ONE_MAP = range(3)
@@ -14,22 +15,14 @@ class CryoresMapInput(CryoresProtocol):
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam(
-            "inputType", params.EnumParam, choices=["Volume with half-maps", "Individual half-maps", "One map"],
-            default=WITH_HALVES, label="Input type:", help="Half maps are better: the resolution is measured.",
+            "inputType", params.EnumParam, choices=["Volume with half maps", "Two half maps", "One map"],
+            default=WITH_HALVES, label="Input",
+            help="Half maps are better: they tell the noise, and where the signal ends.",
         )  # fmt: skip
-        form.addParam(
-            "inputVolume", params.PointerParam, pointerClass="Volume", condition=f"inputType!={TWO_HALVES}",
-            allowsNull=True, label="Input volume", help="Unsharpened and unmasked.",
-        )  # fmt: skip
-        for number in (1, 2):
-            form.addParam(
-                f"inputHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                condition=f"inputType=={TWO_HALVES}", label=f"Input half map {number}",
-            )  # fmt: skip
-        form.addParam(
-            "mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Mask",
-            help="Tight around the molecule. Made from the maps when not given.",
-        )  # fmt: skip
+        addMap(form, "inputVolume", "As the refinement wrote it: not sharpened or masked. With its half maps attached, "
+               "unless the input is one map.", condition=f"inputType!={TWO_HALVES}", label="Input volume")  # fmt: skip
+        addHalfMaps(form, ("inputHalf1", "inputHalf2"), condition=f"inputType=={TWO_HALVES}")
+        self._addMask(form, "mask", "Tight around the molecule.")
         self._addFurtherInputs(form)
         self._addEngineParams(form)
         self._addRunParams(form)

@@ -4,14 +4,15 @@ from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
+from cryoresplugin.protocols.fields import LABELS, addMap, addUseHalves
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 
 class CryoresProtMonoDir(CryoresProtocol):
     """Local resolution along many directions, and how it differs between them.
 
-    With one map the noise is taken from around the particle: leave room there, and neither mask nor denoise the map.
-    With half maps it is known inside the particle.
+    When it lies: with one map the noise is taken from around the particle, so that a masked or denoised map misleads;
+    half maps know it inside. Single voxels scatter over the directions: compare with a map that is even, not with zero.
     """
 
     _label = "directional resolution MonoDir"
@@ -33,25 +34,21 @@ class CryoresProtMonoDir(CryoresProtocol):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("inputVolumes", params.PointerParam, pointerClass="Volume", label="Input Volume", important=True,
-                      help="Raw, unmasked map.")  # fmt: skip
-        form.addParam("useHalfMaps", params.BooleanParam, default=False,
-                      label="Use the half maps stored with the volume?",
-                      help="They tell the noise inside the particle: recommended.")  # fmt: skip
-        form.addParam("Mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Binary Mask",
-                      help="1 on the particle. Made from the map when not given.")  # fmt: skip
+        addMap(
+            form, "inputVolumes", "As the refinement wrote it: with room around the particle, not masked or denoised."
+        )
+        addUseHalves(form, "useHalfMaps", "Those stored with the map tell the noise inside the particle.")
+        self._addMask(form, "Mask", "The particle.")
         form.addParam("significance", params.FloatParam, default=0.95, expertLevel=LEVEL_ADVANCED,
                       condition="not useHalfMaps", label="Significance",
                       help=self._helpOn("significance"))  # fmt: skip
         form.addParam("halvesSignificance", params.FloatParam, default=0.99, expertLevel=LEVEL_ADVANCED,
                       condition="useHalfMaps", label="Significance", help=self._helpOn("significance"))  # fmt: skip
-        form.addParam("resstep", params.FloatParam, default=0.5, expertLevel=LEVEL_ADVANCED, label="Resolution Step",
-                      help=self._helpOn("resolution_step"))  # fmt: skip
-        form.addParam("fast", params.BooleanParam, default=False, label="Fast Computation", help=self._helpOn("fast"))
-        form.addParam("isPremasked", params.BooleanParam, default=False, label="Is the original premasked?",
-                      help="Yes: the map is 0 outside a sphere.")  # fmt: skip
+        form.addParam("fast", params.BooleanParam, default=False, label=LABELS["fast"], help=self._helpOn("fast"))
+        form.addParam("isPremasked", params.BooleanParam, default=False, label="Is the map masked by a sphere?",
+                      help="Yes: it is 0 outside. Better: give the map as it was before.")  # fmt: skip
         form.addParam("volumeRadius", params.FloatParam, default=-1, condition="isPremasked",
-                      label="Spherical mask radius (px)", help="-1: half the box.")  # fmt: skip
+                      label="Radius of that sphere (voxels)", help="-1: half the box.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -3,14 +3,15 @@
 from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED
 
+from cryoresplugin.protocols.fields import RANGE, addAttachedQuestion, addHalfMaps, addMap, addUseHalves, addWithHalves
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 
 
 class CryoresProtMonoRes(CryoresProtocol):
     """Local resolution where the monogenic signal of the map rises above the noise.
 
-    Give half maps where there are any: the noise is then known inside the particle. With one map it is taken from
-    around the particle, which must be neither masked nor denoised.
+    When it lies: with one map the noise is taken from around the particle, so that a masked, denoised or sharpened map
+    misleads; half maps know it inside. Sharpening up to Nyquist makes values too coarse.
     """
 
     _label = "local MonoRes"
@@ -24,27 +25,18 @@ class CryoresProtMonoRes(CryoresProtocol):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("useHalfVolumes", params.BooleanParam, default=False, label="Would you like to use half volumes?",
-                      help="Half maps give the noise inside the particle: recommended.")  # fmt: skip
-        form.addParam("hasHalfVolumesFile", params.BooleanParam, default=True, condition="useHalfVolumes",
-                      label="Are the half volumes stored with the input volume?",
-                      help="Yes: give the volume, its half maps are found. No: give the two half maps.")  # fmt: skip
-        form.addParam("fullMap", params.PointerParam, pointerClass="Volume", condition="not useHalfVolumes",
-                      allowsNull=True, label="Input Volume", help="One raw, unmasked map.")  # fmt: skip
-        form.addParam("associatedHalves", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                      condition="useHalfVolumes and hasHalfVolumesFile", label="Input Half Maps",
-                      help="Volume that was imported with its half maps.")  # fmt: skip
-        for number in (1, 2):
-            form.addParam(f"halfMap{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition="useHalfVolumes and not hasHalfVolumesFile", label=f"Volume Half {number}",
-                          help="Raw half map: not masked, sharpened or filtered.")  # fmt: skip
-        form.addParam("mask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True, label="Binary Mask",
-                      help="1 on the particle. Made from the map when not given.")  # fmt: skip
+        addUseHalves(form, "useHalfVolumes", "They tell the noise inside the particle.")
+        addAttachedQuestion(form, "hasHalfVolumesFile", condition="useHalfVolumes")
+        addMap(form, "fullMap", "As the refinement wrote it: not sharpened, masked or denoised.",
+               condition="not useHalfVolumes")  # fmt: skip
+        addWithHalves(form, "associatedHalves", condition="useHalfVolumes and hasHalfVolumesFile")
+        addHalfMaps(form, ("halfMap1", "halfMap2"), condition="useHalfVolumes and not hasHalfVolumesFile")
+        self._addMask(form, "mask", "The particle.")
         form.addParam("maskExcl", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
-                      expertLevel=LEVEL_ADVANCED, label="Exclude Area",
-                      help="Voxels that are neither signal nor noise.")  # fmt: skip
+                      expertLevel=LEVEL_ADVANCED, label="Mask of what is left out",
+                      help="Above 0.5: neither signal nor noise, such as a membrane or a neighbour.")  # fmt: skip
         low = self._helpOn("max_resolution")
-        line = form.addLine("Resolution Range (Å)", help=f"High 0: Nyquist. Low: {low}")
+        line = form.addLine(RANGE, help=f"High: {self._helpOn('min_resolution')}\n\nLow: {low}")
         line.addParam("minRes", params.FloatParam, default=0, label="High", help=self._helpOn("min_resolution"))
         line.addParam("maxRes", params.FloatParam, allowsNull=True, label="Low", help=low)
         line.addParam("stepSize", params.FloatParam, allowsNull=True, expertLevel=LEVEL_ADVANCED, label="Step",
@@ -54,10 +46,10 @@ class CryoresProtMonoRes(CryoresProtocol):
         form.addParam("maskThreshold", params.FloatParam, default=0.5, expertLevel=LEVEL_ADVANCED,
                       label="Mask threshold", help=self._helpOn("mask_threshold"))  # fmt: skip
         form.addParam("noiseOnlyInHalves", params.BooleanParam, default=True, expertLevel=LEVEL_ADVANCED,
-                      condition="useHalfVolumes", label="Use noise inside protein?",
+                      condition="useHalfVolumes", label="Use the noise inside the mask?",
                       help=self._helpOn("noise_in_mask"))  # fmt: skip
         form.addParam("gaussianNoise", params.BooleanParam, default=False, expertLevel=LEVEL_ADVANCED,
-                      label="Consider noise gaussian?", help=self._helpOn("gaussian_noise"))  # fmt: skip
+                      label="Take the noise for Gaussian?", help=self._helpOn("gaussian_noise"))  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

@@ -13,6 +13,7 @@ from tomo.protocols import ProtTomoBase
 from cryores.cli.method_command import read_inputs
 from cryores.execution import Execution
 from cryores.method import load_method
+from cryoresplugin.protocols.fields import RANGE, addMask
 from cryoresplugin.protocols.protocol_base import LARGEST_DIAGNOSED, READABLE, CryoresProtocol
 
 Pair = namedtuple("Pair", "name id shape half1 half2")
@@ -20,9 +21,11 @@ Pair = namedtuple("Pair", "name id shape half1 half2")
 
 
 class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
-    """Local resolution of tomograms, where their monogenic signal rises above the noise around.
+    """Local resolution of tomograms, where their monogenic signal rises above the noise around. Every tomogram needs
+    two halves, reconstructed in the same way from odd and even frames (or images).
 
-    Every tomogram needs two halves, reconstructed in the same way from odd and even frames (or images).
+    When it lies: halves that share anything but the sample (a denoised tomogram) agree too well, and the missing wedge
+    is in both: the value holds for the directions that there are.
     """
 
     _label = "local Resolution MonoTomo"
@@ -33,22 +36,22 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam("useAssociatedOddEven", params.BooleanParam, default=True,
-                      label="Are odd-even associated to the Tomograms?",
-                      help="Yes: give the tomograms. No: give the two sets of halves.")  # fmt: skip
+                      label="Are the halves stored with the tomograms?",
+                      help="Yes: give the tomograms. No: give the two sets of halves, odd and even.")  # fmt: skip
         form.addParam("tomo", params.PointerParam, pointerClass="SetOfTomograms", allowsNull=True,
                       condition="useAssociatedOddEven", label="Tomograms", important=True,
                       help="Tomograms that were imported or reconstructed with their halves.")  # fmt: skip
-        for name, label in (("odd", "Odd tomogram"), ("even", "Even Tomogram")):
+        for name, label in (("odd", "Odd halves"), ("even", "Even halves")):
             form.addParam(f"{name}Tomograms", params.PointerParam, pointerClass="SetOfTomograms", allowsNull=True,
                           condition="not useAssociatedOddEven", label=label, important=True,
                           help=f"Tomograms of the {name} frames. Halves are paired by tilt series.")  # fmt: skip
-        form.addParam("useMask", params.BooleanParam, default=False, label="Use mask?",
+        form.addParam("useMask", params.BooleanParam, default=False, label="Use a mask?",
                       help="It says where the resolution is measured; the noise is measured everywhere.")  # fmt: skip
-        form.addParam("Mask", params.PointerParam, pointerClass="VolumeMask", condition="useMask", allowsNull=True,
-                      label="Binary Mask", help="1 where the resolution is measured.")  # fmt: skip
-        group = form.addGroup("Extra parameters")
+        addMask(form, "Mask", "Where the resolution is measured.", condition="useMask",
+                otherwise="answer no to the question above")  # fmt: skip
+        group = form.addGroup("Parameters")
         low = self._helpOn("max_resolution")
-        line = group.addLine("Resolution Range (Å)", help=f"High 0: Nyquist. Low: {low}")
+        line = group.addLine(RANGE, help=f"High: {self._helpOn('min_resolution')}\n\nLow: {low}")
         line.addParam("minRes", params.FloatParam, default=0, label="High", help=self._helpOn("min_resolution"))
         line.addParam("maxRes", params.FloatParam, allowsNull=True, label="Low", help=low)
         line.addParam("stepSize", params.FloatParam, default=0.5, allowsNull=True, expertLevel=LEVEL_ADVANCED,

@@ -2,6 +2,7 @@
 
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import LABELS, addHalfMaps, addWithHalves
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 from cryoresplugin.protocols.protocol_postprocessing_base import CryoresPostprocessing
 
@@ -11,7 +12,8 @@ WITH_HALVES, TWO_HALVES = range(2)
 class CryoresProtPostprocess(CryoresHalves, CryoresPostprocessing):
     """Sharpens a map by one B-factor: FSC weighting, detector correction, Guinier fit, low-pass.
 
-    One B-factor for the whole map sharpens its poor regions too much: look at the local resolution too.
+    When it lies: one B-factor for the whole map sharpens its poor regions too much; look at the local resolution too.
+    Coarser than about 8 Å there is no line to fit.
     """
 
     _label = "post-processing"
@@ -30,40 +32,40 @@ class CryoresProtPostprocess(CryoresHalves, CryoresPostprocessing):
         form.addSection(label="Input")
         form.addHidden("relionInput", params.BooleanParam, default=False, label="Start from Relion refinement?",
                        help="Kept for scripts; the half maps are given as volumes.")  # fmt: skip
-        form.addParam("inputType", params.EnumParam, choices=["Volume with half-maps", "Individual half-maps"],
-                      default=WITH_HALVES, display=params.EnumParam.DISPLAY_HLIST, label="Input type:")  # fmt: skip
-        form.addParam("inputVolume", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                      condition=f"inputType=={WITH_HALVES}", label="Input volume with half-maps",
-                      help="Volume whose half maps are sharpened.")  # fmt: skip
-        for number in (1, 2):
-            form.addParam(f"inputHalf{number}", params.PointerParam, pointerClass="Volume", allowsNull=True,
-                          condition=f"inputType=={TWO_HALVES}", label=f"Input half map {number}")  # fmt: skip
-        form.addParam("solventMask", params.PointerParam, pointerClass="VolumeMask", allowsNull=True,
-                      label="Solvent mask", help="Soft mask; made from the halves when not given.")  # fmt: skip
+        form.addParam("inputType", params.EnumParam, choices=["Volume with half maps", "Two half maps"],
+                      default=WITH_HALVES, label="Input",
+                      help="The half maps come with a volume, or apart.")  # fmt: skip
+        addWithHalves(form, "inputVolume", condition=f"inputType=={WITH_HALVES}")
+        addHalfMaps(form, ("inputHalf1", "inputHalf2"), condition=f"inputType=={TWO_HALVES}")
+        self._addMask(form, "solventMask", "Multiplies the map: with a soft edge, and not tight.")
         self._addKeepParam(form)
-        form.addParam("calibratedPixelSize", params.FloatParam, default=0, label="Calibrated pixel size (A)",
-                      help="0: that of the input.")  # fmt: skip
+        form.addParam("calibratedPixelSize", params.FloatParam, default=0, label="Calibrated voxel size (Å)",
+                      help="0 (recommended): that of the input.")  # fmt: skip
         form.addSection(label="Sharpening")
         form.addParam("mtf", params.FileParam, allowsNull=True, label="MTF of the detector", help=self._helpOn("mtf"))
-        form.addParam("origPixelSize", params.FloatParam, default=-1.0, label="Original detector pixel size (A)",
-                      help=f"-1: that of the input. {self._helpOn('mtf_voxel_size')}")  # fmt: skip
-        form.addParam("doAutoBfactor", params.BooleanParam, default=True, label="Estimate B-factor automatically?",
-                      help="From the Guinier plot, which the report shows with the fitted range.")  # fmt: skip
-        line = form.addLine("B-factor resolution (A): ", condition="doAutoBfactor",
-                            help="Range of the Guinier fit. High 0: the resolution at FSC 0.143.")  # fmt: skip
-        line.addParam("bfactorLowRes", params.FloatParam, default=10.0, label="low")
-        line.addParam("bfactorHighRes", params.FloatParam, default=0.0, label="high")
+        form.addParam("origPixelSize", params.FloatParam, default=-1.0, label="Pixel size of the detector's images (Å)",
+                      help=f"{self._helpOn('mtf_voxel_size')}\n-1: that of the input.")  # fmt: skip
+        form.addParam("doAutoBfactor", params.BooleanParam, default=True, label="Estimate the B-factor?",
+                      help="Yes (recommended): from the Guinier plot; the report shows it with the range.")  # fmt: skip
+        line = form.addLine("Range of the Guinier fit (Å)", condition="doAutoBfactor",
+                            help="High 0 (recommended): the resolution at FSC 0.143. Low: 10, above which the shape "
+                            "of the molecule shows.")  # fmt: skip
+        line.addParam("bfactorLowRes", params.FloatParam, default=10.0, label="Low",
+                      help=self._helpOn("fit_max_resolution"))  # fmt: skip
+        line.addParam("bfactorHighRes", params.FloatParam, default=0.0, label="High",
+                      help=self._helpOn("fit_min_resolution"))  # fmt: skip
         form.addParam("bfactor", params.FloatParam, default=-350, condition="not doAutoBfactor",
-                      label="Provide B-factor:", help=self._helpOn("bfactor"))  # fmt: skip
+                      label="B-factor (Å²)", help=self._helpOn("bfactor"))  # fmt: skip
         form.addSection(label="Filtering")
         form.addParam("skipFscWeighting", params.BooleanParam, default=False,
-                      label="Skip FSC-weighting for sharpening?", help="Yes: a low-pass filter instead.")  # fmt: skip
+                      label="Skip the FSC weighting?",
+                      help="Yes: a low-pass filter instead. Recommended: no.")  # fmt: skip
         form.addParam("lowRes", params.FloatParam, default=5, condition="skipFscWeighting",
-                      label="Ad-hoc low-pass filter (A):", help=self._helpOn("low_pass"))  # fmt: skip
+                      label="Low-pass filter (Å)", help=self._helpOn("low_pass"))  # fmt: skip
         form.addParam("filterEdgeWidth", params.IntParam, default=2, expertLevel=params.LEVEL_ADVANCED,
-                      label="Low-pass filter edge width:", help=self._helpOn("edge"))  # fmt: skip
+                      label="Edge of the low-pass (shells)", help=self._helpOn("edge"))  # fmt: skip
         form.addParam("randomizeAtFsc", params.FloatParam, default=0.8, expertLevel=params.LEVEL_ADVANCED,
-                      label="Randomize phases threshold", help=self._helpOn("randomise_below"))  # fmt: skip
+                      label=LABELS["randomise_below"], help=self._helpOn("randomise_below"))  # fmt: skip
         form.addParam("forceMask", params.BooleanParam, default=False, expertLevel=params.LEVEL_ADVANCED,
                       label="Force mask?", help="Kept for scripts.")  # fmt: skip
         self._addEngineParams(form)

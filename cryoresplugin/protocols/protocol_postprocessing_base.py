@@ -3,6 +3,7 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addNoValue
 from cryoresplugin.protocols.protocol_base import CryoresProtocol
 from cryoresplugin.protocols.protocol_map_input import CryoresMapInput
 
@@ -17,7 +18,8 @@ class CryoresPostprocessing(CryoresProtocol):
     def _addKeepParam(self, form):
         form.addParam(
             "keep", params.PointerParam, pointerClass="Volume", allowsNull=True, expertLevel=params.LEVEL_ADVANCED,
-            label="Region to keep", help="Above 0.5 where the density stays as it is.",
+            label="Region to keep",
+            help="A mask: above 0.5 the density stays as it is. For ligands, glycans or lipids that would be lost.",
         )  # fmt: skip
 
     def createOutputStep(self, words):
@@ -56,14 +58,10 @@ class CryoresLocalFiltering(CryoresMapProcessing):
 
     def _addFurtherInputs(self, form):
         form.addParam(
-            "resolutionMap", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Local resolution",
-            help="A local-resolution map in Å of any protocol. Empty: blocres of the half maps.",
+            "resolutionMap", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Local resolution map",
+            help="In Å, of any protocol. Empty: blocres of the half maps measures it.",
         )  # fmt: skip
-        form.addParam(
-            "background", params.StringParam, default="auto", expertLevel=params.LEVEL_ADVANCED, label="No value",
-            help="The number that stands for 'no value' in the local resolution, beside 0 and NaN: auto, none, or a "
-            "number.",
-        )  # fmt: skip
+        addNoValue(form)
         super()._addFurtherInputs(form)
 
     def _sources(self):

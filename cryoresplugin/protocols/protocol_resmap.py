@@ -3,13 +3,15 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import RANGE, addMap, addMask
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
 class CryoresProtResMap(CryoresHalves):
     """Local resolution as the finest wave that a local model finds significant.
 
-    Give unmasked, unsharpened half maps; the spectrum of their noise is made flat by itself.
+    When it lies: it takes the noise for white, so give half maps that are not masked, sharpened or filtered; the
+    spectrum of their noise is made flat by itself. Values are steps of the tested scales.
     """
 
     _label = "ResMap"
@@ -25,22 +27,23 @@ class CryoresProtResMap(CryoresHalves):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        form.addParam("volumeHalf1", params.PointerParam, pointerClass="Volume", label="Volume half 1",
-                      help="First half map; or a volume with both attached, and Volume half 2 empty.")  # fmt: skip
-        form.addParam("volumeHalf2", params.PointerParam, pointerClass="Volume", allowsNull=True, label="Volume half 2",
-                      help="Second half map; empty where the first has both attached.")  # fmt: skip
-        form.addParam("applyMask", params.BooleanParam, default=False, label="Mask input volume?",
-                      help="Where the resolution is asked for. No: a mask is made.")  # fmt: skip
-        form.addParam("maskVolume", params.PointerParam, pointerClass="VolumeMask", condition="applyMask",
-                      allowsNull=True, label="Mask volume")  # fmt: skip
+        addMap(form, "volumeHalf1", "First half map; or a volume with its half maps attached, and half map 2 empty.",
+               label="Half map 1")  # fmt: skip
+        addMap(form, "volumeHalf2", "Second half map; empty where half map 1 is a volume with both attached.",
+               label="Half map 2", important=False)  # fmt: skip
+        form.addParam("applyMask", params.BooleanParam, default=False, label="Use a mask?",
+                      help="No: it is made from the maps, and is the output outputMask.")  # fmt: skip
+        addMask(form, "maskVolume", "Where the resolution is wanted.", condition="applyMask",
+                otherwise="answer no to the question above")  # fmt: skip
         form.addParam("show2D", params.BooleanParam, default=True, expertLevel=params.LEVEL_ADVANCED,
                       label="Visualize 2D results?", help="Kept for scripts; the viewer shows them.")  # fmt: skip
-        form.addParam("stepRes", params.FloatParam, default=1, label="Step size (Ang):",
+        form.addParam("stepRes", params.FloatParam, default=1, label="Step of resolution (Å)",
                       help=self._helpOn("resolution_step"))  # fmt: skip
-        line = form.addLine("Resolution Range (A)", help="0: 2.2 and 8 voxels.")
-        line.addParam("minRes", params.FloatParam, default=0, label="Min", help=self._helpOn("min_resolution"))
-        line.addParam("maxRes", params.FloatParam, default=0, label="Max", help=self._helpOn("max_resolution"))
-        form.addParam("pVal", params.FloatParam, default=0.05, label="Confidence level:", help=self._helpOn("p_value"))
+        ends = (self._helpOn("min_resolution"), self._helpOn("max_resolution"))
+        line = form.addLine(RANGE, help="High: {}\n\nLow: {}".format(*ends))
+        line.addParam("minRes", params.FloatParam, default=0, label="High", help=self._helpOn("min_resolution"))
+        line.addParam("maxRes", params.FloatParam, default=0, label="Low", help=self._helpOn("max_resolution"))
+        form.addParam("pVal", params.FloatParam, default=0.05, label="p-value", help=self._helpOn("p_value"))
         form.addHidden(
             "doBenchmarking", params.BooleanParam, default=False, label="Benchmark", help="Kept for scripts."
         )

@@ -3,14 +3,17 @@
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
 
+from cryoresplugin.protocols.fields import addModel, addNames
 from cryoresplugin.protocols.protocol_compare import namesOfMaps
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
 class CryoresProtVerdict(CryoresHalves):
     """Says of each sharpened map whether it shows more, or less, than the raw half maps hold, and which is best.
-
     DeepRes of each map is set against MonoRes of the half maps. Without sharpened maps, a series of B-factors is tried.
+
+    When it lies: with our own network over-sharpening is seen too seldom, and there is one limit for the whole map. A
+    map changed region by region may look right by density that was invented: evaluate it by half maps too.
     """
 
     _label = "sharpening verdict"
@@ -19,19 +22,17 @@ class CryoresProtVerdict(CryoresHalves):
         "outputVolume": Volume, "resolution_Volume": Volume, "monores_Volume": Volume, "outputMask": VolumeMask
     }  # fmt: skip
 
-    _maskHelp = "Where the maps are judged. Made from the halves when not given."
+    _maskMeans = "Where the maps are judged."
 
     def _addFurtherInputs(self, form):
         form.addParam("sharpenedMaps", params.MultiPointerParam, pointerClass="Volume", allowsNull=True,
-                      label="Sharpened maps",
+                      label="Sharpened maps (optional)",
                       help="Maps of any protocol that were made from these half maps. Empty: a series of B-factors "
                       "is tried on their mean.")  # fmt: skip
-        form.addParam("names", params.StringParam, default="", label="Names",
-                      help="One for each map, separated by commas. Empty: those of the runs.")  # fmt: skip
-        form.addParam("bfactors", params.StringParam, default="", label="B-factors (Å^2)",
+        addNames(form, "maps")
+        form.addParam("bfactors", params.StringParam, default="", label="B-factors (Å²)",
                       help=self._helpOn("bfactors"))  # fmt: skip
-        form.addParam("model", params.PointerParam, pointerClass="AtomStruct", allowsNull=True, label="Atomic model",
-                      help="Fitted into the map: adds its correlation with every map.")  # fmt: skip
+        addModel(form, "model", "Adds its correlation with every map.")
 
     def createOutputStep(self, words):
         """Register the best map, its DeepRes, MonoRes, and the mask where the engine made one."""

@@ -3,8 +3,10 @@
 import os
 import tempfile
 
+import matplotlib.pyplot as plt
 import numpy as np
 from pwem.protocols import ProtImportVolumes
+from pyworkflow.protocol import params
 from pyworkflow.tests import BaseTest, setupTestProject
 
 from cryores.mapio import read_map, write_map
@@ -71,6 +73,23 @@ class CryoresTest(BaseTest):
         message, view = viewer._showChimera()
         self.assertIn(f"{words} are shown instead", message.getMessage())
         self.assertTrue(view.getFigure().axes)
+
+    def assertEveryEntryShows(self, viewer):
+        """Call what each eye of the viewer's form calls: every view is a figure with something in it, or said."""
+        shown = {}
+        for name, _ in viewer.iterDefinitionAttributes():
+            if isinstance(viewer.getParam(name), params.LabelParam) and name in viewer._getVisualizeDict():
+                views = viewer._getVisualizeDict()[name](name)
+                shown[name] = [view for view in views if hasattr(view, "getFigure")]
+                self.assertTrue(views, name)
+                for view in shown[name]:
+                    drawn = [a for a in view.getFigure().axes if a.has_data()]
+                    self.assertTrue(drawn, name)
+                    plt.close(view.getFigure())
+        self.assertEqual(
+            set(viewer._getVisualizeDict()) & {n for n, _ in viewer.iterDefinitionAttributes()}, set(shown)
+        )
+        return shown
 
     def assertFields(self, protocolClass, fields):
         protocol = self.newProtocol(protocolClass)

@@ -31,6 +31,7 @@ class TestCompare(CryoresTest):
         self.assertAlmostEqual(rows["boxes"]["median"], np.median(boxes[inside & (boxes > 0)]), places=3)
         viewer = CryoresCompareViewer(project=self.proj)
         viewer.setProtocol(protocol)
+        self.assertEveryEntryShows(viewer)
         legend = viewer._showHistograms()[0].getFigure().axes[0].get_legend()
         labels = [f"{name}, median {row['median']:.2f} Å" for name, row in rows.items()]
         self.assertEqual([text.get_text() for text in legend.get_texts()], labels)

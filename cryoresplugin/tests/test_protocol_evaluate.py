@@ -1,5 +1,6 @@
 """An evaluation in a project: volume, half maps and atomic model from the form to the table, and the outputs' place."""
 
+import csv
 import os
 
 import gemmi
@@ -14,6 +15,7 @@ from cryoresplugin.protocols import CryoresProtEvaluate, CryoresProtLocBSharpen
 from cryoresplugin.protocols.protocol_map_input import ONE_MAP
 from cryoresplugin.tests.project import ORIGIN, SAMPLING, CryoresTest, written
 from cryoresplugin.viewers import CryoresEvaluateViewer
+from cryoresplugin.viewers.viewer_evaluate import CryoresResidueViewer
 
 
 class TestEvaluate(CryoresTest):
@@ -63,12 +65,33 @@ class TestEvaluate(CryoresTest):
         self.assertAlmostEqual(np.median(values[values > 0]), expected["local_resolution"]["after"], places=2)
         viewer = CryoresEvaluateViewer(project=self.proj)
         viewer.setProtocol(protocol)
+        self.assertEveryEntryShows(viewer)
+        self.checkAttributes(protocol)
         self.assertShownWithoutChimera(viewer, "The values along the model")
         lines = viewer._showResidues()[0].getFigure().axes[0].lines
         self.assertEqual([line.get_label() for line in lines], ["before", "after"])
         residues = scored.residue.max() + 1
         means = np.bincount(scored.residue, scored.b_factors) / np.bincount(scored.residue, minlength=residues)
         self.assertTrue(np.allclose(lines[1].get_ydata(), means, atol=1e-4))
+
+    def checkAttributes(self, protocol):
+        """Scipion's own viewer of attributes reads the values of the residues from the output."""
+        with open(os.path.join(protocol._resultFolder(), "residues.csv"), newline="") as file:
+            rows = list(csv.DictReader(file))
+        viewer = CryoresResidueViewer(project=self.proj)
+        viewer.setProtocol(protocol)
+        self.assertEqual(set(viewer._getStructureAttributes()), {"q_score", "cc", "local_resolution"})
+        viewer.attrName.set(viewer._getStructureAttributes().index("q_score"))
+        written = viewer.createAttributesFile(protocol.outputAtomStruct.getFileName(), 1)
+        with open(written) as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[1], "recipient: residues")
+        self.assertEqual(lines[2], f"\t#1/{rows[0]['chain']}:{rows[0]['number']}\t{rows[0]['q_score']}")
+        self.assertEqual(len(lines), 2 + sum(1 for row in rows if row["q_score"]))
+        viewer.highest.set(1.0)
+        viewer.lowest.set(-1.0)
+        bars = viewer._showHistogram()[0].getFigure().axes[0].patches
+        self.assertAlmostEqual(sum(bar.get_height() for bar in bars), len(lines) - 2, delta=1)
 
     def test_without_halves_a_processed_half_is_refused(self):
         protocol = self.makeEvaluate(processedHalf1=(self.half, "outputVolume"))

@@ -40,6 +40,11 @@ class TestFSO(CryoresTest):
         self.assertTrue(np.allclose(plotted.get_ydata(), expected.fso[1:], atol=1e-5))
         points = viewer._showDirections()[0].getFigure().axes[0].collections[0]
         self.assertTrue(np.allclose(points.get_array(), expected.limits, atol=1e-5, equal_nan=True))
+        self.assertEveryEntryShows(viewer)
+        sphere = viewer._showSphere()[0].getFigure().axes[0].collections[0]
+        self.assertTrue(np.allclose(sphere.get_array(), np.tile(expected.limits, 2), atol=1e-5, equal_nan=True))
+        places = np.transpose(sphere._offsets3d)[: len(expected.axes)]
+        self.assertTrue(np.allclose(places[:, ::-1], expected.axes, atol=1e-4))
         slices = viewer._showSlices("doShow3DFSC")[0].getFigure().axes[0].images[0].get_array()
         self.assertShownWithoutChimera(viewer, "The slices")
         self.assertTrue(np.allclose(slices, expected.three_d.data[3 * expected.grid.shape[0] // 9], atol=1e-4))

@@ -22,9 +22,10 @@ class TestLocalMaps(CryoresTest):
         self.assertIn(f"Median {np.median(expected.values()):.2f} Å²", "\n".join(protocol._summary()))
         viewer = CryoresLocalMapViewer(project=self.proj)
         viewer.setProtocol(protocol)
+        self.assertEveryEntryShows(viewer)
         axes = viewer._showHistogram()[0].getFigure().axes[0]
         labels = [text.get_text() for text in axes.get_legend().get_texts()]
-        self.assertEqual(labels, [f"median {np.median(expected.values()):.2f}"])
+        self.assertEqual(labels, [f"median {np.median(expected.values()):.2f}", "5 and 95 % of the voxels"])
         counts = [patch.get_height() for patch in axes.patches]
         self.assertEqual(sum(counts), int((expected.mask.data > 0.5).sum()))
 

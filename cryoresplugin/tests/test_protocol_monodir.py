@@ -6,6 +6,7 @@ from cryores.resolution import monodir
 from cryoresplugin.protocols import CryoresProtMonoDir
 from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
 from cryoresplugin.viewers import CryoresMonoDirViewer
+from cryoresplugin.viewers.viewer_monodir import TITLES
 
 FIELDS = {
     "inputVolumes": None, "Mask": None, "significance": 0.95, "resstep": 0.5, "fast": False, "isPremasked": False,
@@ -53,6 +54,7 @@ class TestMonoDir(CryoresTest):
     def test_viewer_shows_the_maps_the_directions_and_the_averages(self):
         viewer = CryoresMonoDirViewer(project=self.proj)
         viewer.setProtocol(self.done)
+        self.assertEveryEntryShows(viewer)
         values = written(self.done.outputVolume_doa).data
         counts = [patch.get_height() for patch in viewer._showHistogram()[0].getFigure().axes[0].patches]
         self.assertEqual(counts, np.histogram(values[values > 0], bins=60)[0].tolist())
@@ -60,6 +62,10 @@ class TestMonoDir(CryoresTest):
         expected = monodir(self.halves, fast=True, resolution_step=1.0)
         bars = [patch.get_height() for patch in viewer._showPreferred()[0].getFigure().axes[0].patches]
         np.testing.assert_allclose(bars, expected.directions.preferring, rtol=1e-4)
+        viewer.shownMap.set(list(TITLES).index("zscore"))
+        scores = viewer._showSlider()[0].getFigure().axes[0].images[0].get_array()
+        middle = expected.volumes()["zscore"].data[22]
+        np.testing.assert_allclose(np.ma.filled(scores, 0), np.nan_to_num(middle), rtol=1e-4, atol=1e-5)
         polar = viewer._showDirections()[0].getFigure().axes[0]
         np.testing.assert_allclose(polar.collections[0].get_array(), expected.directions.preferring, rtol=1e-4)
         lines = viewer._showRadial()[0].getFigure().axes[0].lines

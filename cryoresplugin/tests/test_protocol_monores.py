@@ -3,13 +3,18 @@
 import json
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import Normalize
 from pwem.protocols import ProtImportMask
 
+from cryores.changes import contour_level
 from cryores.mapio import read_map
+from cryores.report import views
 from cryores.resolution import monores
 from cryoresplugin.protocols import CryoresProtMonoRes
 from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
 from cryoresplugin.viewers import CryoresLocalResolutionViewer
+from cryoresplugin.viewers.surface import MOST_TRIANGLES
 
 MONORES_FIELDS = {
     "useHalfVolumes": False, "hasHalfVolumesFile": True, "fullMap": None, "associatedHalves": None, "halfMap1": None,
@@ -91,6 +96,62 @@ class TestMonoRes(CryoresTest):
                 expected = values.take(ninth * values.shape[axis] // 9, axis=axis)
                 self.assertEqual(sorted(shown.ravel()), sorted(expected.ravel()))
                 self.assertEqual(image.get_clim(), (round(report["p5"], 1), round(report["p95"], 1)))
+
+    def test_every_entry_of_the_viewer_shows_something(self):
+        shown = self.assertEveryEntryShows(self.viewer())
+        self.assertEqual(len(shown), 10)
+
+    def test_viewer_tells_median_and_percentiles(self):
+        values = written(self.done.resolution_Volume).data
+        found = [np.percentile(values[values > 0], share) for share in (50, 5, 95)]
+        label = self.viewer().getParam("told").label.get()
+        self.assertEqual(label, "Median {:.2f} Å; 5 to 95 % of voxels: {:.2f} to {:.2f} Å".format(*found))
+        lines = [line.get_xdata()[0] for line in self.viewer()._showHistogram()[0].getFigure().axes[0].lines[:3]]
+        self.assertTrue(np.allclose(lines, found, atol=1e-3))
+
+    def test_the_slider_moves_through_the_slices(self):
+        plotter = self.viewer()._showSlider()[0]
+        values = written(self.done.resolution_Volume).data
+        for number in (20, 25):
+            plotter.slider.set_val(number)
+            axes = plotter.getFigure().axes[0]
+            shown = np.ma.filled(axes.images[0].get_array(), 0)
+            self.assertEqual(axes.get_title(), f"z = {number}")
+            np.testing.assert_array_equal(shown, values[number])
+
+    def test_the_surface_has_the_maps_colours_without_chimerax(self):
+        figure = self.viewer()._showSurface()[0].getFigure()
+        faces = figure.axes[0].collections[0]
+        low, high = self.viewer()._limits()
+        density, filled = (
+            read_map(self.done._getExtraPath("monores", f"{n}.mrc")) for n in ("map", "resolution_filled")
+        )
+        level = contour_level(density.data, self.maskVolume.data > 0.5)
+        found = views.surface(density, filled, self.maskVolume.data > 0.5, level, MOST_TRIANGLES)
+        values = found.values[found.triangles].mean(axis=1)
+        hues = colormaps["viridis"](Normalize(low, high)(values))[:, :3]
+        drawn = faces._facecolor3d[:, :3]  # get_facecolor would sort them by their depth
+        self.assertEqual(drawn.shape, hues.shape)
+        # The light changes how bright a face is, not its hue.
+        shade = (drawn * hues).sum(axis=1) / (hues * hues).sum(axis=1)
+        # A value on the border of two of the 256 colours may fall to either.
+        self.assertLess(np.abs(drawn - hues * shade[:, None]).max(), 0.02)
+        self.assertTrue(shade.min() > 0.29 and shade.max() < 1.01)
+        self.assertGreater(len(hues), 500)
+
+    def test_histograms_of_other_methods_on_the_same_input_lie_over_it(self):
+        other = self.makeMonoRes(maxRes=12.0, stepSize=1.0)
+        other.setObjLabel("coarser steps")
+        self.launchProtocol(other)
+        elsewhere = self.make(
+            CryoresProtMonoRes, {"fullMap": (self.importVolumes("half1"), "outputVolume")}, maxRes=12.0
+        )
+        self.launchProtocol(elsewhere)
+        axes = self.viewer()._showOverlaid()[0].getFigure().axes[0]
+        found = {text.get_text() for text in axes.get_legend().get_texts()}
+        median = np.median(written(other.resolution_Volume).data[written(other.resolution_Volume).data > 0])
+        self.assertIn(f"coarser steps ({other.getObjId()}), median {median:.2f} Å", found)
+        self.assertFalse([label for label in found if f"({elsewhere.getObjId()})" in label])
 
     def test_the_colour_bar_lies_beside_the_slices(self):
         plotter = self.viewer()._showColorSlices()[0]

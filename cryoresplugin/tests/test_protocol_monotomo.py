@@ -131,6 +131,7 @@ class TestMonoTomo(CryoresTest):
     def test_viewer_shows_the_tomogram_that_is_chosen(self):
         viewer = CryoresTomogramsViewer(project=self.proj)
         viewer.setProtocol(self.done)
+        self.assertEveryEntryShows(viewer)
         for number, name in enumerate(self.done.finishedNames()):
             viewer.tomogram.set(number)
             values = read_map(f"{self.done.resultFolderOf(name)}/resolution.mrc").data

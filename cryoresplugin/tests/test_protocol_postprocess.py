@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cryores.fourier import rfft
+from cryores.guinier import mean_amplitudes
 from cryores.postprocessing import postprocess
 from cryoresplugin.protocols import CryoresProtPostprocess
 from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
@@ -53,3 +55,23 @@ class TestPostprocess(CryoresTest):
             np.testing.assert_array_equal(np.asarray(image.get_array()), values[ninth * values.shape[0] // 9])
             self.assertEqual(image.get_clim(), (float(values.min()), float(values.max())))
         self.assertShownWithoutChimera(viewer, "The slices")
+
+    def test_every_entry_of_the_viewer_shows_the_values(self):
+        viewer = CryoresPostprocessingViewer(project=self.proj)
+        viewer.setProtocol(self.done)
+        shown = self.assertEveryEntryShows(viewer)
+        self.assertIn("doShowGuinier", shown)
+        self.assertNotIn("doShowConfidence", shown)
+        expected = postprocess(self.halves)
+        before, after = shown["doShowSpectra"][0].getFigure().axes[0].lines
+        for line, volume in ((before, expected.before), (after, expected.sharpened)):
+            amplitude = mean_amplitudes(rfft(volume.data, 1), volume.grid)[1:]
+            self.assertTrue(np.allclose(line.get_ydata(), amplitude, rtol=1e-4))
+        guinier = shown["doShowGuinier"][0].getFigure().axes[0]
+        self.assertEqual(len(guinier.lines), len(expected.amplitudes))
+        self.assertIn(f"B = {expected.details['bfactor']:.1f}", guinier.get_legend().get_texts()[-1].get_text())
+        sides = shown["doShowBeforeAfter"][0].getFigure().axes
+        self.assertEqual(len(sides), 6)
+        number = 4 * expected.sharpened.data.shape[0] // 9
+        after = expected.sharpened.data[number]
+        self.assertTrue(np.allclose(sides[4].images[0].get_array(), after, atol=1e-5 * np.abs(after).max()))

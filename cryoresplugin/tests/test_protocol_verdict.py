@@ -36,6 +36,7 @@ class TestVerdict(CryoresTest):
         self.assertIn("by another run: ", "\n".join(protocol._summary()))
         viewer = CryoresVerdictViewer(project=self.proj)
         viewer.setProtocol(protocol)
+        self.assertEveryEntryShows(viewer)
         self.assertEqual(len(viewer._showHistograms()[0].getFigure().axes), 4)
         line = viewer._showTrend()[0].getFigure().axes[0].lines[0]
         self.assertEqual(list(line.get_xdata()), [0.0, -80.0])

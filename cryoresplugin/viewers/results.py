@@ -43,6 +43,14 @@ class ResultViewer:
             rows = list(csv.DictReader(file))
         return {key: np.array([float(row[key] or "nan") for row in rows]) for key in rows[0] if key not in words}
 
+    def _insideMask(self, shape):
+        """Return where the result is, as booleans: the mask that was made or given, everything where there is none."""
+        made = os.path.join(self._folder(), "mask.mrc")
+        given = self.protocol._sources().get("mask")
+        if not os.path.exists(made) and given is None:
+            return np.ones(shape, dtype=bool)
+        return read_map(made if os.path.exists(made) else self.protocol._plainName(given)).data > 0.5
+
     def _showReport(self, param=None):
         return [ReportView(self._folder(), self._tkRoot)]
 

@@ -1,4 +1,4 @@
-"""What viewers of slices share: the axis in the form, which slices are shown, and the colour bar beside them."""
+"""What viewers of slices share: the axis in the form, which slices are shown, a slider, and the colour bar beside."""
 
 from pwem.viewers import EmPlotter
 from pyworkflow.protocol import params
@@ -24,6 +24,34 @@ def plotSlices(data, axis, title, limits=None, colours="gray"):
         plane = data.take(number, axis="zyx".index(axis))
         image = plotter.plotMatrix(axes, plane, low, high, cmap=colours, interpolation="nearest", origin="lower")
     addColourBar(plotter, image)
+    return plotter
+
+
+def plotWithSlider(data, axis, title, limits, colours="gray"):
+    """Return a plotter with the central slice across ``axis`` and a slider that moves through the others.
+
+    The slider is the plotter's ``slider``: it would stop moving if nothing held it.
+    """
+    from matplotlib.widgets import Slider
+
+    along = "zyx".index(axis)
+    length = data.shape[along]
+    plotter = EmPlotter(1, 1, mainTitle=title)
+    axes = plotter.createSubPlot(f"{axis} = {length // 2}", "", "")
+    low, high = limits
+    plane = data.take(length // 2, axis=along)
+    image = plotter.plotMatrix(axes, plane, low, high, cmap=colours, interpolation="nearest", origin="lower")
+    addColourBar(plotter, image)
+    plotter.getFigure().subplots_adjust(bottom=0.17)
+    place = plotter.getFigure().add_axes([0.15, 0.05, 0.6, 0.04])
+    plotter.slider = Slider(place, axis, 0, length - 1, valinit=length // 2, valstep=1)
+
+    def move(number):
+        image.set_data(data.take(int(number), axis=along))
+        axes.set_title(f"{axis} = {int(number)}")
+        plotter.getFigure().canvas.draw_idle()
+
+    plotter.slider.on_changed(move)
     return plotter
 
 

@@ -1,16 +1,15 @@
 """Viewer of a comparison: histograms over each other, slices in one scale, ChimeraX, and the report with the tables."""
 
 import numpy as np
-from pwem.viewers import EmPlotter, EmProtocolViewer
+from pwem.viewers import EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
 
 from cryores.resolution.compare import file_stem
 from cryoresplugin.protocols import CryoresProtCompare
+from cryoresplugin.viewers.histograms import plotOverlaid
 from cryoresplugin.viewers.results import ResultViewer
 from cryoresplugin.viewers.slices import addSliceAxis, plotSlices
-
-BINS = 60
 
 
 class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
@@ -22,13 +21,13 @@ class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
 
     def _defineParams(self, form):
         form.addSection(label="Visualization")
-        form.addParam("doShowHistograms", params.LabelParam, label="Show all histograms")
+        form.addParam("doShowHistograms", params.LabelParam, label="All histograms")
         form.addParam("shownMap", params.EnumParam, default=0, choices=list(self._rows()), label="Local resolution")
         addSliceAxis(form)
-        form.addParam("doShowSlices", params.LabelParam, label="Show slices",
+        form.addParam("doShowSlices", params.LabelParam, label="Slices of this map",
                       help="In the colours that all maps share.")  # fmt: skip
-        form.addParam("doShowChimera", params.LabelParam, label="Show all in ChimeraX")
-        form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser",
+        form.addParam("doShowChimera", params.LabelParam, label="All maps, in ChimeraX")
+        form.addParam("doShowReport", params.LabelParam, label="Report, in a browser",
                       help="It has the tables: medians, differences, rank correlations.")  # fmt: skip
 
     def _getVisualizeDict(self):
@@ -40,15 +39,11 @@ class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
         }
 
     def _showHistograms(self, param=None):
-        plotter = EmPlotter(1, 1, mainTitle="Local resolutions")
-        axes = plotter.createSubPlot("", "Resolution (Å)", "share of the voxels")
-        for name, row in self._rows().items():
-            values = self._resolution(name).compressed()
-            weights = np.full(values.size, 1.0 / values.size)
-            axes.hist(values, bins=BINS, range=self._limits(), weights=weights, histtype="step",
-                      label=f"{name}, median {row['median']:.2f} Å")  # fmt: skip
-        axes.legend()
-        return [plotter]
+        values = {
+            f"{name}, median {row['median']:.2f} Å": self._resolution(name).compressed()
+            for name, row in self._rows().items()
+        }
+        return [plotOverlaid("Local resolutions", "Resolution (Å)", values, self._limits())]
 
     def _showSlices(self, param=None):
         name = self.getEnumText("shownMap")

@@ -20,19 +20,22 @@ class CryoresFSOViewer(MapsViewer, EmProtocolViewer):
 
     def _defineParams(self, form):
         form.addSection(label="Visualization")
-        form.addParam("doShowOccupancy", params.LabelParam, label="Show FSO and FSC")
-        form.addParam("doShowDirections", params.LabelParam, label="Show the resolution of every direction")
+        form.addParam("doShowOccupancy", params.LabelParam, label="FSO and FSC")
+        form.addParam("doShowDirections", params.LabelParam, label="Resolution of every direction, seen along z")
+        form.addParam("doShowSphere", params.LabelParam, label="Resolution of every direction, on a sphere",
+                      help="It turns with the mouse. Opposite directions have the same resolution.")  # fmt: skip
         if self.protocol.estimate3DFSC:
             addSliceAxis(form)
-            form.addParam("doShow3DFSC", params.LabelParam, label="Show slices of the 3DFSC")
-            form.addParam("doShowFiltered", params.LabelParam, label="Show slices of the filtered map")
-            form.addParam("doShowChimera", params.LabelParam, label="Show the 3DFSC in ChimeraX")
-        form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser")
+            form.addParam("doShow3DFSC", params.LabelParam, label="Slices of the 3DFSC")
+            form.addParam("doShowFiltered", params.LabelParam, label="Slices of the filtered map")
+            form.addParam("doShowChimera", params.LabelParam, label="The 3DFSC, in ChimeraX")
+        form.addParam("doShowReport", params.LabelParam, label="Report, in a browser")
 
     def _getVisualizeDict(self):
         return {
             "doShowOccupancy": self._showOccupancy,
             "doShowDirections": self._showDirections,
+            "doShowSphere": self._showSphere,
             **dict.fromkeys(self._maps, self._showSlices),
             "doShowChimera": self._showChimera,
             "doShowReport": self._showReport,
@@ -52,6 +55,19 @@ class CryoresFSOViewer(MapsViewer, EmProtocolViewer):
         plotter = EmPlotter(1, 1, mainTitle="Resolution (Å) by direction: rot around, tilt outwards")
         axes = plotter.createSubPlot("", "", "", projection="polar")
         image = axes.scatter(np.radians(table["rot"]), table["tilt"], c=table["resolution"], cmap="viridis", s=60)
+        addColourBar(plotter, image)
+        return [plotter]
+
+    def _showSphere(self, param=None):
+        table = self._table("directions.csv")
+        points = np.array([table[axis] for axis in "xyz"])
+        plotter = EmPlotter(1, 1, mainTitle="Resolution (Å) by direction")
+        axes = plotter.createSubPlot("", "x", "y", projection="3d")
+        image = axes.scatter(
+            *np.hstack([points, -points]), c=np.tile(table["resolution"], 2), cmap="viridis", s=60, depthshade=False
+        )
+        axes.set_zlabel("z")
+        axes.set_box_aspect((1, 1, 1))
         addColourBar(plotter, image)
         return [plotter]
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from cryores.mapio import read_map
 from cryoresplugin.protocols import CryoresProtLocBFactor, CryoresProtLocOccupancy
 from cryoresplugin.viewers.viewer_localres import CryoresLocalResolutionViewer
 
@@ -13,6 +12,7 @@ class CryoresLocalMapViewer(CryoresLocalResolutionViewer):
     _label = "viewer local map"
     _targets = [CryoresProtLocBFactor, CryoresProtLocOccupancy]
     _shown = "value"
+    _comparable = False
 
     def _title(self):
         return f"{self.protocol._label} {self._unit()}".strip()
@@ -29,6 +29,5 @@ class CryoresLocalMapViewer(CryoresLocalResolutionViewer):
 
     def _resolution(self):
         # 0 is a value here as any other: the mask tells what is outside.
-        given = self.protocol.mask.get()
-        mask = self._map("mask.mrc") if given is None else read_map(given.getFileName()).data
-        return np.ma.masked_where(~(mask > 0.5), self._map(next(iter(self.protocol._localOutputs.values()))))
+        data = self._map(next(iter(self.protocol._localOutputs.values())))
+        return np.ma.masked_where(~self._insideMask(data.shape), data)

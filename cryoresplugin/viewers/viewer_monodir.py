@@ -29,15 +29,18 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
 
     _label = "viewer MonoDir"
     _targets = [CryoresProtMonoDir]
+    _comparable = False
 
     def _defineParams(self, form):
         super()._defineParams(form)
         group = form.addGroup("Directions")
-        group.addParam("shownMap", params.EnumParam, default=0, choices=list(TITLES),
-                       label="Map in slices and histogram", help="doa is the degree of anisotropy.")  # fmt: skip
-        group.addParam("doShowDirections", params.LabelParam, label="Show preferred directions (polar)")
-        group.addParam("doShowPreferred", params.LabelParam, label="Show histogram of preferred directions")
-        group.addParam("doShowRadial", params.LabelParam, label="Show radial averages")
+        group.addParam("doShowDirections", params.LabelParam, label="Preferred directions (polar)")
+        group.addParam("doShowPreferred", params.LabelParam, label="Histogram of preferred directions")
+        group.addParam("doShowRadial", params.LabelParam, label="Radial averages")
+
+    def _defineChoice(self, form):
+        form.addParam("shownMap", params.EnumParam, default=0, choices=list(TITLES), label="Map",
+                      help="Of all entries below but the last three. doa is the degree of anisotropy.")  # fmt: skip
 
     def _getVisualizeDict(self):
         return {
@@ -78,6 +81,14 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
         axes.legend()
         return [plotter]
 
+    def _histogramWords(self):
+        other = self.getEnumText("shownMap") == "zscore"
+        return self._title(), "" if other else "Å", "" if other else "Å"
+
+    def _markHistogram(self, axes):
+        if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
+            super()._markHistogram(axes)
+
     # --------------------------- UTILS ----------------------------------------
 
     def _title(self):
@@ -86,5 +97,13 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
     def _resolutionFile(self):
         return os.path.join(self._folder(), f"{self.getEnumText('shownMap')}.mrc")
 
+    def _resolution(self):
+        if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
+            return super()._resolution()
+        # Values may be negative here: only 0 is none.
+        return np.ma.masked_equal(self._map(f"{self.getEnumText('shownMap')}.mrc"), 0)
+
     def _limits(self):
-        return (None, None) if self.getEnumText("shownMap") in OF_OTHER_RANGE else super()._limits()
+        if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
+            return super()._limits()
+        return tuple(np.percentile(self._resolution().compressed(), (5, 95)))

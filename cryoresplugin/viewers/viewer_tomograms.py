@@ -13,6 +13,8 @@ class CryoresTomogramsViewer(CryoresLocalResolutionViewer):
 
     _label = "viewer local resolution of tomograms"
     _targets = [CryoresProtMonoTomo]
+    _comparable = False
+    _hasSurface = False
 
     def _defineChoice(self, form):
         form.addParam("tomogram", params.EnumParam, choices=self.protocol.finishedNames(), default=0, label="Tomogram")

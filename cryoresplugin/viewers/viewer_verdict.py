@@ -21,11 +21,11 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
 
     def _defineParams(self, form):
         form.addSection(label="Visualization")
-        form.addParam("doShowHistograms", params.LabelParam, label="Show all histograms with the limit")
-        form.addParam("doShowTrend", params.LabelParam, label="Show the medians over B")
-        form.addParam("doShowChimera", params.LabelParam, label="Show the best map in ChimeraX",
+        form.addParam("doShowHistograms", params.LabelParam, label="Histograms with the limit")
+        form.addParam("doShowTrend", params.LabelParam, label="Medians over B")
+        form.addParam("doShowChimera", params.LabelParam, label="The best map, in ChimeraX",
                       help="Coloured by its DeepRes.")  # fmt: skip
-        form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser",
+        form.addParam("doShowReport", params.LabelParam, label="Report, in a browser",
                       help="It has the table and the slices.")  # fmt: skip
 
     def _getVisualizeDict(self):

@@ -1,8 +1,22 @@
-"""The colour-scale wizard in the form of the local-resolution viewer."""
+"""Wizards of the forms: range, box and resolution from the half maps, threshold of the mask, colours of a viewer."""
 
 from pwem.wizards import ColorScaleWizardBase
 
 from cryoresplugin.viewers import CryoresLocalResolutionViewer
+from cryoresplugin.wizards.wizard_mask import CryoresMaskThresholdWizard
+from cryoresplugin.wizards.wizard_resolution import (
+    CryoresBoxWizard,
+    CryoresGlobalResolutionWizard,
+    CryoresRangeWizard,
+)
+
+__all__ = [
+    "CryoresBoxWizard",
+    "CryoresColorScaleWizard",
+    "CryoresGlobalResolutionWizard",
+    "CryoresMaskThresholdWizard",
+    "CryoresRangeWizard",
+]
 
 
 class CryoresColorScaleWizard(ColorScaleWizardBase):

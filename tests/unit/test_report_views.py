@@ -248,11 +248,10 @@ def test_surface_faces_outwards_and_is_closed():
     assert volume == pytest.approx(4.0 / 3.0 * np.pi * 10.0**3, rel=0.03)
 
 
-def test_surface_has_few_enough_triangles(monkeypatch):
-    monkeypatch.setattr(views, "SURFACE_TRIANGLES", 300)
+def test_surface_has_few_enough_triangles():
     grid = Grid.regular((32, 32, 32), 1.0)
     distance = distance_from((16, 16, 16), grid)
-    found = views.surface(Volume(-distance, grid), Volume(distance, grid), distance < 14, -10.0)
+    found = views.surface(Volume(-distance, grid), Volume(distance, grid), distance < 14, -10.0, most_triangles=300)
     assert 0 < len(found.triangles) <= 300
 
 

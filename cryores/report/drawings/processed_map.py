@@ -11,15 +11,15 @@ from cryores.guinier import mean_amplitudes
 from cryores.mapio import write_map
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Outcome
-from cryores.processed import ProcessedMap
 from cryores.report import chimerax, figures_processed, html, html_processed
+from cryores.volume import Volume
 
 
 def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> List[html.Section]:
     """Write ``slices.png``, ``spectra.png`` and ``view.cxc`` with the input map that it opens."""
     result = outcome.result
     frequency = shell_frequencies(result.before.grid)
-    amplitudes = spectra_of(result, outcome.execution.threads)
+    amplitudes = spectra_of(result.before, result.sharpened, outcome.execution.threads)
     fit = getattr(result, "fit", None)
     figures_processed.before_after_figure(result).savefig(folder / "slices.png")
     spectra = (frequency, amplitudes, fit, global_resolution)
@@ -32,12 +32,11 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     ]
 
 
-def spectra_of(result: ProcessedMap, threads: int) -> figures_processed.Spectra:
+def spectra_of(before: Volume, after: Volume, threads: int) -> figures_processed.Spectra:
     """Return the mean amplitudes by shell before and after."""
-    grid = result.before.grid
     return {
-        name: mean_amplitudes(rfft(volume.data, threads), grid)
-        for name, volume in (("before", result.before), ("after", result.sharpened))
+        name: mean_amplitudes(rfft(volume.data, threads), before.grid)
+        for name, volume in (("before", before), ("after", after))
     }
 
 
