@@ -1,0 +1,167 @@
+"""What keeps strangers out: whose page may ask, by which name the server is called, and what a browser may load."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import socket
+from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+
+from cryores.errors import CryoresError
+from cryores.web.limits import Refused
+
+COOKIE = "cryores"
+TOKEN_HEADER = "x-cryores-token"
+SAFE_METHODS = ("GET", "HEAD")
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of the page: scripts come from this server's files only. plotly writes styles into its drawings."""
+
+REPORT_POLICY = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of report.html, whose scripts stand in it: it runs in a world of its own, without this server's cookie."""
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+    "content-security-policy": PAGE_POLICY,
+}
+
+App = Callable[[Dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+
+
+def new_owner() -> str:
+    """Return the secret that a browser keeps in its cookie."""
+    return secrets.token_urlsafe(24)
+
+
+def token_of(secret: bytes, owner: str) -> str:
+    """Return what the page of that browser sends with every change: no other page can know it."""
+    return hmac.new(secret, owner.encode(), hashlib.sha256).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def known_names(host: str, more: Iterable[str]) -> FrozenSet[str]:
+    """Return the names by which the server may be called when it listens at ``host``."""
+    names = {"localhost", *(name.lower() for name in more)}
+    if not is_loopback(host):
+        names |= {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+    return frozenset(names)
+
+
+class Guard:
+    """Lets requests through to the application that come from its own page, and sets the headers of every answer.
+
+    Parameters
+    ----------
+    app : callable
+        The ASGI application.
+    secret : bytes
+        Of the tokens.
+    names : frozenset of str
+        Names in ``Host`` that are let in. Another name is an attack by DNS rebinding, or a proxy that should be named.
+    remote : bool
+        Whether any address is let in as ``Host``, or this machine's own only.
+    """
+
+    def __init__(self, app: App, secret: bytes, names: FrozenSet[str], remote: bool) -> None:
+        self.app, self.secret, self.names, self.remote = app, secret, names, remote
+
+    async def __call__(self, scope: Dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            self._check(scope["method"], headers)
+        except Refused as error:
+            await _send_error(error, send)
+            return
+
+        async def send_with_headers(message: Dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                own = {name.lower() for name, _ in message["headers"]}
+                message = {**message, "headers": [*message["headers"], *(h for h in _encoded(HEADERS) if h[0] not in own)]}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _check(self, method: str, headers: Mapping[str, str]) -> None:
+        host = headers.get("host", "")
+        if not self._is_known(_name_of(host)):
+            raise Refused(
+                421, "E_HOST", "this server is not called by that name",
+                "use its address, or start it with --host-name NAME",
+            )  # fmt: skip
+        if method in SAFE_METHODS:
+            return
+        origin = headers.get("origin")
+        site = headers.get("sec-fetch-site")
+        if site not in (None, "same-origin") or (origin is not None and origin.split("://", 1)[-1] != host):
+            raise Refused(403, "E_CROSS_SITE", "that request came from another site's page", "use the page of this server")
+        owner = cookie_of(headers.get("cookie", ""))
+        sent = headers.get(TOKEN_HEADER, "")
+        if owner is None or not hmac.compare_digest(sent.encode(), token_of(self.secret, owner).encode()):
+            raise Refused(403, "E_TOKEN", "the page is out of date", "load it again")
+
+    def _is_known(self, name: str) -> bool:
+        if name.lower() in self.names:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return self.remote or address.is_loopback
+
+
+def cookie_of(header: str) -> Optional[str]:
+    """Return the browser's secret out of its cookies, None where it has none that we could have made."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE and 20 <= len(value) <= 64 and value.replace("-", "").replace("_", "").isalnum():
+            return value
+    return None
+
+
+def _name_of(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].split("]")[0]
+    return host.rsplit(":", 1)[0] if ":" in host else host
+
+
+def body_of(error: CryoresError) -> Dict[str, Any]:
+    """Return what a client is told of an error."""
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+def _encoded(headers: Mapping[str, str]) -> List[Tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _send_error(error: Refused, send: Any) -> None:
+    body = json.dumps(body_of(error)).encode()
+    headers = {**HEADERS, "content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+    await send({"type": "http.response.start", "status": error.status, "headers": _encoded(headers)})
+    await send({"type": "http.response.body", "body": body})
