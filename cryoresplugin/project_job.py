@@ -36,7 +36,7 @@ class Told:
     """Lines of JSON in a file, each written at once."""
 
     def __init__(self, path):
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115: open for as long as the job runs
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
 
     def __call__(self, event, **more):
         self._file.write(json.dumps({"event": event, "t": time.time(), **more}) + "\n")
@@ -80,7 +80,9 @@ class ProjectJob:
         order, sampling = self.order, self.order["sampling"]
         halves = {"setHalfMaps": True, "half1map": order["half1"], "half2map": order["half2"]} if self.halves else {}
         imports = {
-            "map": (ProtImportVolumes, "outputVolume", {"filesPath": order["full"], "samplingRate": sampling, **halves}),
+            "map": (
+                ProtImportVolumes, "outputVolume", {"filesPath": order["full"], "samplingRate": sampling, **halves}
+            ),
             "mask": (ProtImportMask, "outputMask", {"maskPath": order["mask"], "samplingRate": sampling}),
             "sharpened": (
                 ProtImportVolumes, "outputVolume", {"filesPath": order["sharpened"], "samplingRate": sampling}
@@ -180,7 +182,10 @@ class ProjectJob:
         return {}, {"inputVolume": "map", "Mask": "mask"}
 
     def _resmapForm(self):
-        values = {"applyMask": "mask" in self.sources, **self._settings(minRes="min_resolution", maxRes="max_resolution")}
+        values = {
+            "applyMask": "mask" in self.sources,
+            **self._settings(minRes="min_resolution", maxRes="max_resolution"),
+        }
         return values, {"volumeHalf1": "map", "maskVolume": "mask"}
 
     def _relion_locresForm(self):
@@ -255,7 +260,7 @@ def main(words):
     """Run the job in the folder that is named; ``--check`` only tries to start Scipion."""
     if words == ["--check"]:
         loadPlugins()
-        import cryoresplugin.protocols  # noqa: F401: whatever keeps it from loading is told
+        import cryoresplugin.protocols  # noqa: F401
 
         return 0
     return 0 if ProjectJob(words[0]).run() else 1

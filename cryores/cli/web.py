@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     usual = Limits()
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=int, default=8765, help="port (default: 8765; 0: any that is free)")
-    parser.add_argument("--allow-remote", action="store_true", help="let other machines in, when --host is not this one")
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="let other machines in, when --host is not this one"
+    )
     parser.add_argument("--host-name", nargs="+", default=[], metavar="NAME", help="names of the server, as of a proxy")
     parser.add_argument("--store", default=str(STORE), metavar="DIR", help=f"folder of the jobs (default: {STORE})")
     parser.add_argument("--threads", type=positive_int, metavar="N", help="threads of a job (default: every processor)")

@@ -25,7 +25,7 @@ from cryores.report.html import plotly_script
 from cryores.web import emdb, menu, progress, results, uploads
 from cryores.web.archive import tar_stream
 from cryores.web.examine import examine
-from cryores.web.limits import MEGABYTE, Refused
+from cryores.web.limits import RefusedError, too_large
 from cryores.web.queue import PROJECTS, Queue
 from cryores.web.security import (
     COOKIE,
@@ -40,8 +40,12 @@ from cryores.web.security import (
 from cryores.web.store import DRAFT, OVER, WAITING, Job, Store, already_started
 
 STATIC = Path(__file__).parent / "static"
-TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-         ".svg": "image/svg+xml"}  # fmt: skip
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 LARGEST_QUESTION = 64 * 1024
 SILENT_SECONDS = 60.0
 """An upload from which nothing comes for so long is given up."""
@@ -77,13 +81,19 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(CryoresError)
     async def refused(request: Request, error: CryoresError) -> Response:
         kinds = ((UsageError, 400), (InputError, 422))
-        status = error.status if isinstance(error, Refused) else next((s for k, s in kinds if isinstance(error, k)), 500)
+        status = (
+            error.status
+            if isinstance(error, RefusedError)
+            else next((s for k, s in kinds if isinstance(error, k)), 500)
+        )
         # What the client still sends is not read: the connection ends with the answer.
         return JSONResponse(body_of(error), status, {"connection": "close"} if request.method == "PUT" else None)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        told = Refused(error.status_code, "E_ADDRESS", "there is nothing at this address", "start from the first page")
+        told = RefusedError(
+            error.status_code, "E_ADDRESS", "there is nothing at this address", "start from the first page"
+        )
         return JSONResponse(body_of(told), error.status_code)
 
     @app.exception_handler(Exception)
@@ -147,7 +157,9 @@ def _add_page(app: FastAPI, service: Service) -> None:
 def _owner(request: Request) -> str:
     owner = cookie_of(request.headers.get("cookie", ""))
     if owner is None:
-        raise Refused(403, "E_COOKIE", "the browser has not kept this server's cookie", "allow it, and load the page again")
+        raise RefusedError(
+            403, "E_COOKIE", "the browser has not kept this server's cookie", "allow it, and load the page again"
+        )
     return owner
 
 
@@ -160,7 +172,9 @@ def _client(request: Request) -> str:
 def _own(request: Request, service: Service, job: str) -> Job:
     found = service.store.get(job)
     if found.owner != _owner(request):
-        raise Refused(403, "E_NOT_YOURS", "this analysis was started in another browser", "only that one can change it")
+        raise RefusedError(
+            403, "E_NOT_YOURS", "this analysis was started in another browser", "only that one can change it"
+        )
     return found
 
 
@@ -250,7 +264,7 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         if found.state != DRAFT:
             raise already_started()
         if found.examined is None:
-            raise Refused(409, "E_NOT_EXAMINED", "the maps have not been looked at", "wait for the diagnosis")
+            raise RefusedError(409, "E_NOT_EXAMINED", "the maps have not been looked at", "wait for the diagnosis")
         planned = menu.plan(found.inputs, asked.get("methods"), asked.get("settings"))
         await run_in_threadpool(queue.submit, found, planned, _title(found))
         return _shown(service, store.get(job), found.owner)
@@ -280,13 +294,12 @@ def _add_inputs(app: FastAPI, service: Service) -> None:
         limit = uploads.limit_of(store, role)
         declared = request.headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > limit:
-            raise Refused(413, "E_TOO_LARGE", f"the file is larger than the {limit / MEGABYTE:.0f} MB that this server takes",
-                          "crop or bin the map, or run cryores on your own machine")  # fmt: skip
+            raise too_large(limit)
         shown = urllib.parse.unquote(request.headers.get("x-file-name", ""))
         try:
             await uploads.receive(_patiently(request.stream()), store, found.id, role, shown)
         except ClientDisconnect as error:
-            raise Refused(400, "E_UPLOAD", "the upload broke off", "choose the file again") from error
+            raise RefusedError(400, "E_UPLOAD", "the upload broke off", "choose the file again") from error
         return _shown(service, store.get(job), found.owner)
 
     @app.delete("/api/jobs/{job}/inputs/{role}")
@@ -323,7 +336,9 @@ async def _patiently(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except asyncio.TimeoutError as error:
-            raise Refused(408, "E_UPLOAD", "the upload stood still for too long", "choose the file again") from error
+            raise RefusedError(
+                408, "E_UPLOAD", "the upload stood still for too long", "choose the file again"
+            ) from error
 
 
 # --- results ------------------------------------------------------------------------------------------------------
@@ -357,7 +372,7 @@ def _add_results(app: FastAPI, service: Service) -> None:
         found = store.get(job)
         projects = [path for path in (folder_of(job) / PROJECTS).glob("*") if path.is_dir() and not path.is_symlink()]
         if found.state not in OVER or not projects:
-            raise Refused(409, "E_NO_PROJECT", "the project is not finished", "wait until the analysis is done")
+            raise RefusedError(409, "E_NO_PROJECT", "the project is not finished", "wait until the analysis is done")
         return _tar(projects[0], projects[0].name, folder_of(job))
 
 
@@ -368,5 +383,3 @@ def _gzipped(make: Callable[[Path, str], Path], folder: Path, step: str) -> Resp
 def _tar(folder: Path, name: str, within: Path) -> Response:
     headers = {"content-disposition": f'attachment; filename="{name}.tar"'}
     return StreamingResponse(tar_stream(folder, name, within), media_type="application/x-tar", headers=headers)
-
-

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from cryores.web.limits import Refused, too_large
+from cryores.web.limits import RefusedError, too_large
 from cryores.web.store import Store
 from cryores.web.uploads import accept
 
@@ -54,7 +54,7 @@ def fetch(number: Any, store: Store, job: str, address: str = ADDRESS) -> Dict[s
 
     Raises
     ------
-    Refused
+    RefusedError
         ``E_EMDB_NUMBER`` · ``E_EMDB_ENTRY`` there is no such entry · ``E_EMDB`` the archive cannot be reached.
     """
     entry = _number(number)
@@ -75,7 +75,7 @@ def fetch(number: Any, store: Store, job: str, address: str = ADDRESS) -> Dict[s
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
     if "map" not in arrived and "half2" not in arrived:
-        raise Refused(404, "E_EMDB_ENTRY", f"there is no map EMD-{entry} in the archive", "check the number")
+        raise RefusedError(404, "E_EMDB_ENTRY", f"there is no map EMD-{entry} in the archive", "check the number")
     return arrived
 
 
@@ -83,7 +83,9 @@ def _number(number: Any) -> str:
     digits = str(number).strip().upper()
     digits = (digits[4:] if digits.startswith("EMD-") else digits).strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 8 and int(digits) >= NUMBERS[0]):
-        raise Refused(422, "E_EMDB_NUMBER", "that is no number of an EMDB entry", "give one such as 3488 or EMD-3488")
+        raise RefusedError(
+            422, "E_EMDB_NUMBER", "that is no number of an EMDB entry", "give one such as 3488 or EMD-3488"
+        )
     return digits if len(digits) >= 4 else digits.zfill(4)
 
 
@@ -114,8 +116,8 @@ def _download(url: str, part: Path, store: Store) -> bool:
     return True
 
 
-def _unreachable(why: str) -> Refused:
-    return Refused(
+def _unreachable(why: str) -> RefusedError:
+    return RefusedError(
         502, "E_EMDB", f"the EMDB archive cannot be reached from this server ({why})",
         "download the entry on another machine and upload the files",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from cryores.errors import CryoresError, InputError, UsageError
-from cryores.web.limits import Refused
+from cryores.web.limits import RefusedError
 from cryores.web.uploads import without_path
 
 SECONDS = 180.0
@@ -43,12 +43,14 @@ def examine(folder: Path, inputs: Mapping[str, Any], voxel_size: Optional[float]
                 command, input=json.dumps(question), capture_output=True, text=True, timeout=SECONDS, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise Refused(422, "E_TOO_SLOW", "the maps took too long to look at", "crop or bin them") from error
+            raise RefusedError(422, "E_TOO_SLOW", "the maps took too long to look at", "crop or bin them") from error
     try:
         answer: Dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
         print(done.stderr, file=sys.stderr, flush=True)
-        raise Refused(422, "E_EXAMINE", "the maps could not be examined", "are they too large for this server?") from error
+        raise RefusedError(
+            422, "E_EXAMINE", "the maps could not be examined", "are they too large for this server?"
+        ) from error
     if "error" in answer:
         raise _in_words(answer["error"], folder, inputs)
     return answer

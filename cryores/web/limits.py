@@ -48,7 +48,7 @@ class Limits:
     draft_seconds: float = 6 * 3600.0
 
 
-class Refused(CryoresError):
+class RefusedError(CryoresError):
     """A request that the server does not do; ``status`` is that of the HTTP response."""
 
     def __init__(self, status: int, code: str, message: str, hint: str) -> None:
@@ -56,9 +56,9 @@ class Refused(CryoresError):
         self.status = status
 
 
-def too_large(limit: int) -> Refused:
+def too_large(limit: int) -> RefusedError:
     """Return what is said of a file that is larger than ``limit`` bytes."""
-    return Refused(
+    return RefusedError(
         413,
         "E_TOO_LARGE",
         f"the file is larger than the {limit / MEGABYTE:.0f} MB that this server takes",
@@ -66,8 +66,8 @@ def too_large(limit: int) -> Refused:
     )
 
 
-def disk_is_full() -> Refused:
+def disk_is_full() -> RefusedError:
     """Return what is said when there is no room for another file or job."""
-    return Refused(
+    return RefusedError(
         507, "E_DISK_FULL", "the server has no room left for this", "delete jobs that you no longer need, or come later"
     )

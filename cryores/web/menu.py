@@ -38,15 +38,15 @@ class Offer:
 
 
 MENU = (
-    Offer("fsc", "FSC", "The global resolution, plain and corrected for the mask", (HALVES,), (HALVES,), local=False),
     Offer("monores", "MonoRes", "Where the signal rises above the noise; no window, so sharp in space",
           (HALVES, ONE_MAP), (HALVES, ONE_MAP)),
+    Offer("fsc", "FSC", "The global resolution, plain and corrected for the mask", (HALVES,), (HALVES,), local=False),
     Offer("blocres", "blocres", "Half maps compared in a moving box; ranks regions well", (HALVES,), (HALVES,)),
     Offer("locres", "locres", "Learnt from planted truth, with an interval for every voxel; young", (HALVES,)),
     Offer("deepres", "DeepRes", "How sharp the density looks to a network; believes in any sharpening",
           (HALVES, ONE_MAP), (ONE_MAP,)),
     Offer("resmap", "ResMap", "The finest wave that a local model finds significant", (HALVES,)),
-    Offer("relion-locres", "as RELION", "Corrected FSC under soft spheres, as RELION does it", (HALVES,)),
+    Offer("relion-locres", "RELION-style", "Corrected FSC under soft spheres", (HALVES,)),
     Offer("monodir", "MonoDir", "Resolution by direction: is it the same along all axes?", (HALVES, ONE_MAP)),
     Offer("fso", "FSO", "Directional FSC: are views missing?", (HALVES,), local=False),
     Offer("postprocess", "Post-processing", "One sharpened map by a B-factor, weighted by the FSC", (HALVES,),

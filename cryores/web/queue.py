@@ -13,7 +13,7 @@ from typing import Any, Dict, Optional
 
 from cryores.web import processes, progress, scipion
 from cryores.web.examine import FULL
-from cryores.web.limits import Refused
+from cryores.web.limits import RefusedError
 from cryores.web.store import CANCELLED, DONE, DRAFT, FAILED, RUNNING, WAITING, Job, Store, already_started
 
 TICK = 0.3
@@ -83,7 +83,7 @@ class Queue:
                 return
             found = self.store.get(job.id)
             if found.state != RUNNING:
-                raise Refused(409, "E_NOT_RUNNING", "this analysis does not run", "there is nothing to cancel")
+                raise RefusedError(409, "E_NOT_RUNNING", "this analysis does not run", "there is nothing to cancel")
             self._end(found)
             self._finish(job.id, CANCELLED, "")
 
@@ -144,7 +144,7 @@ class Queue:
             return f"It took longer than the {limit / 3600:.3g} hours that this server allows."
         try:
             self.store.require_room(0)
-        except Refused as error:
+        except RefusedError as error:
             return f"{error.message[0].upper()}{error.message[1:]}."
         return ""
 

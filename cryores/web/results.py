@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 from cryores.report.html import headline, read_page
 from cryores.web import progress
-from cryores.web.limits import Refused
+from cryores.web.limits import RefusedError
 
 
 def folder_of_step(job: Path, name: str) -> Path:
@@ -19,15 +19,15 @@ def folder_of_step(job: Path, name: str) -> Path:
 
     Raises
     ------
-    Refused
+    RefusedError
         If the job has no such step with results.
     """
     for step in progress.steps_of(job):
         if step["name"] == name and step["state"] == "done" and step["folder"]:
-            folder = (job / step["folder"]).resolve()
+            folder = Path(job, step["folder"]).resolve()
             if job.resolve() in folder.parents and (folder / "report.json").is_file():
                 return folder
-    raise Refused(404, "E_NO_RESULT", "there is no such result", "it may not be finished")
+    raise RefusedError(404, "E_NO_RESULT", "there is no such result", "it may not be finished")
 
 
 def file_of_step(job: Path, name: str, file: str) -> Path:
@@ -35,14 +35,14 @@ def file_of_step(job: Path, name: str, file: str) -> Path:
 
     Raises
     ------
-    Refused
+    RefusedError
         If there is none of that name.
     """
     folder = folder_of_step(job, name)
     for listed in _report(folder)["files"]:
         if listed == file and (folder / listed).is_file():
-            return folder / str(listed)
-    raise Refused(404, "E_NO_FILE", "there is no such file in this result", "the page lists what there is")
+            return Path(folder, str(listed))
+    raise RefusedError(404, "E_NO_FILE", "there is no such file in this result", "the page lists what there is")
 
 
 def figures(job: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ import socket
 from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from cryores.errors import CryoresError
-from cryores.web.limits import Refused
+from cryores.web.limits import RefusedError
 
 COOKIE = "cryores"
 TOKEN_HEADER = "x-cryores-token"
@@ -96,14 +96,17 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             self._check(scope["method"], headers)
-        except Refused as error:
+        except RefusedError as error:
             await _send_error(error, send)
             return
 
         async def send_with_headers(message: Dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 own = {name.lower() for name, _ in message["headers"]}
-                message = {**message, "headers": [*message["headers"], *(h for h in _encoded(HEADERS) if h[0] not in own)]}
+                message = {
+                    **message,
+                    "headers": [*message["headers"], *(h for h in _encoded(HEADERS) if h[0] not in own)],
+                }
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -111,7 +114,7 @@ class Guard:
     def _check(self, method: str, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
         if not self._is_known(_name_of(host)):
-            raise Refused(
+            raise RefusedError(
                 421, "E_HOST", "this server is not called by that name",
                 "use its address, or start it with --host-name NAME",
             )  # fmt: skip
@@ -120,11 +123,13 @@ class Guard:
         origin = headers.get("origin")
         site = headers.get("sec-fetch-site")
         if site not in (None, "same-origin") or (origin is not None and origin.split("://", 1)[-1] != host):
-            raise Refused(403, "E_CROSS_SITE", "that request came from another site's page", "use the page of this server")
+            raise RefusedError(
+                403, "E_CROSS_SITE", "that request came from another site's page", "use the page of this server"
+            )
         owner = cookie_of(headers.get("cookie", ""))
         sent = headers.get(TOKEN_HEADER, "")
         if owner is None or not hmac.compare_digest(sent.encode(), token_of(self.secret, owner).encode()):
-            raise Refused(403, "E_TOKEN", "the page is out of date", "load it again")
+            raise RefusedError(403, "E_TOKEN", "the page is out of date", "load it again")
 
     def _is_known(self, name: str) -> bool:
         if name.lower() in self.names:
@@ -160,7 +165,7 @@ def _encoded(headers: Mapping[str, str]) -> List[Tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-async def _send_error(error: Refused, send: Any) -> None:
+async def _send_error(error: RefusedError, send: Any) -> None:
     body = json.dumps(body_of(error)).encode()
     headers = {**HEADERS, "content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
     await send({"type": "http.response.start", "status": error.status, "headers": _encoded(headers)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence, Tuple
 
 from cryores.errors import CryoresError, UsageError
 from cryores.execution import available_threads
@@ -13,6 +14,11 @@ from cryores.web.queue import Queue
 from cryores.web.scipion import require_scipion
 from cryores.web.security import is_loopback, known_names
 from cryores.web.store import Store
+
+REMOTE_WARNING = (
+    "warning: {} can be reached from other machines, and there is no password: whoever reaches it can use this "
+    "machine's disk and processors. Put a proxy with a password and https before it."
+)
 
 
 def serve(
@@ -71,22 +77,21 @@ def serve(
             app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
             date_header=False, timeout_graceful_shutdown=5, limit_concurrency=200,
         )  # fmt: skip
-        with contextlib.closing(_listen(config)) as socket:
-            where = f"http://{'[' + host + ']' if ':' in host else host}:{socket.getsockname()[1]}/"
+        with contextlib.closing(_listen(config)) as listener:
+            where = f"http://{'[' + host + ']' if ':' in host else host}:{listener.getsockname()[1]}/"
             if remote:
-                say(f"warning: {host} can be reached from other machines, and there is no password: whoever reaches it "
-                    "can use this machine's disk and processors. Put a proxy with a password and https before it.")  # fmt: skip
+                say(REMOTE_WARNING.format(host))
             queue.start()
             say(f"cryores web is at {where} (jobs in {jobs.folder}); Ctrl-C ends it")
             try:
-                uvicorn.Server(config).run(sockets=[socket])
+                uvicorn.Server(config).run(sockets=[listener])
             finally:
                 queue.close()
     finally:
         jobs.close()
 
 
-def _packages():  # type: ignore[no-untyped-def]
+def _packages() -> Tuple[Any, Any, Any]:
     try:
         import uvicorn
 
@@ -98,10 +103,8 @@ def _packages():  # type: ignore[no-untyped-def]
     return uvicorn, make_app, Service
 
 
-def _listen(config):  # type: ignore[no-untyped-def]
+def _listen(config: Any) -> socket.socket:
     """Return the socket; uvicorn itself would end the process where the port is taken."""
-    import socket
-
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     found = socket.socket(family)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

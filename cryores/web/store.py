@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from cryores.errors import CryoresError
-from cryores.web.limits import SPARE, Limits, Refused, disk_is_full
+from cryores.web.limits import SPARE, Limits, RefusedError, disk_is_full
 
 DRAFT, WAITING, RUNNING, DONE, FAILED, CANCELLED = "draft", "waiting", "running", "done", "failed", "cancelled"
 UNFINISHED = (DRAFT, WAITING, RUNNING)
@@ -97,7 +97,7 @@ class Store:
         try:
             (self.folder / "jobs").mkdir(parents=True, exist_ok=True)
             os.chmod(self.folder, 0o700)
-            self._lock = open(self.folder / "lock", "w")  # noqa: SIM115: held for as long as the server runs
+            self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CryoresError(
@@ -130,7 +130,7 @@ class Store:
 
         Raises
         ------
-        Refused
+        RefusedError
             If the client, or all together, have too many unfinished jobs, or the disk is full.
         """
         self.require_room(0)
@@ -143,7 +143,7 @@ class Store:
             if own >= self.limits.per_client or everybody >= self.limits.unfinished:
                 base.execute("ROLLBACK")
                 whose = "you have" if own >= self.limits.per_client else "the server has"
-                raise Refused(
+                raise RefusedError(
                     429, "E_TOO_MANY_JOBS", f"{whose} too many unfinished jobs ({max(own, 1)} of yours)",
                     "wait until one is done, or delete one",
                 )  # fmt: skip
@@ -156,10 +156,12 @@ class Store:
         return self.get(job)
 
     def get(self, job: str) -> Job:
-        """Return a job; raises `Refused` where there is none."""
+        """Return a job; raises `RefusedError` where there is none."""
         found = self._select("WHERE id = ?", job)
         if not found:
-            raise Refused(404, "E_NO_JOB", "there is no such job here", "it was deleted, or the link is not complete")
+            raise RefusedError(
+                404, "E_NO_JOB", "there is no such job here", "it was deleted, or the link is not complete"
+            )
         return found[0]
 
     def update(self, job: str, only_if: Tuple[str, ...] = (), **values: Any) -> bool:
@@ -171,7 +173,9 @@ class Store:
             done = base.execute(f"UPDATE jobs SET {sets} WHERE id = ?{states}", (*stored.values(), job, *only_if))
             return done.rowcount > 0
 
-    def change_inputs(self, job: str, role: str, entry: Optional[Dict[str, Any]], arrived: Optional[Path] = None) -> None:
+    def change_inputs(
+        self, job: str, role: str, entry: Optional[Dict[str, Any]], arrived: Optional[Path] = None
+    ) -> None:
         """Put in, or take out, one input of a draft; what was found in the inputs is then no longer known.
 
         ``arrived`` is the file, which gets the name that the entry states; nothing moves once the job has begun.
@@ -233,7 +237,7 @@ class Store:
         return self.folder / "jobs" / job
 
     def require_room(self, wanted: int) -> None:
-        """Raise `Refused` if ``wanted`` more bytes do not fit."""
+        """Raise `RefusedError` if ``wanted`` more bytes do not fit."""
         if self.used() + wanted > self.limits.disk_bytes or shutil.disk_usage(self.folder).free < wanted + SPARE:
             raise disk_is_full()
 
@@ -265,9 +269,9 @@ def _job(row: Dict[str, Any]) -> Job:
     return Job(**{key: json.loads(value) if key in AS_JSON else value for key, value in row.items()})
 
 
-def already_started() -> Refused:
+def already_started() -> RefusedError:
     """Return what is said of a change that comes too late."""
-    return Refused(409, "E_STARTED", "this analysis has already been started", "start a new one")
+    return RefusedError(409, "E_STARTED", "this analysis has already been started", "start a new one")
 
 
 def size_of(folder: Path) -> int:

@@ -14,7 +14,7 @@ from typing import Any, AsyncIterator, Dict
 
 from cryores.errors import CryoresError, InputError
 from cryores.mapio import read_header
-from cryores.web.limits import Refused, too_large
+from cryores.web.limits import RefusedError, too_large
 from cryores.web.store import Store
 
 MAP_ROLES = ("half1", "half2", "map", "mask")
@@ -41,7 +41,7 @@ async def receive(chunks: AsyncIterator[bytes], store: Store, job: str, role: st
 
     Raises
     ------
-    Refused
+    RefusedError
         If it is too large, or there is no room.
     InputError
         If it is no map, or no model.
@@ -67,11 +67,11 @@ def limit_of(store: Store, role: str) -> int:
 
     Raises
     ------
-    Refused
+    RefusedError
         If there is no such role.
     """
     if role not in ROLES:
-        raise Refused(404, "E_ROLE", "there is no such input", f"inputs are {', '.join(ROLES)}")
+        raise RefusedError(404, "E_ROLE", "there is no such input", f"inputs are {', '.join(ROLES)}")
     return store.limits.model_bytes if role == MODEL else store.limits.map_bytes
 
 
@@ -95,7 +95,7 @@ def unpack(packed: Path, plain: Path, limit: int) -> None:
 
     Raises
     ------
-    Refused
+    RefusedError
         If that makes more than ``limit`` bytes.
     InputError
         ``E_EMPTY``, or ``E_GZIP`` if the compression is damaged.
@@ -117,9 +117,7 @@ def unpack(packed: Path, plain: Path, limit: int) -> None:
                 try:
                     block = machine.decompress(data, CHUNK)
                 except zlib.error as error:
-                    raise InputError(
-                        "E_GZIP", "the compressed file is damaged", "copy or download it again"
-                    ) from error
+                    raise InputError("E_GZIP", "the compressed file is damaged", "copy or download it again") from error
                 written += len(block)
                 if written > limit:
                     raise too_large(limit)
@@ -141,8 +139,8 @@ def _model_entry(path: Path) -> Dict[str, Any]:
 def without_path(error: CryoresError, folder: Path, shown: str) -> CryoresError:
     """Return the error with the client's name in place of every path into ``folder``."""
     message = " ".join(shown if word.startswith(str(folder)) else word for word in error.message.split(" "))
-    if isinstance(error, Refused):
-        return Refused(error.status, error.code, message, error.hint)
+    if isinstance(error, RefusedError):
+        return RefusedError(error.status, error.code, message, error.hint)
     return type(error)(error.code, message, error.hint)
 
 
