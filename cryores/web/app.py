@@ -86,8 +86,7 @@ def _add_errors(app: FastAPI) -> None:
             if isinstance(error, RefusedError)
             else next((s for k, s in kinds if isinstance(error, k)), 500)
         )
-        # What the client still sends is not read: the connection ends with the answer.
-        return JSONResponse(body_of(error), status, {"connection": "close"} if request.method == "PUT" else None)
+        return JSONResponse(body_of(error), status)
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import ipaddress
 import json
 import secrets
 import socket
+import time
 from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from cryores.errors import CryoresError
@@ -39,6 +42,11 @@ HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": PAGE_POLICY,
 }
+
+REFUSALS = 400
+DRAINED_BYTES = 256 * 1024 * 1024
+DRAINED_SECONDS = 20.0
+"""What is still read of a request that is refused: a client that is cut off while it sends does not hear why."""
 
 App = Callable[[Dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
@@ -94,22 +102,23 @@ class Guard:
                 await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = _Body(receive)
+
+        async def answer(message: Dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] >= REFUSALS:
+                    await body.read_to_the_end()
+                own = {name.lower() for name, _ in message["headers"]}
+                added = [header for header in _encoded(HEADERS) if header[0] not in own]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
         try:
             self._check(scope["method"], headers)
         except RefusedError as error:
-            await _send_error(error, send)
+            await _send_error(error, answer)
             return
-
-        async def send_with_headers(message: Dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message["headers"]}
-                message = {
-                    **message,
-                    "headers": [*message["headers"], *(h for h in _encoded(HEADERS) if h[0] not in own)],
-                }
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+        await self.app(scope, body.receive, answer)
 
     def _check(self, method: str, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
@@ -141,6 +150,27 @@ class Guard:
         return self.remote or address.is_loopback
 
 
+class _Body:
+    """The body of a request, of which it is known whether it has come to its end."""
+
+    def __init__(self, receive: Any) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def read_to_the_end(self) -> None:
+        """Throw the rest away, within limits."""
+        left, end = DRAINED_BYTES, time.monotonic() + DRAINED_SECONDS
+        with contextlib.suppress(asyncio.TimeoutError):
+            while not self._ended and left > 0 and time.monotonic() < end:
+                message = await asyncio.wait_for(self.receive(), DRAINED_SECONDS)
+                left -= len(message.get("body", b""))
+
+
 def cookie_of(header: str) -> Optional[str]:
     """Return the browser's secret out of its cookies, None where it has none that we could have made."""
     for part in header.split(";"):
@@ -167,6 +197,6 @@ def _encoded(headers: Mapping[str, str]) -> List[Tuple[bytes, bytes]]:
 
 async def _send_error(error: RefusedError, send: Any) -> None:
     body = json.dumps(body_of(error)).encode()
-    headers = {**HEADERS, "content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
     await send({"type": "http.response.start", "status": error.status, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": body})

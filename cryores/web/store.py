@@ -98,14 +98,16 @@ class Store:
             (self.folder / "jobs").mkdir(parents=True, exist_ok=True)
             os.chmod(self.folder, 0o700)
             self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CryoresError(
-                "E_STORE", f"another server uses {self.folder}", "stop it, or give another folder with --store"
-            ) from error
         except OSError as error:
             raise CryoresError(
                 "E_STORE", f"cannot write in {self.folder}: {error.strerror}", "give another folder with --store"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise CryoresError(
+                "E_STORE", f"another server uses {self.folder}", "stop it, or give another folder with --store"
             ) from error
         with self._open() as base:
             base.execute("PRAGMA journal_mode=WAL")

@@ -15,7 +15,13 @@ def user(server):
 
 
 def test_every_answer_has_the_headers_of_a_careful_server(server, user):
-    for path, status in (("/", 200), ("/api/session", 200), ("/static/main.js", 200), ("/nowhere", 404), ("/api/jobs/x", 404)):
+    for path, status in (
+        ("/", 200),
+        ("/api/session", 200),
+        ("/static/main.js", 200),
+        ("/nowhere", 404),
+        ("/api/jobs/x", 404),
+    ):
         answer = user.get(path)
         assert answer.status_code == status
         headers = answer.headers

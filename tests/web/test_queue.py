@@ -19,29 +19,34 @@ def child_of(server, job):
     return int(wait_for(lambda: path.exists() and path.read_text(), 20))
 
 
-def started(user, maps, **settings):
-    job = user.examined(map=maps["map"])
-    assert user.begin(job, **settings).status_code == 200
-    return job
+def drafts(server, maps, *users):
+    """Return a job of each user, ready to begin."""
+    jobs = [users[0].examined(map=maps["map"])]
+    for user in users[1:]:
+        jobs.append(user.draft())
+        user.upload(jobs[-1], "map", maps["map"])
+        server.take_as_examined(jobs[-1], jobs[0])
+    return jobs
+
+
+def begin(user, job, **settings):
+    answer = user.begin(job, **settings)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def test_eight_users_at_once_are_served_in_order(serve, maps):
     server = serve()
     users = [server.user() for _ in range(8)]
-    jobs = [user.examined(map=maps["map"]) for user in users]
+    jobs = drafts(server, maps, *users)
     for user, job in zip(users, jobs):
-        assert user.begin(job).json()["state"] == "waiting"
+        assert begin(user, job)["state"] == "waiting"
     assert users[7].job(jobs[7])["ahead"] >= 3
     done = [user.wait(job, "done", "failed") for user, job in zip(users, jobs)]
     assert [job["state"] for job in done] == ["done"] * 8
     assert [step["state"] for step in done[0]["steps"]] == ["done", "waiting"]
-    with server.user() as admin:
-        rows = [admin.job(job) for job in jobs]
+    times = [server.times_of(job) for job in jobs]
     # One at a time: each begins when the one before has ended.
-    import sqlite3
-
-    with sqlite3.connect(server.store / "jobs.sqlite") as base:
-        times = [base.execute("SELECT started, ended FROM jobs WHERE id = ?", (row["id"],)).fetchone() for row in rows]
     assert all(ended <= following for (_, ended), (following, _) in zip(times, times[1:]))
     for user in users:
         user.close()
@@ -50,7 +55,8 @@ def test_eight_users_at_once_are_served_in_order(serve, maps):
 def test_cancelling_and_deleting_end_every_process(serve, maps):
     server = serve()
     with server.user() as user:
-        running, waiting, third = started(user, maps, box=300), started(user, maps), started(user, maps, box=300)
+        running, waiting, third = drafts(server, maps, user, user, user)
+        begin(user, running, box=300), begin(user, waiting), begin(user, third, box=300)
         user.wait(running, "running")
         child = child_of(server, running)
         assert alive(child)
@@ -70,7 +76,8 @@ def test_cancelling_and_deleting_end_every_process(serve, maps):
 def test_a_job_that_fails_or_takes_too_long_says_so(serve, maps):
     server = serve("--hours", str(3 / 3600))
     with server.user() as user:
-        unlucky, slow = started(user, maps, min_resolution=13), started(user, maps, box=300)
+        unlucky, slow = drafts(server, maps, user, user)
+        begin(user, unlucky, min_resolution=13), begin(user, slow, box=300)
         failed = user.wait(unlucky, "failed", "done")
         assert failed["state"] == "failed" and failed["message"] == "thirteen brings bad luck"
         child = child_of(server, slow)
@@ -82,8 +89,8 @@ def test_a_job_that_fails_or_takes_too_long_says_so(serve, maps):
 def test_nothing_is_lost_when_the_server_is_killed(serve, maps):
     server = serve()
     user, other = server.user(), server.user()
-    running, second, draft = started(user, maps, box=20), started(other, maps), user.draft()
-    third = started(user, maps)
+    running, second, draft, third = drafts(server, maps, user, other, user, user)
+    begin(user, running, box=40), begin(other, second), begin(user, third)
     user.wait(running, "running")
     orphan = child_of(server, running)
     server.kill()
@@ -94,7 +101,7 @@ def test_nothing_is_lost_when_the_server_is_killed(serve, maps):
     user.base_url = other.base_url = server.url
     assert not alive(orphan)
     assert user.job(draft)["state"] == "draft" and user.upload(draft, "map", maps["map"]).status_code == 200
-    assert user.wait(running, "running", "done")
+    assert other.job(second)["state"] == "waiting" and other.job(second)["ahead"] == 1
     done = [client.wait(job, "done", "failed") for client, job in ((user, running), (other, second), (user, third))]
     assert [job["state"] for job in done] == ["done"] * 3
     assert [job["id"] for job in user.get("/api/jobs").json()] == [third, draft, running]
@@ -104,7 +111,8 @@ def test_nothing_is_lost_when_the_server_is_killed(serve, maps):
 def test_an_orderly_end_puts_the_running_job_back(serve, maps):
     server = serve()
     with server.user() as user:
-        job = started(user, maps, box=300)
+        (job,) = drafts(server, maps, user)
+        begin(user, job, box=300)
         user.wait(job, "running")
         child = child_of(server, job)
         server.stop()
