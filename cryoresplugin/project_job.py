@@ -123,7 +123,7 @@ class ProjectJob:
         classes = {
             "fsc": "FSC", "monores": "MonoRes", "blocres": "Blocres", "locres": "Locres", "deepres": "DeepRes",
             "resmap": "ResMap", "relion-locres": "RelionLocres", "monodir": "MonoDir", "fso": "FSO",
-            "postprocess": "Postprocess", "autosharpen": "AutoSharpen", "verdict": "Verdict", "evaluate": "Evaluate",
+            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate",
         }  # fmt: skip
         values, pointers = getattr(self, f"_{name.replace('-', '_')}Form")()
         protocol = self.project.newProtocol(getattr(protocols, f"CryoresProt{classes[name]}"), **values)
@@ -200,9 +200,6 @@ class ProjectJob:
 
     def _postprocessForm(self):
         return {}, {"inputVolume": "map", "solventMask": "mask"}
-
-    def _autosharpenForm(self):
-        return {"inputType": 2}, {"inputVolume": "map", "mask": "mask", "model": "model"}
 
     def _verdictForm(self):
         return {}, {"inputVolume": "map", "mask": "mask", "model": "model"}

@@ -51,7 +51,6 @@ MENU = (
     Offer("fso", "FSO", "Directional FSC: are views missing?", (HALVES,), local=False),
     Offer("postprocess", "Post-processing", "One sharpened map by a B-factor, weighted by the FSC", (HALVES,),
           local=False),
-    Offer("autosharpen", "AutoSharpen", "One sharpened map: most detail in fewest pieces", (ONE_MAP,), local=False),
     Offer("verdict", "Sharpening verdict",
           "Does a sharpened map show more than the half maps hold? Yours, or a series of B-factors", (HALVES,),
           local=False),

@@ -23,11 +23,19 @@ OWNERS = {
     "pooch": ("nets",),
     "requests": ("nets",),
     "tqdm": ("cli",),
+    "fastapi": ("web",),
+    "starlette": ("web",),
+    "uvicorn": ("web",),
     "pyworkflow": (),
     "pwem": (),
     "cryoresplugin": (),
 }
-LAYERS = (("report", ("cli",)), ("resolution", ("report", "cli")), ("postprocessing", ("report", "cli")))
+LAYERS = (
+    ("web", ("cli",)),
+    ("report", ("web", "cli")),
+    ("resolution", ("report", "web", "cli")),
+    ("postprocessing", ("report", "web", "cli")),
+)
 LONGEST = 560
 
 
@@ -55,7 +63,7 @@ def test_imports_go_one_way(room, above):
 
 
 def test_the_core_knows_no_method():
-    allowed = {"cli", "report", "resolution", "postprocessing", "nets"}
+    allowed = {"cli", "web", "report", "resolution", "postprocessing", "nets"}
     for path in ENGINE:
         if path.relative_to(ROOT / "cryores").parts[0] not in allowed:
             found = [n for n in imports(path) if n.startswith(tuple(f"cryores.{room}" for room in allowed))]

@@ -132,7 +132,7 @@ def test_what_is_found_comes_at_once_with_methods_that_fit(user, maps):
     assert 3.0 < examined["global_resolution"] < 8.0
     chosen = {offer["name"]: offer["chosen"] for offer in found["offers"]}
     assert chosen["monores"] and chosen["blocres"] and chosen["fsc"] and not chosen["verdict"]
-    assert "evaluate" not in chosen and "autosharpen" not in chosen
+    assert "evaluate" not in chosen
     assert found["seconds"] is None and found["steps"] == []
     one = user.examined(map=maps["map"])
     found = user.job(one)
