@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from cryores.report.html import headline, read_page
 from cryores.web import progress
@@ -39,7 +39,7 @@ def file_of_step(job: Path, name: str, file: str) -> Path:
         If there is none of that name.
     """
     folder = folder_of_step(job, name)
-    for listed in _report(folder)["files"]:
+    for listed in _files(folder):
         if listed == file and (folder / listed).is_file():
             return Path(folder, str(listed))
     raise RefusedError(404, "E_NO_FILE", "there is no such file in this result", "the page lists what there is")
@@ -61,7 +61,7 @@ def figures(job: Path, name: str) -> Path:
 def _shown(folder: Path) -> Dict[str, Any]:
     report = _report(folder)
     page = read_page((folder / "report.html").read_text(encoding="utf-8"))
-    sizes = {file: (folder / file).stat().st_size for file in report["files"] if (folder / file).is_file()}
+    sizes = {file: (folder / file).stat().st_size for file in _files(folder) if (folder / file).is_file()}
     return {
         "title": page.title,
         "criterion": report["criterion"],
@@ -72,6 +72,11 @@ def _shown(folder: Path) -> Dict[str, Any]:
         ],
         "files": sizes,
     }
+
+
+def _files(folder: Path) -> List[str]:
+    """Return the names of what the engine wrote; the record itself is not in its own list."""
+    return [*_report(folder)["files"], "report.json"]
 
 
 def _report(folder: Path) -> Dict[str, Any]:

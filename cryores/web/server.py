@@ -110,6 +110,7 @@ def _listen(config: Any) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((config.host, config.port))
+        found.listen(128)  # from now on clients are kept waiting, and not turned away
     except OSError as error:
         found.close()
         raise CryoresError(

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import struct
 import zipfile
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from served import sentence
 
+from cryores.errors import CryoresError
 from cryores.mapio import read_map, write_map
-from cryores.volume import Volume
+from cryores.volume import Grid, Volume
+from cryores.web.examine import findings
 
 GOOD_WORDS = {"mode": 3, "nx": 0, "ny": 1, "nz": 2, "nsymbt": 23, "alpha": 13, "ispg": 22}
 
@@ -98,7 +101,7 @@ def test_models_are_looked_at_too(user, maps):
     job = user.draft()
     assert "E_MODEL" in sentence(user.upload(job, "model", b"no atoms here", "x.pdb"), 422)
     assert "E_MODEL" in sentence(user.upload(job, "model", maps["map"], "x.cif"), 422)
-    assert "E_ADDRESS" in sentence(user.upload(job, "../../evil", b"x"), 404)
+    assert "E_ADDRESS" in sentence(user.upload(job, "../../evil", b"x"))
     assert "E_ROLE" in sentence(user.upload(job, "full", maps["map"]), 404)
     user.delete(f"/api/jobs/{job}")
 
@@ -110,43 +113,61 @@ def changed(path, maps, change):
     return path
 
 
-def test_what_no_method_can_work_with_is_said_before_the_start(user, maps, tmp_path):
-    """The header is good; the voxels, or the maps together, are not."""
-    flat = changed(tmp_path / "flat.mrc", maps, np.ones_like)
-    nan = tmp_path / "nan.mrc"
-    nan.write_bytes(maps["map"].read_bytes()[:-4] + struct.pack("<f", float("nan")))
-    small = tmp_path / "small.mrc"
+@pytest.fixture(scope="module")
+def odd(maps, tmp_path_factory):
+    """Maps whose headers are good, and whose voxels are not, or do not go together."""
+    folder = tmp_path_factory.mktemp("odd")
     volume = read_map(maps["map"])
-    write_map(small, Volume(volume.data[:24, :24, :24].copy(), type(volume.grid).regular((24, 24, 24), 1.5)))
-    full = changed(tmp_path / "full.mrc", maps, np.ones_like)
-    empty = changed(tmp_path / "empty.mrc", maps, np.zeros_like)
-    unsized = tmp_path / "unsized.mrc"
+    write_map(folder / "small.mrc", Volume(volume.data[:24, :24, :24].copy(), Grid.regular((24, 24, 24), 1.5)))
     raw = bytearray(maps["map"].read_bytes())
+    (folder / "nan.mrc").write_bytes(raw[:-4] + struct.pack("<f", float("nan")))
     raw[40:52] = bytes(12)
-    unsized.write_bytes(raw)
-    half1, half2 = maps["half1"], maps["half2"]
-    cases = {
-        "E_CONSTANT": {"map": flat},
-        "E_NOT_FINITE": {"map": nan},
-        "E_HALVES_IDENTICAL": {"half1": half1, "half2": half1},
-        "E_": {"half1": half1, "half2": small},
-        "E_MASK_FULL": {"half1": half1, "half2": half2, "mask": full},
-        "E_MASK_EMPTY": {"map": maps["map"], "mask": empty},
-        "E_OTHER_GRID": {"map": maps["map"], "mask": small},
-        "E_VOXEL_SIZE": {"map": unsized},
-        "E_USAGE": {"half1": half1},
-    }
-    for code, files in cases.items():
-        job = user.draft()
-        for role, path in files.items():
-            assert user.upload(job, role, path, path.name).status_code == 200
-        said = sentence(user.post(f"/api/jobs/{job}/examine", json={}))
-        assert said.startswith(code), said
-        assert "E_NOT_EXAMINED" in sentence(user.begin(job), 409)
-        if code == "E_VOXEL_SIZE":
-            found = user.post(f"/api/jobs/{job}/examine", json={"voxel_size": 1.5}).json()["examined"]
-            assert found["voxel_size"] == pytest.approx(1.5)
-        user.delete(f"/api/jobs/{job}")
+    (folder / "unsized.mrc").write_bytes(raw)
+    for name, change in (("full", np.ones_like), ("empty", np.zeros_like)):
+        changed(folder / f"{name}.mrc", maps, change)
+    return {**maps, **{path.stem: path for path in folder.iterdir()}}
+
+
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [
+        ("E_CONSTANT", {"map": "full"}),
+        ("E_NOT_FINITE", {"map": "nan"}),
+        ("E_HALVES_IDENTICAL", {"half1": "half1", "half2": "half1"}),
+        ("E_HALVES_SHAPE", {"half1": "half1", "half2": "small"}),
+        ("E_MASK_FULL", {"half1": "half1", "half2": "half2", "mask": "full"}),
+        ("E_MASK_EMPTY", {"map": "map", "mask": "empty"}),
+        ("E_OTHER_GRID", {"map": "map", "mask": "small"}),
+        ("E_OTHER_GRID", {"half1": "half1", "half2": "half2", "map": "small"}),
+        ("E_USAGE", {"half1": "half1"}),
+        ("E_USAGE", {"mask": "mask"}),
+    ],
+)
+def test_what_no_method_can_work_with_is_found(odd, tmp_path, code, files):
+    for role, name in files.items():
+        shutil.copy(odd[name], tmp_path / f"{role}.mrc")
+    with pytest.raises(CryoresError) as refused:
+        findings(tmp_path, {role: f"{role}.mrc" for role in files}, None, 1)
+    assert refused.value.code == code
+
+
+def test_what_was_found_is_told_in_the_names_of_the_client(user, odd):
+    job = user.draft()
+    user.upload(job, "map", odd["nan"], "my map.mrc")
+    said = sentence(user.post(f"/api/jobs/{job}/examine", json={}), 422)
+    assert said.startswith("E_NOT_FINITE my map.mrc has 1 voxels")
+    assert "E_NOT_EXAMINED" in sentence(user.begin(job), 409)
+    user.delete(f"/api/jobs/{job}")
+
+
+def test_a_voxel_size_that_is_absent_is_asked_for(user, odd):
+    job = user.draft()
+    assert user.upload(job, "map", odd["unsized"]).json()["inputs"]["map"]["voxel_size"] == [0, 0, 0]
+    assert "state it under Settings" in sentence(user.post(f"/api/jobs/{job}/examine", json={}), 422)
+    assert "E_SETTING" in sentence(user.post(f"/api/jobs/{job}/examine", json={"voxel_size": "-1"}), 400)
+    found = user.post(f"/api/jobs/{job}/examine", json={"voxel_size": 1.5}).json()["examined"]
+    assert found["voxel_size"] == pytest.approx(1.5)
+    user.delete(f"/api/jobs/{job}")
 
 
 def test_a_compressed_map_of_any_name_is_taken(user, maps):

@@ -173,7 +173,7 @@ def test_a_bad_file_is_told_where_it_was_chosen(browser, server, tmp_path, maps)
 
 def test_cancelling_and_deleting_by_mouse(browser, server, maps):
     page = opened(browser, server)
-    page.click("text=One map")
+    page.check("input[value=map]")
     page.set_input_files("#file-map", str(maps["map"]))
     page.wait_for_selector("text=Start the analysis", timeout=60000)
     page.click("text=Settings")
