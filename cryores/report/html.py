@@ -411,7 +411,8 @@ def surface_section(found: Optional[views.Surface], scale: ColourScale, level: f
         k=k,
         intensity=np.round(found.values, 2).astype(np.float32),
         colorbar=_bar(scale),
-        lighting={"ambient": 0.5, "diffuse": 0.8, "specular": 0.1, "roughness": 0.7},
+        # The light stays with the map when it is turned: the far side must keep its colours.
+        lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.1, "roughness": 0.7},
         lightposition={"x": 5e4, "y": 1e5, "z": 1e5},
         hovertemplate=f"%{{intensity:.2f}} {scale.unit}<extra></extra>",
         **_colours(scale, "c"),

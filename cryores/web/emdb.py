@@ -106,6 +106,7 @@ def _download(url: str, part: Path, store: Store) -> bool:
                 file.write(chunk)
             promised: Optional[str] = answer.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 404:
             return False
         raise _unreachable(f"it answered {error.code}") from error
