@@ -6,6 +6,8 @@ In memory the axes are always (z, y, x); a file's own axis order is kept in its 
 from __future__ import annotations
 
 import gzip
+import io
+import math
 import os
 import tempfile
 import warnings
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Optional, Tuple, Union
 
 import mrcfile
+import mrcfile.mrcinterpreter
 import numpy as np
 
 from cryores.errors import InputError
@@ -22,6 +25,10 @@ from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 PathLike = Union[str, "os.PathLike[str]"]
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
+
+HEADER_BYTES = 1024
+NSYMBT = 92
+"""Where the header states the length of the extended one."""
 
 
 def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
@@ -72,6 +79,46 @@ def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None) -> Vo
         raise InputError("E_VOXEL_SIZE", f"{path} has no voxel size in its header", "state it with --voxel-size (Å)")
     data = np.ascontiguousarray(raw.transpose(_file_to_zyx(grid.axis_order)), dtype=np.float32)
     return Volume(data, grid)
+
+
+def read_header(path: PathLike) -> Grid:
+    """Read the grid of a map from its header alone, after comparing the header with the size of the file.
+
+    For files of unknown origin: neither voxels nor the header's own sizes are trusted. The file must not be compressed.
+    A voxel size that is absent is 0.
+
+    Raises
+    ------
+    InputError
+        ``E_NO_FILE`` · ``E_NOT_MRC`` · ``E_TRUNCATED`` · ``E_MODE`` · ``E_NOT_3D`` · ``E_CELL``, as `read_map`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    size = path.stat().st_size
+    not_mrc = InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
+    if size < HEADER_BYTES:
+        raise not_mrc
+    with open(path, "rb") as file:
+        raw = file.read(HEADER_BYTES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
+            bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
+            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
+        except ValueError as error:
+            raise not_mrc from error
+    extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
+    _check_mode(header, path)
+    shape = (int(header.nz), int(header.ny), int(header.nx))
+    if min(shape) < 1 or extended < 0:
+        raise not_mrc
+    if HEADER_BYTES + extended + math.prod(shape) * np.dtype(REAL_MODES[int(header.mode)]).itemsize > size:
+        raise _truncated(path)
+    if min(shape) < 2 or int(header.ispg) == 401:
+        raise _not_a_volume(path, shape)
+    return _grid_of(header, shape, path)
 
 
 def read_half_maps(half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None) -> HalfMaps:
@@ -136,9 +183,7 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
                 "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
             ) from error
     if data.ndim != 3 or min(data.shape) < 2:
-        raise InputError(
-            "E_NOT_3D", f"{path} holds data of shape {data.shape}, not a volume", "give a three-dimensional map"
-        )
+        raise _not_a_volume(path, data.shape)
     return data, header
 
 
@@ -156,6 +201,10 @@ def _check_mode(header: Any, path: Path) -> None:
 
 def _truncated(path: Path) -> InputError:
     return InputError("E_TRUNCATED", f"{path} is shorter than its header says, or damaged", "copy or download it again")
+
+
+def _not_a_volume(path: Path, shape: Tuple[int, ...]) -> InputError:
+    return InputError("E_NOT_3D", f"{path} holds data of shape {shape}, not a volume", "give a three-dimensional map")
 
 
 def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:

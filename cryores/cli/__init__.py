@@ -12,7 +12,7 @@ from typing import Dict, List, Optional
 from cryores.cli.stopping import listen
 from cryores.errors import CryoresError, UsageError
 
-COMMANDS = ("diagnose", "mask", "simulate", "demo", "doctor", "cite", "weights", "train", "batch")
+COMMANDS = ("diagnose", "mask", "simulate", "demo", "doctor", "cite", "weights", "train", "batch", "web")
 """Commands that are no methods: each is a module here whose docstring is its help."""
 
 

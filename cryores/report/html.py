@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass
 from html import escape
+from html.parser import HTMLParser
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -27,6 +29,9 @@ CONFIG = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud"],
     "plotlyServerURL": "",
 }
+
+BEFORE_FIGURE = "{ const figure = "
+"""How the script of a figure begins; what follows is the figure in JSON."""
 
 STYLE = """
 :root { color-scheme: light; }
@@ -94,6 +99,59 @@ def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> 
     )
 
 
+@dataclass(frozen=True)
+class PageContent:
+    """What a page shows: its title, and its sections, whose figures are plotly's JSON as dicts."""
+
+    title: str
+    sections: List[Section]
+
+
+def read_page(text: str) -> PageContent:
+    """Return the title and the drawn sections of a page that `page` has made, for showing them elsewhere."""
+    reader = _PageReader()
+    reader.feed(text)
+    reader.close()
+    return PageContent(reader.title.strip(), reader.sections)
+
+
+class _PageReader(HTMLParser):
+    """Collects the texts of h1, h2 and figcaption, and the JSON of every figure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = ""
+        self.sections: List[Section] = []
+        self._heading, self._words, self._figure, self._inside = "", "", None, ""
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        if tag == "h2":
+            self._heading, self._words, self._figure = "", "", None
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "figure":
+            self.sections.append(Section(self._heading, self._figure, self._words))
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "h1":
+            self.title += data
+        elif self._inside == "h2":
+            self._heading += data
+        elif self._inside == "figcaption":
+            self._words += data
+        elif self._inside == "script" and data.startswith(BEFORE_FIGURE):
+            self._figure = json.JSONDecoder().raw_decode(data, len(BEFORE_FIGURE))[0]
+
+
+def plotly_script() -> bytes:
+    """Return plotly.js, gzipped, for a page that draws figures which it is given."""
+    from plotly.offline import get_plotlyjs
+
+    return gzip.compress(get_plotlyjs().encode(), 6)
+
+
 def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
     """Return the few numbers that a reader looks for first, as (name, text)."""
     found: List[Tuple[str, str]] = []
@@ -143,8 +201,8 @@ def _section(section: Section, number: int) -> str:
 def _drawn(figure: Any, name: str) -> str:
     # "</" would end the script, wherever it stands in a text.
     data = figure.to_json().replace("</", "<\\/")
-    call = f"const figure = {data}; Plotly.newPlot('{name}', figure.data, figure.layout, {json.dumps(CONFIG)});"
-    return f'<div id="{name}"></div><script>{{ {call} }}</script>'
+    call = f"{BEFORE_FIGURE}{data}; Plotly.newPlot('{name}', figure.data, figure.layout, {json.dumps(CONFIG)});"
+    return f'<div id="{name}"></div><script>{call} }}</script>'
 
 
 def _table(heading: str, columns: Tuple[str, ...], rows: List[Tuple[str, ...]]) -> str:
@@ -353,7 +411,8 @@ def surface_section(found: Optional[views.Surface], scale: ColourScale, level: f
         k=k,
         intensity=np.round(found.values, 2).astype(np.float32),
         colorbar=_bar(scale),
-        lighting={"ambient": 0.5, "diffuse": 0.8, "specular": 0.1, "roughness": 0.7},
+        # The light stays with the map when it is turned: the far side must keep its colours.
+        lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.1, "roughness": 0.7},
         lightposition={"x": 5e4, "y": 1e5, "z": 1e5},
         hovertemplate=f"%{{intensity:.2f}} {scale.unit}<extra></extra>",
         **_colours(scale, "c"),

@@ -28,15 +28,19 @@ OWNERS = {
     "distributed": ("batch",),
     "dask_jobqueue": ("batch",),
     "pyarrow": ("batch",),
+    "fastapi": ("web",),
+    "starlette": ("web",),
+    "uvicorn": ("web",),
     "pyworkflow": (),
     "pwem": (),
     "cryoresplugin": (),
 }
 LAYERS = (
-    ("report", ("cli", "batch")),
-    ("batch", ("cli",)),
-    ("resolution", ("report", "cli")),
-    ("postprocessing", ("report", "cli")),
+    ("web", ("cli",)),
+    ("batch", ("cli", "web")),
+    ("report", ("batch", "web", "cli")),
+    ("resolution", ("report", "batch", "web", "cli")),
+    ("postprocessing", ("report", "batch", "web", "cli")),
 )
 LONGEST = 560
 
@@ -65,7 +69,7 @@ def test_imports_go_one_way(room, above):
 
 
 def test_the_core_knows_no_method():
-    allowed = {"cli", "batch", "report", "resolution", "postprocessing", "nets"}
+    allowed = {"cli", "batch", "web", "report", "resolution", "postprocessing", "nets"}
     for path in ENGINE:
         if path.relative_to(ROOT / "cryores").parts[0] not in allowed:
             found = [n for n in imports(path) if n.startswith(tuple(f"cryores.{room}" for room in allowed))]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cryores.errors import InputError
-from cryores.mapio import read_half_maps, read_map, write_map
+from cryores.mapio import read_half_maps, read_header, read_map, write_map
 from cryores.volume import Grid, Volume
 
 SHAPE = (5, 6, 7)
@@ -135,6 +135,16 @@ def test_what_cannot_be_analysed_is_refused(tmp_path, case, packed):
     path = tmp_path / ("in.map.gz" if packed else "in.map")
     path.write_bytes(gzip.compress(content) if packed else content)
     assert code_of(read_map, path) == code
+
+
+@pytest.mark.parametrize("axes", ORDERS)
+def test_the_header_alone_tells_the_grid(tmp_path, axes):
+    grid = Grid((4, 5, 6), (4.0, 5.0, 6.0), (4, 5, 6), origin=(1.0, 2.0, 3.0), axis_order=axes)
+    write_map(tmp_path / "a.mrc", Volume(np.arange(120, dtype=np.float32).reshape(4, 5, 6), grid))
+    assert read_header(tmp_path / "a.mrc") == read_map(tmp_path / "a.mrc").grid
+    with open(tmp_path / "a.mrc", "r+b") as file:
+        file.truncate(1024 + 4 * 120 - 1)
+    assert code_of(read_header, tmp_path / "a.mrc") == "E_TRUNCATED"
 
 
 def test_a_damaged_gz_a_folder_and_no_file_are_told(tmp_path):

@@ -1,0 +1,56 @@
+"""The forms that the web tool's jobs fill in."""
+
+from pwem.objects import AtomStruct
+
+from cryores.web.menu import MENU
+from cryoresplugin.project_job import LOCAL_OUTPUTS, ProjectJob
+from cryoresplugin.tests.project import SAMPLING, CryoresTest
+
+
+class TestProjectJob(CryoresTest):
+    def job(self, halves, settings=None, **sources):
+        """Return a job whose imports are done."""
+        job = ProjectJob.__new__(ProjectJob)
+        job.order = {"settings": settings or {}, "threads": 1}
+        job.halves = halves
+        job.project = self.proj
+        job.sources = {"map": (self.full, "outputVolume"), **sources}
+        job.localMaps = {}
+        return job
+
+    def testEveryOfferFillsAFormThatScipionAccepts(self):
+        for halves in (True, False):
+            job = self.job(halves)
+            for offer in MENU:
+                if ("halves" if halves else "map") in offer.kinds and not offer.needs:
+                    protocol = job._protocol(offer.name)
+                    self.assertEqual(protocol._validate(), [], f"{offer.name}, halves: {halves}")
+
+    def testAModelIsHandedOn(self):
+        model = self.newProtocol(type(self.full))
+        model._defineOutputs(outputPdb=AtomStruct(filename="model.pdb"))
+        job = self.job(True, model=(model, "outputPdb"))
+        self.assertEqual(job._protocol("evaluate").model.getUniqueId(), f"{model.getObjId()}.outputPdb")
+        self.assertEqual(job._protocol("fsc").model.getUniqueId(), f"{model.getObjId()}.outputPdb")
+
+    def testSettingsReachTheForms(self):
+        job = self.job(True, {"min_resolution": 3.5, "max_resolution": 12.0, "box": 16})
+        monores, blocres = job._protocol("monores"), job._protocol("blocres")
+        self.assertEqual((monores.minRes.get(), monores.maxRes.get()), (3.5, 12.0))
+        self.assertEqual((blocres.maxresolution.get(), blocres.box.get()), (3.5, 16))
+        self.assertTrue(monores.useHalfVolumes.get())
+        self.assertEqual(self.full.outputVolume.getSamplingRate(), SAMPLING)
+
+    def testALocalResolutionIsOneOfTheOutputs(self):
+        job = self.job(True)
+        for name, output in LOCAL_OUTPUTS.items():
+            self.assertIn(output, job._protocol(name)._possibleOutputs, name)
+        self.assertEqual(set(LOCAL_OUTPUTS), {offer.name for offer in MENU if offer.local})
+
+    def testTheComparisonTakesTwoOrMore(self):
+        job = self.job(True)
+        self.assertIsNone(job._protocol("compare"))
+        job.localMaps = {"monores": (self.full, "outputVolume"), "blocres": (self.full, "outputVolume")}
+        comparison = job._protocol("compare")
+        self.assertEqual(comparison._missingInputs(), [])
+        self.assertEqual(comparison.names.get(), "monores, blocres")
