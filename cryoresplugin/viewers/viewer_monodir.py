@@ -86,5 +86,12 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
     def _resolutionFile(self):
         return os.path.join(self._folder(), f"{self.getEnumText('shownMap')}.mrc")
 
+    def _histogramWords(self):
+        return self._title(), self._title(), "" if self.getEnumText("shownMap") == "zscore" else "Å"
+
+    def _markHistogram(self, axes):
+        if self.getEnumText("shownMap") not in OF_OTHER_RANGE:
+            super()._markHistogram(axes)
+
     def _limits(self):
         return (None, None) if self.getEnumText("shownMap") in OF_OTHER_RANGE else super()._limits()
