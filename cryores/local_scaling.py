@@ -133,7 +133,7 @@ def scaled_to_reference(
     inside : ndarray of bool, same shape
         Where the result is wanted; windows reach beyond it.
     edge : int
-        Edge of the windows in voxels, even: 25 Å in LocScale.
+        Edge of the windows in voxels: 25 Å in LocScale. Odd ones have a voxel in their middle.
     execution : Execution, optional
         Threads.
 

@@ -10,7 +10,7 @@ Nyquist along the coarsest axis. Each axis keeps its own frequencies: boxes need
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import List, NamedTuple, Optional, Tuple, Union
 
 import numba
 import numpy as np
@@ -327,28 +327,50 @@ def order_statistic(values: FloatArray, region: npt.NDArray[np.uint8], fraction:
 
     Exact and without a sorted copy: two histograms over the bits of the floats, the upper 16 and then the lower 16.
     """
-    upper = _histogram(values, region, -1).sum(axis=0)
-    count = int(upper.sum())
-    if count == 0:
-        return 0.0
-    rank = min(int(count * fraction), count - 1)
-    high = int(np.searchsorted(np.cumsum(upper), rank, side="right"))
-    lower = _histogram(values, region, high).sum(axis=0)
-    low = int(np.searchsorted(np.cumsum(lower), rank - int(upper[:high].sum()), side="right"))
-    key = np.uint32(high << 16 | low)
-    bits = key ^ np.uint32(0x80000000) if key & np.uint32(0x80000000) else ~key
-    return float(np.array([bits], dtype=np.uint32).view(np.float32)[0])
+    upper = np.cumsum(_histogram(values, region, -1))
+    count = int(upper[-1])
+    return _ranked(values, region, upper, [int(count * fraction)])[0] if count else 0.0
+
+
+def quantile(values: FloatArray, region: BoolArray, fraction: float) -> float:
+    """Return the quantile of the ``values`` where ``region`` is true, between its neighbours in rank (Hazen's).
+
+    It is `numpy.quantile` with ``method="hazen"``, without a copy. ``region`` must not be empty.
+    """
+    inside = region.view(np.uint8)
+    upper = np.cumsum(_histogram(values, inside, -1))
+    rank = min(max(int(upper[-1]) * fraction - 0.5, 0.0), float(upper[-1] - 1))
+    below, above = _ranked(values, inside, upper, [int(np.floor(rank)), int(np.ceil(rank))])
+    return float(below + (above - below) * (rank - np.floor(rank)))
+
+
+def _ranked(
+    values: FloatArray, region: npt.NDArray[np.uint8], upper: npt.NDArray[np.int64], ranks: List[int]
+) -> List[float]:
+    """Return the values of ``ranks``, ascending; ``upper`` is the cumulative histogram over the upper 16 bits."""
+    found: List[float] = []
+    cumulated, previous = upper, -1
+    for rank in (min(rank, int(upper[-1]) - 1) for rank in ranks):
+        high = int(np.searchsorted(upper, rank, side="right"))
+        if high != previous:
+            cumulated, previous = np.cumsum(_histogram(values, region, high)), high
+        low = int(np.searchsorted(cumulated, rank - (int(upper[high - 1]) if high else 0), side="right"))
+        key = np.uint32(high << 16 | low)
+        bits = key ^ np.uint32(0x80000000) if key & np.uint32(0x80000000) else ~key
+        found.append(float(np.array([bits], dtype=np.uint32).view(np.float32)[0]))
+    return found
 
 
 def _histogram(values: FloatArray, region: npt.NDArray[np.uint8], high: int) -> npt.NDArray[np.int64]:
-    counts: npt.NDArray[np.int64] = _count_keys(values.view(np.uint32), region, high, 16)
+    chunks = _count_keys(values.view(np.uint32), region, high, 16)
+    counts: npt.NDArray[np.int64] = chunks.sum(axis=0, dtype=np.int64)
     return counts
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _count_keys(bits, region, high, chunks):  # type: ignore[no-untyped-def]
     # Keys order as the floats do: the sign bit flipped for positive ones, every bit for negative ones.
-    counts = np.zeros((chunks, 65536), dtype=np.int64)
+    counts = np.zeros((chunks, 65536), dtype=np.int32)
     for chunk in numba.prange(chunks):
         for z in range(chunk, bits.shape[0], chunks):
             for y in range(bits.shape[1]):

@@ -1,10 +1,11 @@
 """Radial amplitude profiles of the window around every voxel, and what each shell gives to the voxel itself.
 
-A window is a cube of n^3 voxels (n even) around a voxel c, from c - n / 2 to c + n / 2 - 1, without a taper. Shell r
-of its transform holds the coefficients with r <= |k| < r + 1 (k in Fourier pixels of the window), r = 0 ... n / 2.
+A window is a cube of n^3 voxels around a voxel c, which is its voxel n // 2, without a taper: c is its middle where n
+is odd; where n is even, as in LocScale, it reaches a voxel farther to one side. Shell r of its transform holds the
+coefficients with r <= |k| < r + 1 (k in Fourier pixels of the window), r = 0 ... n // 2.
 
 A radial filter that is linear between whole |k|, and constant beyond n / 2, changes the voxel at the centre of its
-window by numbers that are known before the filter is: the centre is sum_r filter(r) share_r, where share_r is the sum
+window by numbers that are known before the filter is: it is sum_r filter(r) share_r, where share_r is the sum
 of the coefficients, each weighted by the hat function about r and given its phase at the centre. So windows need no
 inverse transform. Nor does a window need a transform of its own: it differs from the next one by two planes, and a
 plane from the next one by two rows, so that both transforms are kept up by what enters and what leaves (a sliding
@@ -12,7 +13,7 @@ transform; exact, as there is no taper). Sums are float64.
 
 What leaks over the edges of a window has the same phases in every map of the particle. Where the question is how far
 two maps agree, windows get a Hann taper, which in each direction is a sum of three neighbouring coefficients. Every
-second one along z and y then holds what there is to know: neighbours are correlated by 2 / 3, the next but one by
+second one along each axis then holds what there is to know: neighbours are correlated by 2 / 3, the next but one by
 1 / 6.
 """
 
@@ -33,10 +34,6 @@ VOXELS_AT_ONCE = 8192
 """Fewest voxels of a block of planes, where there are so many."""
 
 
-HANN_SHARE = 18.0 / 35.0
-"""Share of the coefficients along x that a Hann window w leaves independent, (sum w^2)^2 / (n sum w^4)."""
-
-
 @dataclass(frozen=True)
 class WindowShells:
     """The shells of a window's transform.
@@ -44,7 +41,7 @@ class WindowShells:
     Parameters
     ----------
     edge : int
-        n, even, in voxels.
+        n, in voxels.
     octant : bool
         Count only the coefficients whose three indices are positive, as LocScale does; default, all of them once.
     """
@@ -54,7 +51,7 @@ class WindowShells:
 
     @property
     def count(self) -> int:
-        """Number of shells, n / 2 + 1."""
+        """Number of shells, n // 2 + 1."""
         return self.edge // 2 + 1
 
     def radii(self) -> Float64:
@@ -70,11 +67,11 @@ class WindowShells:
 
     def independent(self) -> Float64:
         """Return the number of independent coefficients of every shell of a tapered window."""
-        independent: Float64 = np.maximum(0.5 * HANN_SHARE * self._tapered_sizes()[: self.count], 1.0)
+        independent: Float64 = np.maximum(0.5 * self._tapered_sizes()[: self.count], 1.0)
         return independent
 
     def tables(self) -> Tuple[npt.NDArray[np.int16], Float64, npt.NDArray[np.int16], Float64, Float64]:
-        """Return what the coefficients with indices 0 ... n / 2, shape (n / 2 + 1, (n / 2 + 1)^2), stand for.
+        """Return what the coefficients with indices 0 ... n // 2, shape (count, count^2), stand for.
 
         Coefficients whose indices differ in sign only were added before. In this order: the shell, and the weight that
         makes orthonormal means; the lower of the two hats, and the weights in that one and in the next.
@@ -97,18 +94,19 @@ class WindowShells:
         )
 
     def tapered_table(self) -> Float64:
-        """Return the weight of what `tables` has the shells of, where every second coefficient along z and y counts."""
+        """Return the weight of what `tables` has the shells of, every second coefficient along each axis counting."""
         radius = _radius(np.arange(self.count), self.count)
         shell = np.minimum(radius.astype(int), self.count)
         counted = np.where(shell < self.count, hermitian_weights(self.edge), 0.0)
         weight = counted / np.maximum(self._tapered_sizes(), 1.0)[shell] / self.edge**1.5
-        weight[1::2] = weight[:, 1::2] = 0.0
+        weight[1::2] = weight[:, 1::2] = weight[:, :, 1::2] = 0.0
         table: Float64 = weight.reshape(self.count, self.count**2)
         return table
 
     def _tapered_sizes(self) -> Float64:
-        radius = _radius(_signed(self.edge), self.count)[::2, ::2]
-        weight = np.broadcast_to(hermitian_weights(self.edge), radius.shape)
+        even = _signed(self.edge) % 2 == 0
+        radius = _radius(_signed(self.edge), self.count)[even][:, even][:, :, ::2]
+        weight = np.broadcast_to(hermitian_weights(self.edge)[::2], radius.shape)
         shell = np.minimum(radius.astype(int), self.count)
         sizes: Float64 = np.bincount(shell.ravel(), weight.ravel(), minlength=self.count + 1).astype(np.float64)
         return sizes
@@ -226,7 +224,7 @@ def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tupl
         used = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))
         first, last = int(used[0]), int(used[-1]) + 1
         cut.append(slice(first, last))
-        start, stop = first - edge // 2, last - 1 + edge // 2
+        start, stop = first - edge // 2, last - 1 + (edge + 1) // 2
         reach.append(slice(max(start, 0), min(stop, length)))
         put.append(slice(max(-start, 0), max(-start, 0) + min(stop, length) - max(start, 0)))
     shape = tuple(c.stop - c.start + edge - 1 for c in cut)
@@ -272,6 +270,7 @@ def _slide_windows(  # type: ignore[no-untyped-def]
         box = np.zeros((2, volumes, n, n * columns))
         change = np.zeros((2, volumes, n * columns))
         work = np.zeros(n * columns)
+        moduli = np.zeros(n * columns, dtype=np.float32)
         phase = np.zeros((2, n * columns))
         smooth = np.zeros((2, n * columns))
         folded = np.zeros((volumes + 1, columns * columns))
@@ -285,7 +284,7 @@ def _slide_windows(  # type: ignore[no-untyped-def]
             for p in range(n * columns):
                 j = (p // columns * (y + n // 2)) % n
                 phase[0, p], phase[1, p] = cosines[j], sines[j]
-            _fill_box(rows, first, n, cosines, sines, box)
+            _fill_box(rows, plain, first, n, cosines, sines, box)
             for z in range(first, last + 1):
                 if z > first:
                     _take_change(rows, z + n - 1, n, change)
@@ -294,23 +293,16 @@ def _slide_windows(  # type: ignore[no-untyped-def]
                     # Coefficients that differ in sign only are in one shell: they are added first.
                     folded[:] = 0.0
                     for k in (h, n - h):
-                        if z > first:
-                            j = (k * (z + n - 1)) % n
-                            for volume in range(plain):
-                                _rotate_add(
-                                    box[0, volume, k],
-                                    box[1, volume, k],
-                                    change[0, volume],
-                                    change[1, volume],
-                                    cosines[j],
-                                    -sines[j],
-                                )
+                        j = (k * (z + n - 1)) % n
+                        for volume in range(plain):
+                            re, im = box[0, volume, k], box[1, volume, k]
+                            if z > first:
+                                _rotate_add(re, im, change[0, volume], change[1, volume], cosines[j], -sines[j])
+                            if inside[z, y, x] and (k == h or not octant):
+                                _moduli(re, im, moduli)
+                                _fold(moduli, n, octant, folded[volume])
                         if inside[z, y, x]:
-                            if k == h or not octant:
-                                for volume in range(plain):
-                                    _moduli(box[0, volume, k], box[1, volume, k], work)
-                                    _fold(work, n, octant, folded[volume])
-                            if k % 2 == 0:
+                            if h % 2 == 0:
                                 for volume in range(plain, volumes):
                                     re, im = box[0, volume], box[1, volume]
                                     _fold_tapered(re, im, k, z, y, n, cosines, sines, smooth, folded[volume])
@@ -344,9 +336,11 @@ def _ends(inside, y, x):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)  # type: ignore[misc]
 def _slide_along_y(padded, plain, x, y, n, cosines, sines, change, rows):  # type: ignore[no-untyped-def]
-    # Phases along x count from the window's centre, along y and z from the start of the block.
-    columns = n // 2 + 1
+    # Phases along x count from the window's centre, along y and z from the start of the block. Of tapered windows only
+    # every second column is kept.
     for volume in range(padded.shape[0]):
+        step = 1 if volume < plain else 2
+        columns = n // 2 // step + 1
         for z in range(padded.shape[1]):
             change[:, :columns] = 0.0
             for i in range(n):
@@ -354,9 +348,10 @@ def _slide_along_y(padded, plain, x, y, n, cosines, sines, change, rows):  # typ
                 if y > 0:
                     value -= np.float64(padded[volume, z, y - 1, x + i])
                 if volume >= plain:
-                    value *= 0.5 - 0.5 * cosines[i]
+                    # A Hann window about the voxel n // 2.
+                    value *= 0.5 + 0.5 * cosines[(i + n - n // 2) % n]
                 for k in range(columns):
-                    j = (k * (i + n // 2)) % n
+                    j = (step * k * (i + n - n // 2)) % n
                     change[0, k] += value * cosines[j]
                     change[1, k] -= value * sines[j]
             for h in range(n):
@@ -367,45 +362,54 @@ def _slide_along_y(padded, plain, x, y, n, cosines, sines, change, rows):  # typ
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
-def _fill_box(rows, first, n, cosines, sines, box):  # type: ignore[no-untyped-def]
+def _fill_box(rows, plain, first, n, cosines, sines, box):  # type: ignore[no-untyped-def]
     box[:] = 0.0
     for volume in range(rows.shape[1]):
+        used = _used(n, volume < plain)
         for h in range(n):
             for z in range(first, first + n):
                 j = (h * z) % n
-                re, im = box[0, volume, h], box[1, volume, h]
-                _rotate_add(re, im, rows[0, volume, z], rows[1, volume, z], cosines[j], -sines[j])
+                re, im = box[0, volume, h, :used], box[1, volume, h, :used]
+                _rotate_add(re, im, rows[0, volume, z, :used], rows[1, volume, z, :used], cosines[j], -sines[j])
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _used(n, every_column):  # type: ignore[no-untyped-def]
+    return n * (n // 2 + 1) if every_column else n * (n // 4 + 1)
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
 def _advance(change, first, z, n, cosines, sines, box):  # type: ignore[no-untyped-def]
+    used = _used(n, False)
     for volume in range(first, box.shape[1]):
         for h in range(n):
             j = (h * z) % n
-            re, im = box[0, volume, h], box[1, volume, h]
-            _rotate_add(re, im, change[0, volume], change[1, volume], cosines[j], -sines[j])
+            re, im = box[0, volume, h, :used], box[1, volume, h, :used]
+            _rotate_add(re, im, change[0, volume, :used], change[1, volume, :used], cosines[j], -sines[j])
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
 def _fold_tapered(re, im, h, z, y, n, cosines, sines, out, folded):  # type: ignore[no-untyped-def]
-    # Row h of the box, tapered along z and y (it was along x): c / 2 - (c before + c after) / 4, with the phases that
-    # the neighbours have at the start of the window.
-    columns = n // 2 + 1
+    # Row h of the box, tapered along z and y (it was along x): c / 2 + (c before + c after) / 4, the neighbours with
+    # the phases that they have at the middle of the window.
+    columns, folded_columns = n // 4 + 1, n // 2 + 1
     before, after = (h + n - 1) % n, (h + 1) % n
-    c, s = 0.25 * cosines[z % n], 0.25 * sines[z % n]
+    c, s = 0.25 * cosines[(z + n // 2) % n], 0.25 * sines[(z + n // 2) % n]
     for p in range(n * columns):
-        out[0, p] = 0.5 * re[h, p] - c * (re[before, p] + re[after, p]) - s * (im[before, p] - im[after, p])
-        out[1, p] = 0.5 * im[h, p] - c * (im[before, p] + im[after, p]) - s * (re[after, p] - re[before, p])
-    c, s = 0.25 * cosines[y % n], 0.25 * sines[y % n]
-    for g in range(0, n, 2):
+        out[0, p] = 0.5 * re[h, p] + c * (re[before, p] + re[after, p]) + s * (im[before, p] - im[after, p])
+        out[1, p] = 0.5 * im[h, p] + c * (im[before, p] + im[after, p]) + s * (re[after, p] - re[before, p])
+    c, s = 0.25 * cosines[(y + n // 2) % n], 0.25 * sines[(y + n // 2) % n]
+    for g in range(n):
+        if min(g, n - g) % 2:
+            continue
         at, below, above = g * columns, (g + n - 1) % n * columns, (g + 1) % n * columns
-        put = min(g, n - g) * columns
+        put = min(g, n - g) * folded_columns
         for k in range(columns):
             re0, re1 = out[0, below + k], out[0, above + k]
             im0, im1 = out[1, below + k], out[1, above + k]
-            a = 0.5 * out[0, at + k] - c * (re0 + re1) - s * (im0 - im1)
-            b = 0.5 * out[1, at + k] - c * (im0 + im1) - s * (re1 - re0)
-            folded[put + k] += np.sqrt(a * a + b * b)
+            a = 0.5 * out[0, at + k] + c * (re0 + re1) + s * (im0 - im1)
+            b = 0.5 * out[1, at + k] + c * (im0 + im1) + s * (re1 - re0)
+            folded[put + 2 * k] += np.sqrt(a * a + b * b)
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
@@ -426,8 +430,9 @@ def _rotate_add(re, im, add_re, add_im, cosine, sine):  # type: ignore[no-untype
 
 @numba.njit(cache=True)  # type: ignore[misc]
 def _moduli(re, im, out):  # type: ignore[no-untyped-def]
+    # Roots in float32: the coefficients themselves are kept in float64.
     for p in range(re.size):
-        out[p] = np.sqrt(re[p] * re[p] + im[p] * im[p])
+        out[p] = np.sqrt(np.float32(re[p] * re[p] + im[p] * im[p]))
 
 
 @numba.njit(cache=True)  # type: ignore[misc]

@@ -28,7 +28,8 @@ SIGMAS = 2.0
 """Standard deviations of the FSC of noise above which half maps are said to agree."""
 
 FIRST_JUDGED = 2
-"""The innermost shells hold too few coefficients to be judged."""
+FEWEST_JUDGED = 8.0
+"""The innermost shells, and others of so few independent coefficients (the fourth), tell too little to be judged."""
 
 PROTEIN = (
     (0.056, 1.39),
@@ -93,14 +94,17 @@ def agreement(own: Float64, noise: Float64, independent: Float64) -> Float64:
     Notes
     -----
     2 FSC / (1 + FSC) is 1 - noise^2 / own^2, so the share is the weight sqrt(2 FSC / (1 + FSC)) of Rosenthal and
-    Henderson for every window. It is 0 from the first shell on (but the innermost two, of few coefficients) whose FSC
-    could be that of noise, which is below 2 / sqrt(independent).
+    Henderson for every window. It is 0 from the first shell on (but the innermost two, and those of fewer than eight
+    coefficients) whose FSC could be that of noise, which is below 2 / sqrt(independent).
     """
     power = np.square(own)
     share = 1.0 - np.divide(np.square(noise), power, out=np.ones_like(power), where=power > 0)
+    # Shell 1 holds none of the coefficients that count in tapered windows: it gets what its neighbours have.
+    share[:, 1] = np.where(power[:, 1] > 0, share[:, 1], 0.5 * (share[:, 0] + share[:, 2]))
     fsc = share / (2.0 - share)
     doubtful = fsc < SIGMAS / np.sqrt(np.maximum(independent, 1.0))
     doubtful[:, :FIRST_JUDGED] = False
+    doubtful[:, independent < FEWEST_JUDGED] = False
     weight: Float64 = np.where(np.logical_or.accumulate(doubtful, axis=1), 0.0, np.sqrt(np.maximum(share, 0.0)))
     return weight
 

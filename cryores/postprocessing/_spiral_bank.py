@@ -18,6 +18,7 @@ from cryores.execution import Execution
 from cryores.fourier import Float64, InPlaceRealFFT
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Inputs, parameter
+from cryores.monogenic import quantile
 from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters, published_shift
 from cryores.processed import ProcessedMap, finish
 from cryores.shell_correlation import global_resolution
@@ -160,17 +161,13 @@ class Bank:
         amplitude = np.empty(grid.shape, dtype=np.float32)
         with self.execution.stage("filtering bands", len(centres)) as stage:
             for centre in map(float, centres):
-                # So that densities are sums of coefficients over the number of those in the band.
-                scale = 1.0 / filters.total(centre)
-                filters.take_even(spectrum, fft.spectrum(even), centre, scale)
+                filters.take_even(spectrum, fft.spectrum(even), centre)
                 density = fft.backward(even)
                 for part in range(filters.odd_parts):
-                    filters.take_odd(spectrum, fft.spectrum(odd), part, centre, scale)
+                    filters.take_odd(spectrum, fft.spectrum(odd), part, centre)
                     last = part == filters.odd_parts - 1
                     _add_square(amplitude, density if part == 0 else None, fft.backward(odd), last)
-                # A copy of the region is made anyway: it may be sorted in place.
-                noise = np.quantile(amplitude[self.region], chosen.quantile, overwrite_input=True, method="hazen")
-                yield Band(centre, density, amplitude, float(noise))
+                yield Band(centre, density, amplitude, quantile(amplitude, self.region, chosen.quantile))
                 stage.advance()
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from cryores.diagnosis import diagnose
 from cryores.errors import InputError
 from cryores.execution import Execution
-from cryores.masks import automatic_mask
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.postprocessing._deblur_bank import Deblurring, norms
 from cryores.postprocessing._local_filter import (
@@ -133,8 +132,15 @@ def _compute(inputs: Inputs, parameters: LocaldeblurParameters, execution: Execu
         f"of {rounds[-1]['step']:.3g}; {in_a_sentence(first)}; scale of the input"
     )
     chosen = dataclasses.replace(inputs, mask=first.mask)
-    told = {**details_of(inputs, first), "rounds": rounds}
+    told = {**details_of(inputs, first), "rounds": rounds, "warnings": _doubts(inputs, first)}
     return ProcessedMap(**finish(chosen, sharpened, criterion, told, execution, extra))
+
+
+def _doubts(inputs: Inputs, found: LocalResolution) -> List[str]:
+    """Return what is doubtful about one map without a mask: what is noise in it is known when the mask is made."""
+    if inputs.resolution_map is not None or isinstance(inputs.maps, HalfMaps) or inputs.mask is not None:
+        return []
+    return [str(finding) for finding in diagnose(inputs.maps, found.mask)]
 
 
 def _deblurred(
@@ -193,11 +199,11 @@ def _settled(rounds: List[Dict[str, Any]]) -> bool:
 
 
 def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
-    # Of one map, what is noise is known only with a mask.
+    found = []
     if inputs.resolution_map is not None or isinstance(inputs.maps, HalfMaps):
         found = findings(inputs)
-    else:
-        found = [str(finding) for finding in diagnose(inputs.maps, inputs.mask or automatic_mask(inputs.maps))]
+    elif inputs.mask is not None:
+        found = [str(finding) for finding in diagnose(inputs.maps, inputs.mask)]
     if parameters.rounds != 1:
         found.append("LocalDeblur takes noise out: what MonoRes measures on its result is finer than what is there")
     return found

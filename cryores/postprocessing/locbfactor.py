@@ -55,7 +55,7 @@ class LocalBfactor(LocalMap):
         Range and number of bands.
     """
 
-    quantity = "Local B-factor"
+    quantity = "Local B-factor, negative for decay"
     unit = "Å²"
 
     bfactor: Volume

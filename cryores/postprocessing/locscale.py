@@ -35,7 +35,9 @@ SMALLEST_EDGE = 8
 class LocscaleParameters:
     """Parameters of local amplitude scaling."""
 
-    window: float = parameter(25.0, "Edge of the window, rounded up to an even number of voxels", "Å", 1.0)
+    window: float = parameter(
+        25.0, "Edge of the window, rounded up to an odd number of voxels (compat: even), which has a middle", "Å", 1.0
+    )
     min_resolution: Optional[float] = parameter(
         None,
         "Finest resolution of the result; default, that of the reference, or without one FSC 0.143 of the half maps",
@@ -64,7 +66,7 @@ class LocscaleParameters:
 class WindowBfactors(LocalMap):
     """The B-factor (Å^2) of the window around every voxel, positive where amplitudes fall."""
 
-    quantity = "Local B-factor"
+    quantity = "Local B-factor, positive for decay"
     unit = "Å²"
 
     bfactor: Volume
@@ -142,9 +144,13 @@ def locscale(
     return result
 
 
-def window_edge(window: float, spacing: float) -> int:
-    """Return the even number of voxels that holds ``window`` Å."""
-    return 2 * int(np.ceil(window / spacing / 2 - 1e-6))
+def window_edge(parameters: LocscaleParameters, spacing: float) -> int:
+    """Return how many voxels of ``spacing`` Å hold the window: an odd number, which has a voxel in its middle.
+
+    The published program's windows are even, and reach a voxel farther to one side.
+    """
+    even = parameters.compat is not None
+    return 2 * int(np.ceil((parameters.window / spacing - (not even)) / 2 - 1e-6)) + (not even)
 
 
 def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Execution) -> LocscaleResult:
@@ -155,7 +161,7 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     reference = inputs.reference if fitted is None else fitted.density
     resolution = _resolution(inputs, parameters, execution)
     spacing = inputs.grid.spacing
-    shells = WindowShells(window_edge(parameters.window, spacing), octant=parameters.compat is not None)
+    shells = WindowShells(window_edge(parameters, spacing), octant=parameters.compat is not None)
     frequency = targets.program_frequencies(shells, spacing) if parameters.compat else shells.frequencies(spacing)
     finest = resolution or inputs.grid.nyquist
     shelled = targets.Shelled(frequency, targets.WILSON, finest, shells.independent())
@@ -308,7 +314,7 @@ def _check(inputs: Inputs, parameters: LocscaleParameters) -> List[str]:
         raise UsageError("E_TWO_REFERENCES", "a model and a reference map are given", "give one of them")
     if parameters.incomplete and inputs.model is None:
         raise UsageError("E_INCOMPLETE", "--incomplete speaks of a model, and there is none", "give --model")
-    edge = window_edge(parameters.window, inputs.grid.spacing)
+    edge = window_edge(parameters, inputs.grid.spacing)
     if not SMALLEST_EDGE <= edge <= min(inputs.grid.shape):
         raise UsageError(
             "E_WINDOW",
@@ -341,7 +347,7 @@ def _memory(inputs: Inputs, parameters: LocscaleParameters, threads: int) -> flo
     # blobs that changed.
     volumes = 1 + (inputs.model is not None or inputs.reference is not None) + 2 * isinstance(inputs.maps, HalfMaps)
     size, share = _block_of(inputs.mask, inputs.grid)
-    edge = window_edge(parameters.window, inputs.grid.spacing)
+    edge = window_edge(parameters, inputs.grid.spacing)
     sliding = 4.0 * inputs.grid.size * 6.0 + working_bytes(size, share, volumes, edge, threads)
     return max(sliding, 4.0 * inputs.grid.size * 10.5)
 

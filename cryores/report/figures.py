@@ -101,7 +101,7 @@ def look_at(ax: Any, plane: views.Plane, grid: Grid, box: Tuple[slice, slice, sl
     ax.set_xlim(_limits(column_box, column_size, left, right))
     ax.set_ylim(_limits(row_box, row_size, bottom, top))
     row_name, column_name = plane.others("zyx")
-    ax.set_title(f"{plane.name} (voxel)", fontsize=9, color=TEXT)
+    ax.set_title(plane.placed_in(grid), fontsize=9, color=TEXT)
     ax.set_xlabel(f"{column_name} (Å)", fontsize=8)
     ax.set_ylabel(f"{row_name} (Å)", fontsize=8)
     ax.tick_params(labelsize=7)

@@ -51,6 +51,8 @@ def occupancy_figure(result: FSOResult) -> Figure:
             axes.annotate(f"{resolution:.2f} Å", (1.0 / resolution, level), xytext=(7, 3), textcoords="offset points")
     axes.axhline(0, color="#999999", lw=0.8)
     axes.axhline(result.cutoff, color="#777777", ls=":", lw=1)
+    if result.fdr is not None:
+        axes.plot(result.frequency, result.fdr, color="#777777", lw=1, ls="--", label=views.FDR_TITLE)
     axes.set(xlim=(0, result.frequency[-1]), ylim=(-0.1, 1.05), ylabel="FSC · share of directions")
     axes.legend(frameon=False, loc="lower left", fontsize=9)
     p_value = np.maximum(result.p_value, LEAST_P)

@@ -15,7 +15,7 @@ from cryores.method import LocalMap, Method, parameters_of
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
 from cryores.resolution.fsc import FSCResult
-from cryores.volume import Volume
+from cryores.volume import Grid, Volume
 
 PAGE_SLICES = 24
 PAGE_SLICE_SIZE = 96
@@ -361,7 +361,7 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
         }
         for trace in (grey_trace, colour_trace):
             figure.add_trace(go.Heatmap(x=x, y=y, visible=visible, **trace))
-    figure.update_layout(sliders=[plane_slider(planes, 2)])
+    figure.update_layout(sliders=[plane_slider(planes, density.grid, 2)])
     figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain")
     figure.update_yaxes(title={"text": "y (Å)"}, showgrid=False, zeroline=False, scaleanchor="x")
     words = "Density in grey; inside the mask, coloured by local resolution. Grey inside the mask: no value."
@@ -373,18 +373,18 @@ def grey_steps(plane: Any, low: float, high: float) -> Any:
     return np.round(255 * np.clip((plane - low) / max(high - low, 1e-30), 0, 1)).astype(np.uint8)
 
 
-def plane_slider(planes: List[views.Plane], traces: int) -> Dict[str, Any]:
+def plane_slider(planes: List[views.Plane], grid: Grid, traces: int) -> Dict[str, Any]:
     """Return a slider that shows one plane at a time, of a figure that has so many traces for each plane."""
     count = len(planes)
     steps = [
         {
-            "label": str(plane.index),
+            "label": plane.placed_in(grid),
             "method": "restyle",
             "args": [{"visible": [n // traces == number for n in range(traces * count)]}],
         }
         for number, plane in enumerate(planes)
     ]
-    return {"active": count // 2, "steps": steps, "currentvalue": {"prefix": "z = "}, "pad": {"t": 45}}
+    return {"active": count // 2, "steps": steps, "currentvalue": {"prefix": ""}, "pad": {"t": 45}}
 
 
 def positions(volume: Volume, axis: int, part: slice) -> Any:

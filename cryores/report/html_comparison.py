@@ -52,7 +52,7 @@ def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> h
             where = {"row": place // columns + 1, "col": place % columns + 1}
             for trace in _traces(density, volume, plane, box, scale, place == 0):
                 figure.add_trace(trace.update(visible=number == len(planes) // 2), **where)
-    figure.update_layout(html.layout(180 + 300 * rows), sliders=[html.plane_slider(planes, 2 * count)])
+    figure.update_layout(html.layout(180 + 300 * rows), sliders=[html.plane_slider(planes, density.grid, 2 * count)])
     for place in range(count):
         where = {"row": place // columns + 1, "col": place % columns + 1}
         figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, constrain="domain", **where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cryores.report import html
+from cryores.report import html, views
 from cryores.report.colours import CURVE_COLOURS, colour_scale
 from cryores.report.figures_fso import between_directions, planes_of
 from cryores.resolution.fso import FSOResult
@@ -60,6 +60,9 @@ def occupancy_section(result: FSOResult) -> html.Section:
     ):
         figure.add_trace(go.Scatter(x=result.frequency, y=curve, name=name, mode="lines", line=line))
     figure.add_hline(y=result.cutoff, line={"color": "#777777", "width": 1, "dash": "dot"})
+    if result.fdr is not None:
+        dashed = {"color": "#777777", "width": 1, "dash": "dash"}
+        figure.add_trace(go.Scatter(x=result.frequency, y=result.fdr, name=views.FDR_TITLE, mode="lines", line=dashed))
     figure.update_xaxes(title={"text": "Spatial frequency (1/Å)"}, showgrid=False, ticks="outside", rangemode="tozero")
     figure.update_yaxes(title={"text": "FSC · share of directions"}, range=[-0.1, 1.05], gridcolor="#e5e5e5")
     words = (

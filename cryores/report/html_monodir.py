@@ -45,7 +45,8 @@ def maps_section(result: MonodirResult) -> html.Section:
     figure.update_layout(updatemenus=[menu], margin={"t": 70})
     figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain")
     figure.update_yaxes(title={"text": "y (Å)"}, showgrid=False, zeroline=False, scaleanchor="x")
-    words = f"The plane {plane.name} through the middle of the mask. Choose the map above the picture."
+    where = plane.placed_in(result.mask.grid)
+    words = f"The plane {where} through the middle of the mask. Choose the map above the picture."
     return html.Section("Directional maps", figure, words)
 
 

@@ -26,7 +26,7 @@ def before_after_section(result: ProcessedMap) -> html.Section:
     for number, plane in enumerate(planes):
         for column, volume in enumerate((result.before, result.sharpened)):
             figure.add_trace(_plane(volume, plane, box, number == len(planes) // 2), 1, column + 1)
-    figure.update_layout(html.layout(520), sliders=[html.plane_slider(planes, 2)])
+    figure.update_layout(html.layout(520), sliders=[html.plane_slider(planes, result.before.grid, 2)])
     for column, axis in ((1, "x"), (2, "x2")):
         figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain", col=column)
         figure.update_yaxes(showgrid=False, zeroline=False, scaleanchor=axis, col=column)

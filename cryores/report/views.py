@@ -15,7 +15,7 @@ from cryores.fourier import Float64
 from cryores.localres_maps import filled_outwards as filled_outwards
 from cryores.method import LocalMap
 from cryores.resolution.fsc import FSCResult
-from cryores.volume import BoolArray, FloatArray, Volume
+from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
 ROW_OF_PLANES = 6
@@ -74,6 +74,11 @@ class Plane:
     def name(self) -> str:
         """The plane in words, counted from 0 as ChimeraX does."""
         return f"{'zyx'[self.axis]} = {self.index}"
+
+    def placed_in(self, grid: Grid) -> str:
+        """Return where the plane lies, in words and in Å, as the axes of the pictures."""
+        position = grid.first_voxel[self.axis] + self.index * grid.voxel_size[self.axis]
+        return f"{'zyx'[self.axis]} = {position:.1f} Å"
 
     def of(self, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the plane of ``data``, its later axis along columns."""

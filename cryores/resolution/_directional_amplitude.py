@@ -161,12 +161,14 @@ class DirectionalAmplitude:
 
     def inside(self, amplitude: Amplitude, box: Box) -> FloatArray:
         """Return the amplitude in the voxels of ``box``, slices (z, y, x) of the grid."""
-        rows = [(np.arange(n)[part] - n // 2) % n for n, part in zip(self.grid.shape, box)]
-        return _synthesis(amplitude.spectrum, self.grid.shape, rows)
+        ends = [part.indices(n)[:2] for n, part in zip(self.grid.shape, box)]
+        shift = [first - n // 2 for n, (first, _) in zip(self.grid.shape, ends)]
+        lengths = [last - first for first, last in ends]
+        return _synthesis(_moved(amplitude.spectrum, shift, self.grid.shape), self.grid.shape, lengths)
 
     def coarse(self, amplitude: Amplitude) -> FloatArray:
         """Return the amplitude on the coarsest grid that holds it: the same box, from the voxel n // 2 on."""
-        return _synthesis(amplitude.spectrum, amplitude.shape, [np.arange(n) for n in amplitude.shape])
+        return _synthesis(amplitude.spectrum, amplitude.shape, amplitude.shape)
 
     def _shape_for(self, width: Indices, reach: float) -> IntTriple:
         """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
@@ -210,19 +212,34 @@ def _inverse(block: Complex, shape: IntTriple) -> Complex:
     return block
 
 
-def _synthesis(spectrum: Complex, shape: IntTriple, rows: Sequence[npt.NDArray[np.int64]]) -> FloatArray:
-    """Return ``rows`` (along z, y and x) of the array of ``shape`` with this spectrum; no other line is transformed."""
-    z, y, x = rows
-    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[z]
-    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, y]
+def _moved(spectrum: Complex, shift: Sequence[int], shape: IntTriple) -> Complex:
+    """Return the spectrum, laid out as that of an `Amplitude`, of the array that starts at the voxel ``shift``."""
+    ends = [spectrum.shape[0] // 2, spectrum.shape[1] // 2, spectrum.shape[2] - 1]
+    z, y, x = (
+        np.exp(2j * np.pi * ((np.roll(np.arange(-end, end + 1), -end) * by) % n / n)).astype(np.complex64)
+        for end, by, n in zip(ends, shift, shape)
+    )
+    moved: Complex = spectrum * z[:, None, None] * (y[:, None] * x[: ends[2] + 1])
+    return moved
+
+
+def _synthesis(spectrum: Complex, shape: IntTriple, lengths: Sequence[int]) -> FloatArray:
+    """Return the first voxels (``lengths`` along z, y, x) of the array of ``shape`` with this spectrum.
+
+    No line beyond them is transformed.
+    """
+    z, y, x = lengths
+    part = scipy.fft.ifft(_with_rows(spectrum, 0, shape[0]), axis=0, norm="forward", overwrite_x=True)[:z]
+    part = scipy.fft.ifft(_with_rows(part, 1, shape[1]), axis=1, norm="forward", overwrite_x=True)[:, :y]
     values: FloatArray = scipy.fft.irfft(part, shape[2], axis=2, norm="forward")
-    return np.ascontiguousarray(values[:, :, x])
+    return np.ascontiguousarray(values[:, :, :x])
 
 
 def _rows(spectrum: Complex, axis: int, end: int) -> Complex:
     """Return the rows of the frequencies 0 to ``end`` and -``end`` to -1 along ``axis``."""
-    n = spectrum.shape[axis]
-    kept: Complex = np.take(spectrum, np.r_[0 : end + 1, n - end : n], axis=axis)
+    # Slices: to take a list of rows would hold up the other directions, which are swept in threads.
+    moved = np.moveaxis(spectrum, axis, 0)
+    kept: Complex = np.moveaxis(np.concatenate([moved[: end + 1], moved[len(moved) - end :]]), 0, axis)
     return kept
 
 

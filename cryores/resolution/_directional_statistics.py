@@ -133,7 +133,10 @@ def spread_of(
     values = np.empty((6, levels.shape[1]), dtype=np.float32)
     # A fixed number of parts: the order of the sums, and so their rounding, does not depend on the threads.
     sums = np.zeros((PARTS, len(axes), 3))
-    _spread(levels, resolutions, axes, weights, neighbourhood == "trim", neighbours, cosines, outwards, values, sums)
+    pairs = np.argwhere(weights > 0)
+    shares = weights[pairs[:, 0], pairs[:, 1]]
+    trimmed = neighbourhood == "trim"
+    _spread(levels, resolutions, axes, pairs, shares, trimmed, neighbours, cosines, outwards, values, sums)
     count, highest, everywhere = np.moveaxis(sums.sum(axis=0), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         highest, everywhere = highest / count, everywhere / levels.shape[1]
@@ -141,20 +144,20 @@ def spread_of(
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _spread(levels, resolutions, axes, weights, trimmed, neighbours, cosines, outwards, values, sums):  # type: ignore[no-untyped-def]
+def _spread(levels, resolutions, axes, pairs, shares, trimmed, neighbours, cosines, outwards, values, sums):  # type: ignore[no-untyped-def]
     parts, voxels = sums.shape[0], levels.shape[1]
-    frequencies = 1.0 / resolutions
     for part in numba.prange(parts):
-        r = np.empty(levels.shape[0])
-        distance = np.empty(levels.shape[0])
+        r, frequency, distance = np.empty(levels.shape[0]), np.empty(levels.shape[0]), np.empty(levels.shape[0])
         for v in range(part * voxels // parts, (part + 1) * voxels // parts):
             for i in range(r.size):
-                sums[part, i, 2] += resolutions[levels[i, v]]
-                mean = 0.0
-                for j in range(r.size):
-                    if weights[i, j] > 0:
-                        mean += weights[i, j] * frequencies[levels[j, v]]
-                r[i] = 1.0 / mean
+                frequency[i] = resolutions[levels[i, v]]
+                sums[part, i, 2] += frequency[i]
+                frequency[i] = 1.0 / frequency[i]
+            r[:] = 0.0
+            for k in range(shares.size):
+                r[pairs[k, 0]] += shares[k] * frequency[pairs[k, 1]]
+            for i in range(r.size):
+                r[i] = 1.0 / r[i]
             limit = _distances(r, neighbours, cosines, distance)
             if not trimmed:
                 limit = np.inf

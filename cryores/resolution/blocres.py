@@ -266,8 +266,9 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     columns = padded // 2 + 1
     pairs = threads * 2.0 * (4.0 * box**2 * padded + 8.0 * box * padded * columns + 16.0 * padded**2 * columns)
     block = grid.shape if inputs.mask is None else [s.stop - s.start for s in bounding_box(inputs.mask)]
-    # Every voxel has three indices of 8 bytes, its place, the last FSC and the crossing.
-    places = 40.0 * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
+    # Every voxel has three indices of 8 bytes (on a lattice, twice that), its place, the last FSC and the crossing.
+    each = 64.0 if _mode(parameters) == "exact" else 40.0
+    places = each * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     if _mode(parameters) == "fast":
         # Two spectra, the window's, three products, and masks.
         return float(4.0 * grid.size * 6.6 + places)

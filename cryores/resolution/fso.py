@@ -28,7 +28,13 @@ from cryores.resolution._directional import (
 )
 from cryores.resolution._fourier_region import connected_region, filter_by_direction, sphericity
 from cryores.resolution._isotropy import bingham_test, cone_overlap, main_axis, principal_axes
-from cryores.shell_correlation import crossing_frequency, crossing_resolution, fsc_curve
+from cryores.shell_correlation import (
+    crossing_frequency,
+    crossing_resolution,
+    fdr_threshold,
+    fsc_curve,
+    independent_coefficients,
+)
 from cryores.volume import BoolArray, Grid, HalfMaps, Volume
 
 DIRECTIONS = 8
@@ -59,6 +65,15 @@ class FSOParameters:
 
     cutoff: float = parameter(
         0.143, "Correlation above which a direction counts as resolved, in FSO and 3DFSC", "", 0.001, 0.999
+    )
+    false_discovery_rate: Optional[float] = parameter(
+        None,
+        "Adds the criterion fdr to the global FSC: share of the shells above it that may be but noise (usual: 0.01); "
+        "default, left out",
+        "",
+        1e-6,
+        0.5,
+        expert=True,
     )
     cone: float = parameter(
         17.0, "Half the opening of the cone in which a shell is correlated, for FSO", "degrees", 5.0, 60.0, expert=True
@@ -108,6 +123,8 @@ class FSOResult(Result):
         Criterion -> Å of the global FSC, None where it is below from the first shell on.
     occupancy : dict
         ``"0.9"``, ``"0.5"``, ``"0.1"`` -> Å at which FSO falls to it.
+    fdr : ndarray or None
+        FSC that each shell has to reach under the false discovery rate, where one was given.
     three_d : Volume or None
         The 3DFSC with the zero frequency at voxel (nz // 2, ny // 2, nx // 2); 0 beyond Nyquist.
     filtered : Volume or None
@@ -131,6 +148,7 @@ class FSOResult(Result):
     grid: Grid = field(repr=False)
     resolution: Dict[str, Optional[float]] = field(default_factory=dict)
     occupancy: Dict[str, Optional[float]] = field(default_factory=dict)
+    fdr: Optional[Float64] = None
     three_d: Optional[Volume] = None
     filtered: Optional[Volume] = None
     details: Dict[str, Any] = field(default_factory=dict)
@@ -248,6 +266,13 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
     tests = np.array([bingham_test(axes, shell, overlap) for shell in passing.T])
     limits = _limits(sums.frequency, directional, parameters.cutoff)
     used = _with_signal(sums.frequency, curve, parameters.cutoff)
+    resolution = {
+        f"{t:g}": crossing_resolution(sums.frequency, curve, t) for t in dict.fromkeys((parameters.cutoff, 0.143, 0.5))
+    }
+    fdr = None
+    if parameters.false_discovery_rate is not None:
+        fdr = fdr_threshold(curve, independent_coefficients(sums.count) * share, parameters.false_discovery_rate)
+        resolution["fdr"] = crossing_resolution(sums.frequency, curve, fdr)
     signal, error = relative_signal(cones, weights, curve, used, share)
     details: Dict[str, Any] = {
         **_principal(axes, limits),
@@ -272,11 +297,9 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
         cutoff=parameters.cutoff,
         criterion=_criterion(inputs, parameters),
         grid=grid,
-        resolution={
-            f"{t:g}": crossing_resolution(sums.frequency, curve, t)
-            for t in dict.fromkeys((parameters.cutoff, 0.143, 0.5))
-        },
+        resolution=resolution,
         occupancy={f"{level:g}": crossing_resolution(sums.frequency, occupied, level) for level in LEVELS},
+        fdr=fdr,
         details=details,
         **volumes,
     )

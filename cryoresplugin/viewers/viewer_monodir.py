@@ -82,8 +82,7 @@ class CryoresMonoDirViewer(CryoresLocalResolutionViewer):
         return [plotter]
 
     def _histogramWords(self):
-        other = self.getEnumText("shownMap") == "zscore"
-        return self._title(), "" if other else "Å", "" if other else "Å"
+        return self._title(), self._title(), "" if self.getEnumText("shownMap") == "zscore" else "Å"
 
     def _markHistogram(self, axes):
         if self.getEnumText("shownMap") not in OF_OTHER_RANGE:

@@ -11,7 +11,6 @@ from cryores.filters import bfactor
 from cryores.fourier import filtered
 from cryores.masks import sphere
 from cryores.method import Inputs, load_method, method_summaries
-from cryores.postprocessing.locscale import LocscaleResult
 from cryores.processed import ProcessedMap
 from cryores.volume import Grid, HalfMaps, Volume
 
@@ -69,11 +68,9 @@ def test_every_method_of_processed_maps_takes_a_region_to_keep():
 def test_what_is_symmetric_stays_so(done, inputs):
     # Inside the mask: beyond it, ties between nearest voxels are broken, and amplitudes lie at thresholds.
     data, inside = done.sharpened.data, inputs.mask.data > 0.5
-    # The windows of LocScale are even: they reach a voxel farther to one side.
-    tolerance = 0.1 if isinstance(done, LocscaleResult) else 1e-5
     for turn in (1, 2, 3):
         turned = np.rot90(data, turn, axes=(1, 2))[inside]
-        assert np.abs(turned - data[inside]).max() < tolerance * np.abs(data).max()
+        assert np.abs(turned - data[inside]).max() < 1e-5 * np.abs(data).max()
         assert np.corrcoef(turned, data[inside])[0, 1] > 0.99
 
 

@@ -13,6 +13,7 @@ from cryores.fourier import frequency_axes, irfft, rfft, shell_sums, shell_width
 from cryores.masks import soft_edge, solvent_level, sphere
 from cryores.method import Inputs
 from cryores.report.figures_fso import between_directions, directions_figure, occupancy_figure, three_d_figure
+from cryores.report.views import FDR_TITLE
 from cryores.resolution import fso
 from cryores.resolution._directional import (
     cone_sums,
@@ -244,6 +245,16 @@ def test_noise_alone_has_no_resolution():
     assert np.abs(result.fso - result.expected)[4:].mean() < 0.06 and result.details["missing_rot_tilt"] is None
     for draw in (occupancy_figure, directions_figure, three_d_figure):
         assert draw(result).axes
+
+
+def test_a_false_discovery_rate_is_a_criterion_of_the_global_fsc(halves, found):
+    assert found.fdr is None and "fdr" not in found.resolution
+    tested = fso(halves, false_discovery_rate=0.01, estimate_3dfsc=False)
+    # In shells of so many coefficients less than 0.143 is signal already.
+    assert tested.resolution["fdr"] < tested.resolution["0.143"]
+    last = int(np.argmin(np.abs(tested.frequency - 1 / tested.resolution["fdr"])))
+    assert (tested.fsc[2:last] > tested.fdr[2:last]).all() and tested.fsc[last + 1] < tested.fdr[last + 1]
+    assert FDR_TITLE in occupancy_figure(tested).axes[0].get_legend_handles_labels()[1]
 
 
 def test_the_mask_that_hides_what_is_missing_is_named():

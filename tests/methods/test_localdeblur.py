@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from cryores.diagnosis import diagnose
 from cryores.errors import CryoresError
 from cryores.fourier import filtered
+from cryores.masks import automatic_mask
 from cryores.postprocessing import localdeblur
 from cryores.postprocessing._deblur_bank import (
     Deblurring,
@@ -122,6 +124,13 @@ def test_monores_is_run_where_no_resolution_is_given(made):
 
     expected = monores(made.halves, made.mask).resolution.data
     np.testing.assert_allclose(result.extra["resolution"].data, expected, rtol=1e-5)
+
+
+def test_doubts_of_one_map_without_a_mask_are_those_with_the_mask_that_is_made(made):
+    masked = made.halves.mean().like(made.halves.mean().data * (made.mask.data > 0.5))
+    told = localdeblur(masked, iterations=1).details["warnings"]
+    assert told == [str(finding) for finding in diagnose(masked, automatic_mask(masked))]
+    assert told and localdeblur(made.halves, mask=made.mask, iterations=1).details["warnings"] == []
 
 
 def test_rounds_measure_again_until_they_settle(made, resolution):

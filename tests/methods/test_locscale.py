@@ -16,7 +16,7 @@ from cryores.masks import sphere
 from cryores.postprocessing import locscale
 from cryores.postprocessing._locscale_targets import agreement, expected
 from cryores.simulation import simulate
-from cryores.volume import Grid
+from cryores.volume import Grid, HalfMaps
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
 GRID = Grid.regular((31, 34, 29), 1.3)
@@ -106,7 +106,7 @@ def test_the_order_of_axes_planes_and_threads_changes_nothing(inside):
 def test_arrays_give_what_the_method_gives(inside):
     volume, reference = white(1), white(2)
     result = locscale(volume, inside, reference=reference, **WINDOW).sharpened.data
-    bare = scaled_to_reference(volume.data, reference.data, inside.data > 0.5, 10, Execution(threads=2))
+    bare = scaled_to_reference(volume.data, reference.data, inside.data > 0.5, 11, Execution(threads=2))
     np.testing.assert_array_equal(bare, result)
 
 
@@ -130,6 +130,18 @@ def test_where_the_map_is_constant_nothing_is_made(inside):
     near = (inside.data > 0.5) & (np.arange(34)[None, :, None] > 16)
     # Only the mean is left to be scaled.
     assert np.abs(result[far]).max() < 0.2 < result[near].std()
+
+
+def test_a_quarter_turn_of_the_maps_turns_the_result():
+    cube = Grid.regular((25, 25, 25), 1.3)
+    halves = HalfMaps(white(1, cube), white(2, cube))
+    halves = HalfMaps(*(h.like(h.data + 2 * white(3, cube).data) for h in (halves.half1, halves.half2)))
+    ball, options = sphere(cube, 11.0), {"min_resolution": 3.0, **WINDOW}
+    plain = locscale(halves, ball, **options).sharpened.data
+    for axes in ((0, 1), (1, 2), (0, 2)):
+        turned = HalfMaps(*(h.like(np.rot90(h.data, axes=axes).copy()) for h in (halves.half1, halves.half2)))
+        result = locscale(turned, ball, **options).sharpened.data
+        np.testing.assert_allclose(result, np.rot90(plain, axes=axes), atol=1e-5 * np.abs(plain).max())
 
 
 # --- models -------------------------------------------------------------------------------------------------------

@@ -43,6 +43,23 @@ def test_the_amplitude_of_a_wave_is_even_and_its_phase_is_the_waves(direction):
     np.testing.assert_allclose(band.density / band.amplitude, np.cos(phase), atol=2e-3)
 
 
+@pytest.mark.parametrize("shape", [(20, 24, 22), (21, 16, 25)])
+def test_a_band_is_its_formula(shape):
+    grid = Grid.regular(shape, 1.3)
+    noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    band = one_band(noise, grid, 6.0)
+    k = [f * max(shape) for f in np.meshgrid(*map(np.fft.fftfreq, shape), indexing="ij")]
+    r = np.sqrt(sum(f * f for f in k))
+    gain = np.where(r > 0, np.exp(-0.5 * ((r - 6.0) / 2.0) ** 2), 0.0)
+    spectrum = np.fft.fftn(noise) * gain / gain.sum() * noise.size
+    odd = [np.where(np.abs(f) * 2 == max(shape), 0.0, f) / np.maximum(r, 1e-9) for f in k]
+    parts = [np.fft.ifftn(spectrum * factor) for factor in [1.0, *(-1j * f for f in odd)]]
+    np.testing.assert_allclose(band.density, parts[0].real, atol=1e-4 * np.abs(parts[0]).max())
+    expected = np.sqrt(sum(part.real**2 for part in parts))
+    np.testing.assert_allclose(band.amplitude, expected, atol=1e-4 * expected.max())
+    assert band.noise == pytest.approx(np.quantile(expected, 0.95, method="hazen"), rel=1e-4)
+
+
 def test_the_published_amplitude_misses_directions():
     # An odd box: the published grid is centred there.
     grid = Grid.regular((49, 49, 49), 1.0)

@@ -15,6 +15,7 @@ from cryores.monogenic import (
     low_pass,
     moments,
     order_statistic,
+    quantile,
     sweep_resolutions,
 )
 from cryores.volume import Grid
@@ -99,6 +100,8 @@ def test_the_order_statistic_is_that_of_a_sort(seed, fraction, share, ties):
     region[0, 0, 0] = 1
     chosen = np.sort(values[region > 0])
     assert order_statistic(values, region, fraction) == chosen[min(int(chosen.size * fraction), chosen.size - 1)]
+    hazen = np.quantile(chosen.astype(np.float64), fraction, method="hazen")
+    assert quantile(values, region > 0, fraction) == pytest.approx(hazen, abs=1e-6)
     found = moments(values, region)
     assert found.number == chosen.size
     assert found.mean == pytest.approx(chosen.astype(float).mean(), abs=1e-9)

@@ -306,7 +306,8 @@ def test_page_slices_are_the_planes_of_the_map(outcome, halves):
         assert np.allclose(trace.x, 2.0 + 1.5 * np.arange(*box[2].indices(SHAPE[2])))
         assert np.allclose(trace.y, -3.0 + 1.5 * np.arange(*box[1].indices(SHAPE[1])))
     (slider,) = figure.layout.sliders
-    assert [step.label for step in slider.steps] == [str(plane.index) for plane in planes]
+    first, size = halves.grid.first_voxel[0], halves.grid.voxel_size[0]
+    assert [step.label for step in slider.steps] == [f"z = {first + size * plane.index:.1f} Å" for plane in planes]
     for number, step in enumerate(slider.steps):
         assert [n for n, seen in enumerate(step.args[0]["visible"]) if seen] == [2 * number, 2 * number + 1]
 

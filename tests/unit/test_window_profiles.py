@@ -21,11 +21,13 @@ def profile(window):
 
 
 def tapered_profile(window):
-    """Mean modulus of every second coefficient along z and y of a window times a Hann window; 0 in empty shells."""
+    """Mean modulus of every second coefficient along each axis of a window times a Hann window; 0 in empty shells."""
     n = len(window)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
-    moduli = np.abs(np.fft.fftn(window * hann[:, None, None] * hann[:, None] * hann, norm="ortho"))[::2, ::2]
-    shell = np.floor(frequencies(n)).astype(int)[::2, ::2]
+    hann = 0.5 + 0.5 * np.cos(2 * np.pi * (np.arange(n) - n // 2) / n)
+    even = np.fft.fftfreq(n, 1 / n) % 2 == 0
+    chosen = np.ix_(even, even, even)
+    moduli = np.abs(np.fft.fftn(window * hann[:, None, None] * hann[:, None] * hann, norm="ortho"))[chosen]
+    shell = np.floor(frequencies(n)).astype(int)[chosen]
     return np.array([moduli[shell == r].mean() if np.any(shell == r) else 0.0 for r in range(n // 2 + 1)])
 
 
@@ -36,7 +38,7 @@ def scaled(window, ratio):
     return np.fft.ifftn(np.fft.fftn(window) * gain).real
 
 
-@pytest.mark.parametrize("n", [8, 10, 14])
+@pytest.mark.parametrize("n", [8, 10, 11, 13, 14])
 def test_windows_slide_exactly(n):
     rng = np.random.default_rng(n)
     shape = (13, 19, 16)
@@ -54,11 +56,12 @@ def test_windows_slide_exactly(n):
             start = [axis[i] + n - n // 2 for axis in block.voxels]
             windows = [w[tuple(slice(s, s + n) for s in start)] for w in wide]
             profiles = [profile(w) for w in windows]
-            np.testing.assert_allclose(block.amplitudes[i], profiles, rtol=1e-6)
+            np.testing.assert_allclose(block.amplitudes[i], profiles, rtol=1e-6, atol=1e-8)
             np.testing.assert_allclose(block.tapered[i, 0], tapered_profile(windows[1]), rtol=1e-6)
             ratio = profiles[1] / profiles[0]
             centre = scaled(windows[0], ratio)[n // 2, n // 2, n // 2]
-            assert block.shares[i] @ ratio == pytest.approx(centre, rel=1e-6, abs=1e-6)
+            # The mean of a window may be so small that its rounding counts in the ratio.
+            assert block.shares[i] @ ratio == pytest.approx(centre, rel=1e-6, abs=1e-5)
     np.testing.assert_array_equal(seen, inside)
 
 
