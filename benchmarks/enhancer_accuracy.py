@@ -11,7 +11,7 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -84,16 +84,17 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
         if isinstance(halves, HalfMaps):
             found["auto_b"] = postprocess(halves, made.tight, execution=execution).sharpened
         values = measures(found, made, made.resolution, threads)
-        values["confidence"] = confidence_rank(enhanced, made, threads)
+        values["confidence"], values["confidence_absolute"] = confidence_ranks(enhanced, made, threads)
         if isinstance(halves, HalfMaps):
             values["half_test"] = half_map_loss(halves, made, target, threads)
     return {"name": name, "edge": before.grid.shape[0], **values}
 
 
-def confidence_rank(enhanced: Any, made: Judged, threads: int) -> float:
-    """Return the rank correlation of 1 - confidence with the error, local root mean square over 3 Å, inside the mask.
+def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Tuple[float, float]:
+    """Return the rank correlations of 1 - confidence with the error, local root mean square over 3 Å, inside the mask.
 
-    The truth is the model's density up to the map's resolution, on the scale on which the two fit best.
+    The truth is the model's density up to the map's resolution, on the scale on which the two fit best. First the error
+    over the truth's own local root mean square, then the bare error, which is large where the density is strong.
     """
     from scipy.stats import spearmanr
 
@@ -102,9 +103,11 @@ def confidence_rank(enhanced: Any, made: Judged, threads: int) -> float:
     truth = filtered(made.reference.data, lambda s: (s < 1.0 / cut).astype(float), grid, threads)
     found = enhanced.sharpened.data
     scale = np.polyfit(truth[inside], found[inside], 1)
-    error = filtered(np.square(found - np.polyval(scale, truth)).astype(np.float32), gaussian(3.0), grid, threads)
-    step = np.flatnonzero(inside.ravel())[::7]
-    return float(spearmanr(-enhanced.extra["confidence"].data.ravel()[step], error.ravel()[step]).statistic)
+    wrong, right = np.square(found - np.polyval(scale, truth)), np.square(truth)
+    error, power = (filtered(some.astype(np.float32), gaussian(3.0), grid, threads)[inside] for some in (wrong, right))
+    doubt = -enhanced.extra["confidence"].data[inside]
+    relative = error / np.maximum(power, 1e-6 * float(power.max()))
+    return tuple(float(spearmanr(doubt, some).statistic) for some in (relative, error))  # type: ignore[return-value]
 
 
 def crossing_of(volume: Volume, made: Judged, threads: int) -> float:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from cryores.cli import progress
-from cryores.cli.options import Parser
+from cryores.cli.options import Parser, add_run_options
 from cryores.errors import CryoresError, InputError, UsageError
+from cryores.execution import Execution
 from cryores.postprocessing._evaluation import MEASURES, SIDES
 from cryores.report.record import sha256
 from cryores.tables import records_text
@@ -57,10 +58,14 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
     parser.add_argument("--set", required=True, metavar="TABLE")
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--methods", nargs="+", metavar="KIND")
     given, shared = parser.parse_known_args(list(words))
-    rows = read_set(Path(given.set))
     folder = Path(given.out)
-    _claim(folder, given)
+    if given.methods:
+        _compare_methods(given, shared)
+        return
+    rows = read_set(Path(given.set))
+    _claim(folder, given, KEPT)
     earlier = {} if given.overwrite else _earlier(folder)
     records: List[Dict[str, Any]] = []
     for row in rows:
@@ -80,22 +85,38 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
         raise InputError("E_SET_FAILED", f"every row failed; the first: {failed[0]['reason']}", "mend the table")
 
 
-def read_set(path: Path) -> List[Row]:
-    """Return the rows of a table, without empty cells, their columns in the words of `COLUMNS` and `VALUES`."""
+def _compare_methods(given: argparse.Namespace, words: List[str]) -> None:
+    """Compare ways of post-processing on every row (`cryores.cli.evaluate_methods`)."""
+    from cryores.cli import evaluate_methods as methods
+
+    parser = Parser(prog="cryores evaluate --set --methods", description=methods.__doc__, allow_abbrev=False)
+    add_run_options(parser)
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    run = parser.parse_args(words)
+    table = Path(given.set)
+    rows = read_set(table, (*methods.FILES, *methods.VALUES), ("model",))
+    _claim(Path(given.out), given, methods.RESULTS[0])
+    say = (lambda line: None) if run.quiet else progress.say
+    execution = Execution(run.threads, run.memory, run.device)
+    methods.run_methods(rows, table.parent, Path(given.out), given.methods, execution, say)
+
+
+def read_set(path: Path, allowed: Sequence[str] = (*COLUMNS, *VALUES), needed: Sequence[str] = ("map",)) -> List[Row]:
+    """Return the rows of a table, without empty cells; ``name`` is needed in every table."""
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
     text = path.read_text(encoding="utf-8-sig").splitlines()
     tabs = bool(text) and "\t" in text[0]
     table = csv.DictReader(text, delimiter="\t" if tabs else ",")
     columns = {name: _plain(name) for name in table.fieldnames or ()}
-    unknown = [name for name, plain in columns.items() if plain not in ("name", *COLUMNS, *VALUES)]
-    if unknown or not {"name", "map"} <= set(columns.values()):
+    unknown = [name for name, plain in columns.items() if plain not in ("name", *allowed)]
+    if unknown or not {"name", *needed} <= set(columns.values()):
         raise UsageError(
             "E_SET",
             f"{path.name}: unknown columns {', '.join(unknown)}"
             if unknown
-            else f"{path.name} has no columns name, map",
-            f"a first line with some of: name, {', '.join([*COLUMNS, *VALUES])}",
+            else f"{path.name} has no columns {', '.join(['name', *needed])}",
+            f"a first line with some of: name, {', '.join(allowed)}",
         )
     rows = [{columns[n]: c.strip() for n, c in row.items() if n in columns and c and c.strip()} for row in table]
     rows = [row for row in rows if row]
@@ -124,10 +145,10 @@ def _fingerprint(words: List[str]) -> Dict[str, Any]:
     return {"words": words, "files": {word: sha256(word) for word in words if Path(word).is_file()}}
 
 
-def _claim(folder: Path, given: argparse.Namespace) -> None:
+def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / KEPT).is_file() and not given.overwrite:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ours).is_file() and not given.overwrite:
         raise InputError(
             "E_OUTPUT_EXISTS", f"{folder} holds other files", "choose another --out, or add --overwrite to replace them"
         )

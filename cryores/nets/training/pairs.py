@@ -199,7 +199,9 @@ def lessons_of_pair(pair: MapPair, target: str, seed: int, threads: int = 1) -> 
     grid, positions = halves.grid, atom_positions(read_model(pair.model))
     region = halves.half1.like(around_atoms(positions, grid, max(recipe.mask_start, grid.spacing)))
     mask = soft_edge(region, recipe.mask_width)
-    wanted = locscale(halves, mask.like(mask.data > 0.01), str(pair.model), execution=execution).sharpened.data * mask.data
+    wanted = (
+        locscale(halves, mask.like(mask.data > 0.01), str(pair.model), execution=execution).sharpened.data * mask.data
+    )
     way = OneAngstrom.of(grid, BLOCK, SHAPE[0])
     density = halves.mean().data
     told = described(way.there(density, float(np.median(density)), threads), threads)
