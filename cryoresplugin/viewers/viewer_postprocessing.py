@@ -1,5 +1,7 @@
 """Viewer of processed maps: slices before and after, their difference, ChimeraX, and the report with the spectra."""
 
+import os
+
 from pwem.viewers import EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER
@@ -19,6 +21,7 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         "doShowBefore": ("map.mrc", "Before"),
         "doShowAfter": ("sharpened.mrc", "After"),
         "doShowDifference": ("difference.mrc", "Difference (standard deviations)"),
+        "doShowConfidence": ("confidence.mrc", "Confidence (0 to 1)"),
     }
 
     def _defineParams(self, form):
@@ -27,7 +30,11 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         form.addParam("doShowBefore", params.LabelParam, label="Show slices of the input")
         form.addParam("doShowAfter", params.LabelParam, label="Show slices of the processed map")
         form.addParam("doShowDifference", params.LabelParam, label="Show slices of the difference")
-        form.addParam("doShowChimera", params.LabelParam, label="Show both maps in ChimeraX")
+        confidence = os.path.isfile(os.path.join(self._folder(), "confidence.mrc"))
+        if confidence:
+            form.addParam("doShowConfidence", params.LabelParam, label="Show slices of the confidence")
+        coloured = ", the second coloured by confidence" if confidence else ""
+        form.addParam("doShowChimera", params.LabelParam, label=f"Show both maps in ChimeraX{coloured}")
         form.addParam("doShowReport", params.LabelParam, label="Open the report in a browser")
 
     def _getVisualizeDict(self):

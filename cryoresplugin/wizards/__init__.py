@@ -1,8 +1,9 @@
-"""The colour-scale wizard in the form of the local-resolution viewer."""
+"""Wizards: the colour scale of the local-resolution viewer, and the noise statistics of DeepEMhancer."""
 
 from pwem.wizards import ColorScaleWizardBase
 
 from cryoresplugin.viewers import CryoresLocalResolutionViewer
+from cryoresplugin.wizards.noise import CryoresNoiseStatisticsWizard  # noqa: F401
 
 
 class CryoresColorScaleWizard(ColorScaleWizardBase):
