@@ -11,7 +11,7 @@ from cryores.atoms import heavy_atoms, read_model
 from cryores.errors import CryoresError, InputError
 from cryores.execution import Execution
 from cryores.masks import soft_edge
-from cryores.postprocessing._real_space import around_atoms, correlation
+from cryores.postprocessing._real_space import around_atoms
 from cryores.postprocessing.deepemhancer import deepemhancer
 from cryores.postprocessing.evaluate import evaluate
 from cryores.postprocessing.localdeblur import localdeblur
@@ -19,6 +19,7 @@ from cryores.postprocessing.locscale import locscale
 from cryores.postprocessing.locspiral import locspiral
 from cryores.postprocessing.postprocess import postprocess
 from cryores.resolution.deepres import deepres
+from cryores.shell_correlation import correlation
 from cryores.volume import HalfMaps, Maps, Volume, full_map
 
 MASK_RADIUS, MASK_EDGE = 2.5, 3.0

@@ -278,7 +278,7 @@ def test_what_is_not_in_the_phases_is_not_made(made):
 def test_a_sharpened_map_is_told_of(made):
     pytest.importorskip("keras")
     volume = made.halves.mean()
-    sharp = volume.like(filtered(volume.data, bfactor(-300.0), volume.grid, 1))
+    sharp = volume.like(filtered(volume.data, bfactor(-160.0), volume.grid, 1))
     with pytest.warns(UserWarning, match="sharpened"):
         deepemhancer(sharp, made.mask, **QUICK)
 
