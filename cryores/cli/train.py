@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cryores.cli.options import positive_int
@@ -72,12 +72,14 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
 
 
 def _train_enhancers(arguments: argparse.Namespace) -> None:
-    from cryores.nets.training.enhancer import LESSONS, STEPS, Schedule, train_on_folder
+    from cryores.nets.training.enhancer import LESSONS, STEPS, WARM_RATE, Schedule, train_on_folder
     from cryores.nets.training.pairs import train_on_pairs
 
     tell = (lambda line: None) if arguments.quiet else say
     steps, lessons = arguments.steps or STEPS, arguments.lessons or LESSONS
     schedule = Schedule(steps=steps, lessons=lessons, seed=1 if arguments.seed is None else arguments.seed)
+    if arguments.start_from:
+        schedule = replace(schedule, rate=WARM_RATE)
     train, material = (train_on_pairs, arguments.pairs) if arguments.pairs else (train_on_folder, arguments.models)
     for target in [arguments.target] if arguments.target else ENHANCERS:
         file = train(target, material, arguments.out, schedule, arguments.start_from, arguments.threads, tell)

@@ -34,6 +34,9 @@ from cryores.volume import IntTriple
 STEPS, LESSONS = 1500, 500
 """Batches and simulated maps that the networks of the package learned from."""
 
+WARM_RATE = 4e-4
+"""Learning rate for a network that starts from trained weights."""
+
 CHUNK = 25
 """Lessons that are made, and kept, together."""
 
