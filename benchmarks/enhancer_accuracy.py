@@ -11,7 +11,7 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -142,12 +142,13 @@ def deposited(folder: Path, threads: int) -> Iterator[Any]:
             yield f"{name} {kind}", made
 
 
-def simulated(folder: Path, largest: float, threads: int) -> Iterator[Any]:
+def simulated(folder: Path, largest: float, left_out: Sequence[str], threads: int) -> Iterator[Any]:
     """Yield names and maps of the models kept aside that are of a moderate size."""
     for seed, path in enumerate(split(listed_models(folder))[1]):
         positions = atom_positions(read_model(path))
-        if np.ptp(positions, axis=0).max() < largest and len(positions) > 900:
-            yield path.name.split(".")[0], judged_map(path, seed, threads)
+        name = path.name.split(".")[0]
+        if np.ptp(positions, axis=0).max() < largest and len(positions) > 900 and name not in left_out:
+            yield name, judged_map(path, seed, threads)
 
 
 def main() -> None:
@@ -158,10 +159,13 @@ def main() -> None:
     parser.add_argument("--target", default="tightTarget")
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--largest", type=float, default=70.0, help="largest extent of a model in Å")
+    parser.add_argument("--leave-out", nargs="+", default=[], help="models, such as those that a choice was made on")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     material = (
-        simulated(given.models, given.largest, given.threads) if given.models else deposited(given.maps, given.threads)
+        simulated(given.models, given.largest, given.leave_out, given.threads)
+        if given.models
+        else deposited(given.maps, given.threads)
     )
     rows: List[Dict[str, Any]] = []
     for _, (name, made) in zip(range(given.count), material):

@@ -41,6 +41,15 @@ the mean over so many voxels of a noise that is alone in its box stays below."""
 NOISE_ALONE = (2.8, 3.4)
 """`DensityScale.stands_out` up to which a box holds nothing but noise, and from which it surely holds something."""
 
+STEADY = 4.0
+"""Standard deviation in blocks of the Gaussian over which gains of bands without noise are averaged."""
+
+LEAST_STRENGTH = 0.3
+"""Strength of all bands, as a share of the molecule's usual one, from which a block belongs to it as a whole."""
+
+PURE = 4
+"""Power of the share of signal with which averaged gains take over."""
+
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
@@ -107,6 +116,7 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
         gains, variance = _gains(told, network, views, stage)
+        gains = _steadied(gains, told)
     with execution.stage("enhancing"):
         density = way.back(with_gains(told, gains, threads), threads)
     with execution.stage("confidence"):
@@ -133,6 +143,27 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
     total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
     return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
+
+
+def _steadied(gains: FloatArray, told: Described) -> FloatArray:
+    """Return gains that leave the map's own local amplitudes as they are where a band is signal alone.
+
+    There, what the gain is over the amplitude is averaged over `STEADY` within the molecule: the network's doubt about each
+    block is worse than what the map knows. The noisier a band is, the more the network's own gain counts.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
+    if not strength.any():
+        return gains
+    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
+    within = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
+    width = (STEADY, STEADY, STEADY, 0.0)
+    wanted, there = gains * told.amplitude, within * np.square(told.amplitude)
+    factor = gaussian_filter(wanted, width) / np.maximum(gaussian_filter(there, width), np.finfo(np.float32).tiny)
+    signal = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0) ** PURE
+    steadied: FloatArray = (signal * factor * within * told.amplitude + (1.0 - signal) * gains).astype(np.float32)
+    return steadied
 
 
 def _known_share(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
