@@ -82,7 +82,9 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
         enhanced = deepemhancer(halves, made.tight, execution=execution, target=target)
         found = {"input": before, "enhanced": enhanced.sharpened}
         if isinstance(halves, HalfMaps):
-            found["auto_b"] = postprocess(halves, made.tight, execution=execution).sharpened
+            sharpened = postprocess(halves, made.tight, execution=execution).sharpened
+            # A fit over the few shells of a coarse map can give a B-factor that no number holds.
+            found.update({"auto_b": sharpened} if np.isfinite(sharpened.data).all() else {})
         values = measures(found, made, made.resolution, threads)
         values["confidence"], values["confidence_absolute"] = confidence_ranks(enhanced, made, threads)
         if isinstance(halves, HalfMaps):
@@ -171,7 +173,7 @@ def main() -> None:
     for _, (name, made) in zip(range(given.count), material):
         rows.append(judged(name, made, given.target, given.threads))
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
-    columns = [key for key in rows[0] if key not in ("name", "edge")]
+    columns = [key for key in dict.fromkeys(k for row in rows for k in row) if key not in ("name", "edge")]
     medians: Dict[str, Optional[float]] = {
         key: float(np.nanmedian([row.get(key, np.nan) for row in rows])) for key in columns
     }

@@ -148,8 +148,8 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
 def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     """Return gains that leave the map's own local amplitudes as they are where a band is signal alone.
 
-    There, what the gain is over the amplitude is averaged over `STEADY` within the molecule: the network's doubt about each
-    block is worse than what the map knows. The noisier a band is, the more the network's own gain counts.
+    There, what the gain is over the amplitude is averaged over `STEADY` within the molecule: the network's doubt about
+    each block is worse than what the map knows. The noisier a band is, the more the network's own gain counts.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -160,7 +160,8 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     within = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
     width = (STEADY, STEADY, STEADY, 0.0)
     wanted, there = gains * told.amplitude, within * np.square(told.amplitude)
-    factor = gaussian_filter(wanted, width) / np.maximum(gaussian_filter(there, width), np.finfo(np.float32).tiny)
+    around = gaussian_filter(there, width)
+    factor = gaussian_filter(wanted, width) / np.maximum(around, 1e-6 * around.max(axis=(0, 1, 2)))
     signal = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0) ** PURE
     steadied: FloatArray = (signal * factor * within * told.amplitude + (1.0 - signal) * gains).astype(np.float32)
     return steadied
