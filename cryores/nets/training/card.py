@@ -95,14 +95,14 @@ def _enhancer_lines(name: str, told: Dict[str, Any]) -> List[str]:
         f"{schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
         + (f", started from {told['started_from']}." if told["started_from"] else "."),
         f"- `cryores train deepemhancer --target {told['target']} --models DIR --out DIR --steps {schedule['steps']} "
-        f"--lessons {schedule['lessons']}`.",
+        f"--lessons {schedule['lessons']}" + (" --start-from FILE`." if told["started_from"] else "`."),
         "",
         "| batch | lessons | loss | error of the gains | correlation of the gains | worst map |",
         "|---|---|---|---|---|---|",
     ]
     for one in curve:
         values = (one[key] for key in ("loss", "error", "correlation", "worst"))
-        lines.append(f"| {one['step']} | {one['lessons']} | " + " | ".join(f"{value:.4f}" for value in values) + " |")
+        lines.append(f"| {one['step']} | {one['lessons']} | " + " | ".join(f"{value:.3g}" for value in values) + " |")
     lines += [
         "",
         "Error and correlation are medians over lessons of models kept aside (enhancer.validation_lessons).",
