@@ -28,6 +28,9 @@ PATCH = 10.0
 FINEST, COARSEST = 2.8, 4.8
 """Range in Å of the map-model FSC 0.5 in the tight mask; without a mask it is about 1 Å coarser."""
 
+ABOVE_BLUR = 1.1
+"""Least ratio of that to where the blur alone ends the agreement: without noise, half maps say nothing."""
+
 AROUND = 15.0
 """Å of solvent on each side."""
 
@@ -66,9 +69,15 @@ def judged_map(path: Path, seed: int, threads: int = 1) -> Judged:
     tight = soft_edge(near, EDGE)
     colour = bfactor(float(rng.uniform(0.0, 100.0)))
     noise = [coloured_noise(grid, colour, rng, threads) for _ in range(2)]
+    resolution = max(resolution, ABOVE_BLUR * _crossing(signal, reference.data, tight, threads))
     level = _noise_level(signal, 0.5 * (noise[0] + noise[1]), reference.data, tight, resolution, threads)
     halves = [Volume(signal + level * one, grid) for one in noise]
     return Judged(HalfMaps(*halves), Volume(signal, grid), reference, tight, structure, resolution)
+
+
+def _crossing(one: FloatArray, other: FloatArray, tight: Volume, threads: int) -> float:
+    sums = shell_sums(rfft(one * tight.data, threads), rfft(other * tight.data, threads), tight.grid)
+    return crossing_past_shape(sums.frequency, fsc_curve(sums), 0.5) or 0.0
 
 
 def _noise_level(
