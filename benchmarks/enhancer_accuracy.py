@@ -1,7 +1,8 @@
-"""Accuracy of the enhancers on models that they never saw: ``python -m benchmarks.enhancer_accuracy --models DIR``.
+"""Accuracy of the enhancers: ``python -m benchmarks.enhancer_accuracy --models DIR`` or ``--maps DIR``.
 
-Half maps of the models that training kept aside are simulated (`cryores.simulation`, coloured noise, resolution falling
-along an axis, B-factor), enhanced, and compared with LocScale's map of them and the model, in a tight mask.
+``--models``: half maps of the models that training kept aside, made by `benchmarks.enhancer_maps`. ``--maps``:
+deposited maps with their models, as they are, and blurred by B = 100 Å^2 with noise. Each is compared with LocScale's
+map of it in a tight mask, and with its model, before, after auto-B post-processing, and after the enhancer.
 """
 
 from __future__ import annotations
@@ -10,79 +11,173 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from benchmarks.enhancer_maps import EDGE, TIGHT, Judged, judged_map
 from cryores.atoms import atom_positions, density_from_model, read_model
 from cryores.errors import CryoresWarning
 from cryores.execution import Execution
-from cryores.fourier import rfft, shell_sums
+from cryores.filters import bfactor, gaussian
+from cryores.fourier import filtered, rfft, shell_sums
+from cryores.mapio import read_map
 from cryores.masks import soft_edge
 from cryores.nets.training.pieces import listed_models, split
-from cryores.postprocessing import deepemhancer, locscale
-from cryores.postprocessing._model_reference import around_atoms
-from cryores.shell_correlation import crossing_resolution, fsc_curve
-from cryores.simulation import simulate
-from cryores.volume import Volume
+from cryores.noise import white_noise
+from cryores.postprocessing import deepemhancer, locscale, postprocess
+from cryores.postprocessing._real_space import around_atoms
+from cryores.resolution import deepres
+from cryores.shell_correlation import crossing_past_shape, fsc_curve
+from cryores.volume import HalfMaps, Volume
 
-TIGHT, EDGE = 2.5, 3.0
-"""Å from the atoms at which the tight mask begins to fall, and over which it does."""
+DEPOSITED = {
+    "EMD-3488": ("EMD-3488_hemoglobin/emd_3488.map", "EMD-3488_hemoglobin/5ni1.pdb"),
+    "EMD-5778": ("EMD-5778_TRPV1_chainA/5578_ChainA.mrc", "EMD-5778_TRPV1_chainA/pdb3j5p.pdb"),
+    "EMD-0093": ("EMD-0093_HCN4_seg/region0.mrc.gz", "EMD-0093_HCN4_seg/6gyn.pdb"),
+    "EMD-3240": ("qrefine_5fn5/5fn5_box.ccp4", "qrefine_5fn5/5fn5_box_complete.pdb"),
+    "EMD-5185": ("qrefine_3j06_TMV/3j06_no_ligand_box.ccp4", "qrefine_3j06_TMV/3j06_no_ligand_box_complete.pdb"),
+}
+"""Map and model of an entry, below the folder of ``--maps``."""
+
+BLUR, NOISE_SHARE = 100.0, 0.3
+"""B-factor in Å^2 that deposited maps are blurred by, and the noise of a half map that they then get, as a share of the
+blurred map's standard deviation near atoms."""
 
 
-def fsc_half(volume: Volume, reference: Volume, mask: Any, threads: int) -> Optional[float]:
+def fsc_half(volume: Volume, reference: Volume, mask: Any, threads: int) -> float:
     """Return the resolution (Å) at which the FSC falls below 0.5, under a soft mask."""
-    sums = shell_sums(rfft(volume.data * mask, threads), rfft(reference.data * mask, threads), volume.grid)
-    return crossing_resolution(sums.frequency, fsc_curve(sums), 0.5)
+    level = np.float32(np.median(volume.data))
+    sums = shell_sums(rfft((volume.data - level) * mask, threads), rfft(reference.data * mask, threads), volume.grid)
+    return crossing_past_shape(sums.frequency, fsc_curve(sums), 0.5) or float("nan")
 
 
-def judged(path: Path, seed: int, target: str, execution: Execution) -> Dict[str, Any]:
-    """Return correlation with LocScale's map and FSC 0.5 with the model, before and after."""
-    rng = np.random.default_rng(seed)
-    positions = atom_positions(read_model(path))
-    edge = int(np.ceil((np.ptp(positions, axis=0).max() + 30.0) / 8.0)) * 8
-    finest = float(rng.uniform(3.0, 4.5))
-    made = simulate(
-        str(path), shape=(edge,) * 3, voxel_size=1.0, finest=finest, coarsest=finest * float(rng.uniform(1.05, 1.8)),
-        snr=float(rng.uniform(1.0, 3.0)), noise="coloured", b=float(rng.uniform(40.0, 140.0)), seed=seed,
-    )  # fmt: skip
-    before = made.halves.mean()
-    near = before.like(around_atoms(made.structure, before.grid, TIGHT))
-    tight = soft_edge(near, EDGE)
-    reference = density_from_model(made.structure, before.grid)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryoresWarning)
+def measures(found: Dict[str, Volume], made: Judged, resolution: float, threads: int) -> Dict[str, Any]:
+    """Return CC with LocScale's map, FSC 0.5 with the model and median of DeepRes, of each map."""
+    execution = Execution(threads)
+    tight, near = made.tight, made.tight.like(made.tight.data > 0.5)
+    with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "model.pdb")
         made.structure.write_pdb(model)
-        wanted = locscale(made.halves, before.like(tight.data > 0.01), model, execution=execution).sharpened.data
-        after = deepemhancer(made.halves, made.mask, execution=execution, target=target)
-    wanted = wanted * tight.data
-    ones = np.ones(before.grid.shape, dtype=np.float32)
-    found: Dict[str, Any] = {"model": path.name.split(".")[0], "edge": edge, "finest": finest}
-    for name, volume in (("before", before), ("after", after.sharpened)):
-        found[f"cc_{name}"] = float(np.corrcoef(volume.data.ravel(), wanted.ravel())[0, 1])
-        found[f"fsc_{name}"] = fsc_half(volume, reference, ones, execution.threads)
-        found[f"fsc_tight_{name}"] = fsc_half(volume, reference, tight.data, execution.threads)
-    return found
+        within = tight.like(tight.data > 0.01)
+        options: Dict[str, Any] = {} if isinstance(made.halves, HalfMaps) else {"min_resolution": resolution}
+        wanted = locscale(made.halves, within, model, execution=execution, **options).sharpened.data * tight.data
+    values: Dict[str, Any] = {}
+    for name, volume in found.items():
+        values[f"cc_{name}"] = float(np.corrcoef(volume.data.ravel(), wanted.ravel())[0, 1])
+        values[f"fsc_{name}"] = fsc_half(volume, made.reference, np.float32(1.0), threads)
+        values[f"tight_{name}"] = fsc_half(volume, made.reference, tight.data, threads)
+        local = deepres(volume, near, execution=execution).resolution.data[near.data > 0.5]
+        values[f"deepres_{name}"] = float(np.median(local[np.isfinite(local) & (local > 0)]))
+    return values
+
+
+def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]:
+    """Return the row of one map."""
+    execution = Execution(threads)
+    halves = made.halves
+    before = halves.mean() if isinstance(halves, HalfMaps) else halves
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryoresWarning)
+        enhanced = deepemhancer(halves, made.tight, execution=execution, target=target)
+        found = {"input": before, "enhanced": enhanced.sharpened}
+        if isinstance(halves, HalfMaps):
+            sharpened = postprocess(halves, made.tight, execution=execution).sharpened
+            # A fit over the few shells of a coarse map can give a B-factor that no number holds.
+            found.update({"auto_b": sharpened} if np.isfinite(sharpened.data).all() else {})
+        values = measures(found, made, made.resolution, threads)
+        values["confidence"], values["confidence_absolute"] = confidence_ranks(enhanced, made, threads)
+        if isinstance(halves, HalfMaps):
+            values["half_test"] = half_map_loss(halves, made, target, threads)
+    return {"name": name, "edge": before.grid.shape[0], **values}
+
+
+def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Tuple[float, float]:
+    """Return the rank correlations of 1 - confidence with the error, local root mean square over 3 Å, inside the mask.
+
+    The truth is the model's density up to the map's resolution, on the scale on which the two fit best. First the error
+    over the truth's own local root mean square, then the bare error, which is large where the density is strong.
+    """
+    from scipy.stats import spearmanr
+
+    grid, inside = enhanced.sharpened.grid, made.tight.data > 0.5
+    cut = crossing_of(enhanced.sharpened, made, threads)
+    truth = filtered(made.reference.data, lambda s: (s < 1.0 / cut).astype(float), grid, threads)
+    found = enhanced.sharpened.data
+    scale = np.polyfit(truth[inside], found[inside], 1)
+    wrong, right = np.square(found - np.polyval(scale, truth)), np.square(truth)
+    error, power = (filtered(some.astype(np.float32), gaussian(3.0), grid, threads)[inside] for some in (wrong, right))
+    doubt = -enhanced.extra["confidence"].data[inside]
+    relative = error / np.maximum(power, 1e-6 * float(power.max()))
+    return tuple(float(spearmanr(doubt, some).statistic) for some in (relative, error))  # type: ignore[return-value]
+
+
+def crossing_of(volume: Volume, made: Judged, threads: int) -> float:
+    """Return up to where map and model agree by 0.143 in the tight mask (Å)."""
+    spectra = [rfft(some.data * made.tight.data, threads) for some in (volume, made.reference)]
+    sums = shell_sums(*spectra, volume.grid)
+    return crossing_past_shape(sums.frequency, fsc_curve(sums), 0.143) or 2.0 * volume.grid.spacing
+
+
+def half_map_loss(halves: HalfMaps, made: Judged, target: str, threads: int) -> float:
+    """Return the least of FSC(enhanced half 1, raw half 2) - FSC(raw, raw) over the shells up to the resolution."""
+    one = deepemhancer(halves.half1, made.tight, execution=Execution(threads), target=target).sharpened
+    spectra = [rfft(v.data, threads) for v in (halves.half1, halves.half2, one)]
+    raw, after = (shell_sums(spectra[k], spectra[1], one.grid) for k in (0, 2))
+    upto = (raw.frequency > 0) & (raw.frequency <= 1.0 / made.resolution)
+    return float(np.min((fsc_curve(after) - fsc_curve(raw))[upto]))
+
+
+def deposited(folder: Path, threads: int) -> Iterator[Any]:
+    """Yield names and maps of the deposited entries, as they are and blurred with noise."""
+    for name, (file, model) in DEPOSITED.items():
+        volume, structure = read_map(folder / file), read_model(folder / model)
+        structure.remove_waters()
+        grid = volume.grid
+        near = volume.like(around_atoms(atom_positions(structure), grid, TIGHT))
+        tight, reference = soft_edge(near, EDGE), density_from_model(structure, grid)
+        blurred = filtered(volume.data, bfactor(BLUR), grid, threads)
+        rng, level = np.random.default_rng(1), np.float32(NOISE_SHARE * float(blurred[near.data > 0.5].std()))
+        halves = HalfMaps(*(volume.like(blurred + level * white_noise(grid, rng)) for _ in range(2)))
+        for kind, maps in (("as deposited", volume), ("blurred", halves)):
+            made = Judged(maps, volume, reference, tight, structure, 4.0)  # type: ignore[arg-type]
+            yield f"{name} {kind}", made
+
+
+def simulated(folder: Path, largest: float, left_out: Sequence[str], threads: int) -> Iterator[Any]:
+    """Yield names and maps of the models kept aside that are of a moderate size."""
+    for seed, path in enumerate(split(listed_models(folder))[1]):
+        positions = atom_positions(read_model(path))
+        name = path.name.split(".")[0]
+        if np.ptp(positions, axis=0).max() < largest and len(positions) > 900 and name not in left_out:
+            yield name, judged_map(path, seed, threads)
 
 
 def main() -> None:
-    """Print a line for each model, and the medians."""
+    """Print a line for each map, and the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", required=True)
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--maps", type=Path)
     parser.add_argument("--target", default="tightTarget")
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--largest", type=float, default=70.0, help="largest extent of a model in Å")
+    parser.add_argument("--leave-out", nargs="+", default=[], help="models, such as those that a choice was made on")
     parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
+    material = (
+        simulated(given.models, given.largest, given.leave_out, given.threads)
+        if given.models
+        else deposited(given.maps, given.threads)
+    )
     rows: List[Dict[str, Any]] = []
-    for seed, path in enumerate(split(listed_models(arguments.models))[1]):
-        positions = atom_positions(read_model(path))
-        if len(rows) < arguments.count and np.ptp(positions, axis=0).max() < arguments.largest and len(positions) > 900:
-            rows.append(judged(path, seed, arguments.target, Execution(arguments.threads)))
-            print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
-    names = [name for name in rows[0] if "_" in name]
-    print({name: round(float(np.median([row[name] for row in rows if row[name]])), 3) for name in names})
+    for _, (name, made) in zip(range(given.count), material):
+        rows.append(judged(name, made, given.target, given.threads))
+        print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
+    columns = [key for key in dict.fromkeys(k for row in rows for k in row) if key not in ("name", "edge")]
+    medians: Dict[str, Optional[float]] = {
+        key: float(np.nanmedian([row.get(key, np.nan) for row in rows])) for key in columns
+    }
+    print({"medians": {key: round(value, 3) for key, value in medians.items() if value is not None}})
 
 
 if __name__ == "__main__":

@@ -163,6 +163,22 @@ def polymer_atoms(atoms: Atoms) -> Tuple[int, int]:
     return protein, nucleic
 
 
+def protein_sequences(structure: Any) -> List[str]:
+    """Return the sequences of the protein chains of the first model, one letter a residue, each once."""
+    whole = structure.clone()
+    whole.setup_entities()
+    chains = (chain.get_polymer() for chain in whole[0])
+    peptides = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
+    found = {chain.make_one_letter_sequence() for chain in chains if chain.check_polymer_type() in peptides}
+    return sorted(sequence.replace("-", "") for sequence in found)
+
+
+def sequence_identity(one: str, other: str) -> float:
+    """Return the share of residues of the shorter sequence that are the same in the other, after alignment."""
+    aligned = gemmi.align_string_sequences(list(one), list(other), [])
+    return float(aligned.match_count) / max(min(len(one), len(other)), 1)
+
+
 def with_b_factors(atoms: Atoms, values: Float64) -> str:
     """Return the atoms as the text of an mmCIF file that has ``values`` in place of the B-factors, 0 where NaN."""
     structure = atoms.structure.clone()

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from cryores.cli import progress
-from cryores.cli.options import Parser
+from cryores.cli.options import Parser, add_run_options
 from cryores.errors import CryoresError, InputError
+from cryores.execution import Execution
 from cryores.postprocessing._evaluation import MEASURES, SIDES
 from cryores.report.record import sha256
 from cryores.tables import Row, read_rows, records_text
@@ -54,10 +55,14 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
     parser.add_argument("--set", required=True, metavar="TABLE")
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--methods", nargs="+", metavar="KIND")
     given, shared = parser.parse_known_args(list(words))
-    rows = read_set(Path(given.set))
     folder = Path(given.out)
-    _claim(folder, given)
+    if given.methods:
+        _compare_methods(given, shared)
+        return
+    rows = read_set(Path(given.set))
+    _claim(folder, given, KEPT)
     earlier = {} if given.overwrite else _earlier(folder)
     records: List[Dict[str, Any]] = []
     for row in rows:
@@ -77,11 +82,27 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
         raise InputError("E_SET_FAILED", f"every row failed; the first: {failed[0]['reason']}", "mend the table")
 
 
-def read_set(path: Path) -> List[Row]:
+def _compare_methods(given: argparse.Namespace, words: List[str]) -> None:
+    """Compare ways of post-processing on every row (`cryores.cli.evaluate_methods`)."""
+    from cryores.cli import evaluate_methods as methods
+
+    parser = Parser(prog="cryores evaluate --set --methods", description=methods.__doc__, allow_abbrev=False)
+    add_run_options(parser)
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    run = parser.parse_args(words)
+    table = Path(given.set)
+    rows = read_set(table, (*methods.FILES, *methods.VALUES), ("model",))
+    _claim(Path(given.out), given, methods.RESULTS[0])
+    say = (lambda line: None) if run.quiet else progress.say
+    execution = Execution(run.threads, run.memory, run.device)
+    methods.run_methods(rows, table.parent, Path(given.out), given.methods, execution, say)
+
+
+def read_set(path: Path, allowed: Sequence[str] = (*COLUMNS, *VALUES), needed: Sequence[str] = ("map",)) -> List[Row]:
     """Return the rows of a table, without empty cells, their columns in the words of `COLUMNS` and `VALUES`."""
     options = {**COLUMNS, **VALUES}
-    spelled = {option[2:].replace("-", "_"): name for name, option in options.items()}
-    return read_rows(path, {**spelled, **{name: name for name in options}}, ("map",), RESULTS)
+    spelled = {option[2:].replace("-", "_"): name for name, option in options.items() if name in allowed}
+    return read_rows(path, {**spelled, **{name: name for name in allowed}}, needed, RESULTS)
 
 
 def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
@@ -95,10 +116,10 @@ def _fingerprint(words: List[str]) -> Dict[str, Any]:
     return {"words": words, "files": {word: sha256(word) for word in words if Path(word).is_file()}}
 
 
-def _claim(folder: Path, given: argparse.Namespace) -> None:
+def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / KEPT).is_file() and not given.overwrite:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ours).is_file() and not given.overwrite:
         raise InputError(
             "E_OUTPUT_EXISTS", f"{folder} holds other files", "choose another --out, or add --overwrite to replace them"
         )

@@ -263,6 +263,8 @@ def parser_of(method: Method) -> argparse.ArgumentParser:
     if method.name == "evaluate":
         text = "in place of these: a table of many maps, with the columns name, map, model, half1, half2, ..."
         inputs.add_argument("--set", metavar="TABLE", help=text)
+        text = "with --set: ways of post-processing to compare: input, auto_b, given_b, deposited, localdeblur, ..."
+        inputs.add_argument("--methods", nargs="+", metavar="KIND", help=text)
     run = parser.add_argument_group("output and run")
     add_output_options(run)  # type: ignore[arg-type]
     add_run_options(run)  # type: ignore[arg-type]

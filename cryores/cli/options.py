@@ -63,15 +63,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         type=device,
         default="cpu",
         metavar="DEVICE",
-        help="cpu (default), cuda or cuda:N; methods without a GPU version run on the cpu",
+        help="cpu (default), cuda, cuda:N or cuda:N,M; methods without a GPU version run on the cpu",
     )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
 
 
 def device(word: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``cuda:N``."""
-    if re.fullmatch(r"cpu|cuda(:\d+)?", word) is None:
-        raise argparse.ArgumentTypeError(f"{word!r} is no device: give cpu, cuda or cuda:N")
+    """Return ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:N,M``."""
+    if re.fullmatch(r"cpu|cuda(:\d+(,\d+)*)?", word) is None:
+        raise argparse.ArgumentTypeError(f"{word!r} is no device: give cpu, cuda, cuda:N or cuda:N,M")
     return word
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cryores.cli.options import positive_int
 from cryores.cli.progress import say
-from cryores.errors import InputError
+from cryores.errors import InputError, UsageError
 
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
@@ -21,17 +21,23 @@ MAPS, EPOCHS, LOCRES_SEED = 653, 25, 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is trained, and on what."""
     parser.add_argument("network", choices=NETWORKS, help="which network")
-    parser.add_argument("--models", required=True, metavar="DIR", help="folder of atomic models, PDB or mmCIF")
+    parser.add_argument("--models", metavar="DIR", help="folder of atomic models, PDB or mmCIF")
     parser.add_argument("--out", required=True, metavar="DIR", help="weights, and all to go on from")
     parser.add_argument("--seed", type=int, help="default: as shipped")
     parser.add_argument("--cache", metavar="DIR", help="folder of what is simulated (default: pieces, in --out)")
+    parser.add_argument(
+        "--lessons", type=positive_int, help="simulated maps (deepres, deepemhancer; default: as shipped)"
+    )
+    parser.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
     parser.add_argument("--quiet", action="store_true", help="say nothing")
     deepres = parser.add_argument_group("deepres only")
     deepres.add_argument("--range", choices=RANGES, help="of which range in Å (default: one after the other)")
-    deepres.add_argument("--lessons", type=positive_int, help="degraded pieces of models (default: as shipped)")
-    deepres.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
     enhancer = parser.add_argument_group("deepemhancer only")
     enhancer.add_argument("--target", choices=ENHANCERS, help="for which target (default: one after the other)")
+    enhancer.add_argument(
+        "--pairs", metavar="TABLE", help="in place of --models: half1, half2, model, resolution of maps (CSV or TSV)"
+    )
+    enhancer.add_argument("--start-from", metavar="FILE", help="weights to start from (default: random)")
     enhancer.add_argument("--steps", type=positive_int, help="batches to learn from (default: as shipped)")
     locres = parser.add_argument_group("locres only")
     locres.add_argument("--exclude", nargs="+", default=[], metavar="NAME", help="models to leave out, by name's start")
@@ -41,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, and write weights."""
+    on_pairs = arguments.network == "deepemhancer" and arguments.pairs
+    if bool(arguments.models) == bool(on_pairs):
+        either = "either --models or --pairs" if arguments.network == "deepemhancer" else "--models"
+        raise UsageError("E_USAGE", "there is nothing to train on, or too much", f"give {either}")
     {"deepres": _train_deepres, "locres": _train_locres, "deepemhancer": _train_enhancers}[arguments.network](arguments)
 
 
@@ -62,12 +72,18 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
 
 
 def _train_enhancers(arguments: argparse.Namespace) -> None:
-    from cryores.nets.training.enhancer import STEPS, Schedule, train_on_folder
+    from cryores.nets.training.enhancer import LESSONS, STEPS, WARM_RATE, Schedule, train_on_folder
+    from cryores.nets.training.pairs import train_on_pairs
 
     tell = (lambda line: None) if arguments.quiet else say
-    schedule = Schedule(steps=arguments.steps or STEPS, seed=arguments.seed or 0)
+    steps, lessons = arguments.steps or STEPS, arguments.lessons or LESSONS
+    schedule = Schedule(steps=steps, lessons=lessons, seed=1 if arguments.seed is None else arguments.seed)
+    if arguments.start_from:
+        schedule = replace(schedule, rate=WARM_RATE)
+    train, material = (train_on_pairs, arguments.pairs) if arguments.pairs else (train_on_folder, arguments.models)
     for target in [arguments.target] if arguments.target else ENHANCERS:
-        tell(f"trained: {train_on_folder(target, arguments.models, arguments.out, schedule, tell)}")
+        file = train(target, material, arguments.out, schedule, arguments.start_from, arguments.threads, tell)
+        tell(f"trained: {file}")
 
 
 def _train_locres(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Tuple
 from cryores.nets import load_keras
 from cryores.nets.enhancer_bands import COUNT, FEATURES
 
-FORMAT = "cryores-enhancer-1"
+FORMAT = "cryores-enhancer-2"
 """What its files of weights say that they are."""
 
 WIDTHS = (24, 32, 48)

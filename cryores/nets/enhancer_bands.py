@@ -33,8 +33,9 @@ FLOOR = 1e-4
 CONTRAST = 0.3
 """Standard deviation of the enhanced density of a molecule: bright density is then about 1."""
 
-FEATURES = 2 * COUNT + 2
-"""What is told of a block: power of each band, power over the solvent's, mean density, and that of its surroundings."""
+FEATURES = 3 * COUNT + 2
+"""What is told of a block: power of each band around it, that over the solvent's, the power in the block alone over the
+solvent's, mean density, and that of its surroundings."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Described:
         The map, edges multiples of `BLOCK`, solvent 0 and molecule 1.
     features : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, FEATURES)
         What the blocks look like, as logarithms.
+    power : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
+        Local power of each band.
     amplitude : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
         Local amplitude of each band, by which its gain is divided.
     noise : ndarray of float32, shape (COUNT,)
@@ -57,6 +60,7 @@ class Described:
 
     density: FloatArray
     features: FloatArray
+    power: FloatArray
     amplitude: FloatArray
     noise: FloatArray
     scale: DensityScale
@@ -84,25 +88,31 @@ def described(density: FloatArray, threads: int = 1) -> Described:
     scaled = scale.apply(density)
     mean = block_means(scaled)
     around = gaussian_filter(mean, WINDOW)
-    power = band_powers(scaled, threads)
+    alone = block_powers(scaled, threads)
+    power = widened(alone)
     solvent = around <= np.float32(scale.threshold)
     noise = np.median(power[solvent], axis=0)
     noise = np.maximum(noise, FLOOR * np.percentile(power.reshape(-1, COUNT), 99, axis=0))
     noise = np.maximum(noise, np.finfo(np.float32).tiny).astype(np.float32)
-    over = np.log(np.maximum(power, 1e-2 * noise) / noise)
+    over, here = (np.log(np.maximum(some, 1e-2 * noise) / noise) for some in (power, alone))
     own = np.log(np.maximum(power, 1e-8))
-    features = np.concatenate([own / 4.0, over / 2.0, mean[..., None], around[..., None]], axis=-1)
+    features = np.concatenate([own / 4.0, over / 2.0, here / 2.0, mean[..., None], around[..., None]], axis=-1)
     # Below the solvent's power there is nothing to be raised.
     amplitude = np.sqrt(np.maximum(power, 0.25 * noise))
-    return Described(scaled, features.astype(np.float32), amplitude.astype(np.float32), noise, scale)
+    return Described(scaled, features.astype(np.float32), power, amplitude.astype(np.float32), noise, scale)
 
 
-def band_powers(density: FloatArray, threads: int = 1) -> FloatArray:
-    """Return the local power of each band, shape (nz / 4, ny / 4, nx / 4, COUNT)."""
+def block_powers(density: FloatArray, threads: int = 1) -> FloatArray:
+    """Return the power of each band in every block alone, shape (nz / 4, ny / 4, nx / 4, COUNT)."""
+    return np.stack([block_means(np.square(band)) for band in bands(density, threads)], axis=-1)
+
+
+def widened(blocks: FloatArray) -> FloatArray:
+    """Return means of values of blocks over `WINDOW`."""
     from scipy.ndimage import gaussian_filter
 
-    powers = [gaussian_filter(block_means(np.square(band)), WINDOW) for band in bands(density, threads)]
-    return np.stack(powers, axis=-1)
+    mean: FloatArray = gaussian_filter(blocks, (WINDOW, WINDOW, WINDOW, 0.0))
+    return mean
 
 
 def block_means(volume: FloatArray) -> FloatArray:

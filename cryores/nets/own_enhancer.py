@@ -1,8 +1,8 @@
-"""Our enhancers on whole maps: gains of several views, and how much noise they let through."""
+"""Our enhancers on whole maps: gains of several views, and how much of the density is known."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -10,18 +10,26 @@ import numpy as np
 
 from cryores.errors import WeightsError
 from cryores.execution import Execution
-from cryores.filters import gaussian
-from cryores.fourier import filtered
 from cryores.mapio import PathLike
 from cryores.nets.cubes import CubePlan, predicted
 from cryores.nets.enhancer import FORMAT, build_enhancer
-from cryores.nets.enhancer_bands import BLOCK, CONTRAST, COUNT, Described, described, spread_over_voxels, with_gains
+from cryores.nets.enhancer_bands import (
+    BLOCK,
+    CONTRAST,
+    COUNT,
+    Described,
+    block_powers,
+    described,
+    spread_over_voxels,
+    widened,
+    with_gains,
+)
 from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.predictor import predictor
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.nets.weights import SHIPPED
-from cryores.volume import FloatArray, Grid, HalfMaps, Maps, full_map
+from cryores.volume import FloatArray, HalfMaps, Maps, full_map
 
 PLAN = CubePlan(edge=16, stride=8)
 """Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
@@ -33,26 +41,32 @@ the mean over so many voxels of a noise that is alone in its box stays below."""
 NOISE_ALONE = (2.8, 3.4)
 """`DensityScale.stands_out` up to which a box holds nothing but noise, and from which it surely holds something."""
 
+STEADY = 4.0
+"""Standard deviation in blocks of the Gaussian over which gains of bands without noise are averaged."""
+
+LEAST_STRENGTH = 0.3
+"""Strength of all bands, as a share of the molecule's usual one, from which a block belongs to it as a whole."""
+
+PURE = 4
+"""Power of the share of signal with which averaged gains take over."""
+
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
-SMOOTH_SPREAD = 2.0
-"""Standard deviation in Å of the Gaussian over which the power of the noise is averaged."""
+MODEL_POWER = np.array([0.165, 0.104, 0.065, 0.060, 0.143, 0.144, 0.094, 0.061, 0.049, 0.093])
+"""Power of each band in the density of atomic models: median of the models that the networks learnt from."""
+
+BEST = 95
+"""Percentile of the molecule's blocks that says what a map knows at its best."""
 
 
 @dataclass(frozen=True)
 class Enhanced:
-    """An enhanced map, and the standard deviation of what in it is noise, or differs between views."""
+    """An enhanced map, and how much of what should be in it is known, 0 to 1."""
 
     density: FloatArray
-    spread: FloatArray
+    confidence: FloatArray
     details: Dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def confidence(self) -> FloatArray:
-        """``C^2 / (C^2 + spread^2)``, C the contrast of a molecule: 1 where nothing is uncertain."""
-        power = np.float32(CONTRAST**2)
-        return power / (power + np.square(self.spread))
 
 
 def weights_file(target: str) -> Path:
@@ -102,12 +116,15 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
         gains, variance = _gains(told, network, views, stage)
+        gains = _steadied(gains, told)
     with execution.stage("enhancing"):
         density = way.back(with_gains(told, gains, threads), threads)
-        power = _noise_power(maps, way, told, gains, threads) + spread_over_voxels(variance.sum(axis=-1))
-        spread = np.sqrt(np.maximum(way.back(power, threads), 0.0))
+    with execution.stage("confidence"):
+        agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
+        known = spread_over_voxels(_known_share(maps, way, told, threads) * agreeing)
+        confidence = np.clip(way.back(known, threads), 0.0, 1.0)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
-    return Enhanced(density, spread, details)
+    return Enhanced(density, confidence, details)
 
 
 def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[FloatArray, FloatArray]:
@@ -128,11 +145,41 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
     return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
 
-def _noise_power(maps: Maps, way: OneAngstrom, told: Described, gains: FloatArray, threads: int) -> FloatArray:
-    """Return the local power of the noise after the gains: of half the difference of half maps, or the solvent's."""
-    if not isinstance(maps, HalfMaps):
-        share = np.minimum(told.noise / np.square(told.amplitude), 1.0)
-        return spread_over_voxels(np.sum(np.square(gains) * share, axis=-1))
-    noise = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
-    passed = with_gains(replace(told, density=noise), gains, threads)
-    return filtered(np.square(passed), gaussian(SMOOTH_SPREAD), Grid.regular(way.fine, 1.0), threads)
+def _steadied(gains: FloatArray, told: Described) -> FloatArray:
+    """Return gains that leave the map's own local amplitudes as they are where a band is signal alone.
+
+    There, what the gain is over the amplitude is averaged over `STEADY` within the molecule: the network's doubt about
+    each block is worse than what the map knows. The noisier a band is, the more the network's own gain counts.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
+    if not strength.any():
+        return gains
+    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
+    within = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
+    width = (STEADY, STEADY, STEADY, 0.0)
+    wanted, there = gains * told.amplitude, within * np.square(told.amplitude)
+    around = gaussian_filter(there, width)
+    factor = gaussian_filter(wanted, width) / np.maximum(around, 1e-6 * around.max(axis=(0, 1, 2)))
+    signal = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0) ** PURE
+    steadied: FloatArray = (signal * factor * within * told.amplitude + (1.0 - signal) * gains).astype(np.float32)
+    return steadied
+
+
+def _known_share(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
+    """Return the share of what a molecule's density holds that the map knows, block by block.
+
+    A band counts by its power in atomic models, as far as the map's best places know it; known is signal over signal
+    and noise, whose power is that of half the difference of half maps, or the solvent's.
+    """
+    noise = told.noise
+    if isinstance(maps, HalfMaps):
+        difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
+        noise = widened(block_powers(difference, threads))
+    known = np.clip(1.0 - noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
+    molecule = told.features[..., -1] > HELD
+    best = np.percentile(known[molecule], BEST, axis=0) if molecule.any() else np.zeros(COUNT)
+    counts = np.where(best > 0.5, MODEL_POWER, 0.0)
+    share: FloatArray = (known @ (counts / max(float(counts.sum()), 1e-20))).astype(np.float32)
+    return share

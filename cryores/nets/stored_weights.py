@@ -58,9 +58,11 @@ def named_variables(model: Any) -> Dict[str, Any]:
     return {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
 
 
-def save_weights(path: Union[str, os.PathLike[str]], model: Any, description: Dict[str, Any]) -> None:
+def save_weights(
+    path: Union[str, os.PathLike[str]], model: Any, description: Dict[str, Any], stored_as: Any = np.float32
+) -> None:
     """Write the weights of a keras model and their description, at once or not at all."""
-    arrays = {name: np.asarray(variable, dtype=np.float32) for name, variable in named_variables(model).items()}
+    arrays = {name: np.asarray(variable, dtype=stored_as) for name, variable in named_variables(model).items()}
     unfinished = Path(path).with_suffix(".part.npz")
     np.savez_compressed(unfinished, **{DESCRIPTION: np.array(json.dumps(description)), **arrays})
     os.replace(unfinished, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from cryores.report.colours import ColourScale
 
@@ -46,8 +46,27 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
     )
 
 
-def before_after(title: str, before: str, after: str, levels: Tuple[float, float]) -> str:
-    """Return the text of a ``.cxc`` file that shows two maps of the script's folder side by side, turned as one."""
+CONFIDENCE_PALETTE = "0,#d55e00:0.5,#f0e442:1,#0072b2"
+"""From nothing that is known to all that is."""
+
+
+def before_after(
+    title: str, before: str, after: str, levels: Tuple[float, float], confidence: Optional[str] = None
+) -> str:
+    """Return the text of a ``.cxc`` file that shows two maps of the script's folder side by side, turned as one.
+
+    Where there is a map of confidence, 0 to 1, it colours the second.
+    """
+    coloured = (
+        ()
+        if confidence is None
+        else (
+            f"open {confidence}",
+            "volume #3 hide",
+            f"color sample #2 map #3 palette {CONFIDENCE_PALETTE}",
+            '2dlabels text "confidence: red 0, yellow 0.5, blue 1" color black size 14 xpos 0.55 ypos 0.04',
+        )
+    )
     return "\n".join(
         (
             f"# {title}",
@@ -58,6 +77,7 @@ def before_after(title: str, before: str, after: str, levels: Tuple[float, float
             f"open {after}",
             f"volume #1 style surface region all step 1 level {levels[0]:.6g} color #9a9a9a",
             f"volume #2 style surface region all step 1 level {levels[1]:.6g} color #56b4e9",
+            *coloured,
             f"surface dust #1,2 size {DUST:g}",
             "tile #1,2 columns 2",
             '2dlabels text "before" color black size 18 xpos 0.2 ypos 0.93',

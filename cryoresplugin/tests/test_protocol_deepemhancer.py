@@ -22,6 +22,18 @@ class TestDeepEMhancer(CryoresTest):
         shifts = self.full.outputVolume.getOrigin().getShifts()
         self.assertEqual(protocol.Volume.getOrigin().getShifts(), shifts)
 
+    def test_the_wizard_finds_the_noise_and_shows_where(self):
+        from cryores.nets.enhancer_input import automatic_statistics
+        from cryoresplugin.wizards import CryoresNoiseStatisticsWizard
+
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        protocol = self.make(CryoresProtDeepEMhancer, pointers, normalization=1, weights=1)
+        picture = self.file("noise").replace(".mrc", ".png")
+        found = CryoresNoiseStatisticsWizard.measure(protocol, picture)
+        self.assertEqual(found, automatic_statistics(self.halves.mean().data))
+        with open(picture, "rb") as file:
+            self.assertEqual(file.read(4), b"\x89PNG")
+
     def test_statistics_are_for_the_published_networks(self):
         pointers = {"inputVolume": (self.full, "outputVolume")}
         protocol = self.make(CryoresProtDeepEMhancer, pointers, normalization=1, noiseMean=0.0, noiseStd=1.0)

@@ -1,8 +1,9 @@
-"""Wizards of the forms: range, box and resolution from the half maps, threshold of the mask, colours of a viewer."""
+"""Wizards of the forms: range, box and resolution from the half maps, mask threshold, noise region, a viewer's colours."""
 
 from pwem.wizards import ColorScaleWizardBase
 
 from cryoresplugin.viewers import CryoresLocalResolutionViewer
+from cryoresplugin.wizards.wizard_noise import CryoresNoiseStatisticsWizard
 from cryoresplugin.wizards.wizard_mask import CryoresMaskThresholdWizard
 from cryoresplugin.wizards.wizard_resolution import (
     CryoresBoxWizard,
@@ -15,6 +16,7 @@ __all__ = [
     "CryoresColorScaleWizard",
     "CryoresGlobalResolutionWizard",
     "CryoresMaskThresholdWizard",
+    "CryoresNoiseStatisticsWizard",
     "CryoresRangeWizard",
 ]
 

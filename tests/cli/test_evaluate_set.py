@@ -106,3 +106,26 @@ def test_a_table_that_is_none_is_refused(text, tmp_path):
 def test_tabs_and_the_words_of_the_options_are_understood(tmp_path):
     (tmp_path / "set.tsv").write_text("Name\tMAP\traw-half1\tVoxel size\na b\tx.mrc\t\t1.2\n\n")
     assert read_set(tmp_path / "set.tsv") == [{"name": "a b", "map": "x.mrc", "voxel_size": "1.2"}]
+
+
+def test_ways_of_post_processing_are_compared(folder, tmp_path):
+    pytest.importorskip("keras", reason="DeepRes needs Python 3.10 and Keras 3")
+    lines = ["name,half1,half2,map,model,deposited,bfactor,resolution"]
+    lines += ["a,half1.mrc,half2.mrc,,model.cif,map.mrc,-80,4", "b,,,none.mrc,model.cif,,,4"]
+    (folder / "ways.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    words = ["evaluate", "--set", str(folder / "ways.csv"), "--methods", "input", "given_b", "--quiet"]
+    assert main([*words, "--out", str(out)]) == 0
+    rows = list(csv.DictReader((out / "methods.csv").read_text().splitlines()))
+    assert [(row["name"], row["kind"]) for row in rows] == [("a", "input"), ("a", "given_b"), ("b", "")]
+    assert rows[2]["reason"].startswith("E_NO_FILE")
+    one = {row["kind"]: row for row in rows}
+    assert float(one["input"]["cc_locscale"]) > 0.7
+    assert float(one["given_b"]["deepres"]) < float(one["input"]["deepres"])
+    assert float(one["input"]["model_fsc_0.5"]) >= float(one["input"]["masked_model_fsc_0.5"]) > 3
+    middle = {row["kind"]: row for row in csv.DictReader((out / "medians.csv").read_text().splitlines())}
+    assert middle["input"]["q_score"] == one["input"]["q_score"]
+    assert (out / "methods.png").stat().st_size > 10000
+    assert (
+        main(["evaluate", "--set", str(folder / "ways.csv"), "--methods", "magic", "--quiet", "--out", str(out)]) == 2
+    )

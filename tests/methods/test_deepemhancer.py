@@ -9,6 +9,8 @@ from scipy.ndimage import gaussian_filter
 from cryores.cli import main
 from cryores.errors import InputError, UsageError, WeightsError
 from cryores.execution import Execution
+from cryores.filters import bfactor
+from cryores.fourier import filtered, irfft, rfft, shell_sums
 from cryores.mapio import read_map, write_map
 from cryores.nets.cubes import CubePlan, occupied, predicted
 from cryores.nets.enhancer_bands import FEATURES, bands, described, spread_over_voxels, with_gains
@@ -18,6 +20,7 @@ from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.postprocessing import deepemhancer
 from cryores.postprocessing.deepemhancer import symmetrised, without_small_parts
+from cryores.shell_correlation import fsc_curve
 from cryores.simulation import simulate
 from cryores.symmetry import rotations
 from cryores.volume import Grid, HalfMaps, Volume
@@ -191,6 +194,12 @@ def done(made):
     return deepemhancer(made.halves, made.mask, execution=Execution(threads=2), views=2)
 
 
+def frequencies(grid):
+    axes = [np.fft.fftfreq(n, v) for n, v in zip(grid.shape[:2], grid.voxel_size)]
+    z, y, x = *axes, np.fft.rfftfreq(grid.shape[2], grid.voxel_size[2])
+    return np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+
+
 def correlation(a, b, where=...):
     return np.corrcoef(a[where].ravel(), b[where].ravel())[0, 1]
 
@@ -206,15 +215,17 @@ def test_the_solvent_is_emptied(made, done):
     assert done.sharpened.data[outside].std() < 0.05 * done.sharpened.data[inside].std()
 
 
-def test_the_confidence_is_a_share_and_lower_where_the_error_is_larger(made, done):
+def test_the_confidence_is_a_share_and_lower_where_more_is_wrong(made, done):
+    """Wrong is the squared error over the truth's power, both of about 5 Å around."""
     from scipy.stats import spearmanr
 
     confidence = done.extra["confidence"].data
     assert confidence.min() >= 0 and confidence.max() <= 1 + 1e-6
     inside = made.mask.data > 0.5
-    gain = np.polyfit(made.clean.data[inside], done.sharpened.data[inside], 1)
-    error = gaussian_filter(np.abs(done.sharpened.data - np.polyval(gain, made.clean.data)), 2.0)
-    assert spearmanr(-confidence[inside], error[inside]).statistic > 0.1
+    scale = np.polyfit(made.clean.data[inside], done.sharpened.data[inside], 1)
+    wrong = gaussian_filter(np.square(done.sharpened.data - np.polyval(scale, made.clean.data)), 4.0)
+    share = wrong / gaussian_filter(np.square(scale[0] * made.clean.data), 4.0)
+    assert spearmanr(-confidence[inside], share[inside]).statistic > 0.5
 
 
 def test_scale_and_offset_of_the_map_change_nothing(made):
@@ -230,6 +241,46 @@ def test_of_noise_almost_nothing_is_made(made, done):
     noise = made.halves.half1.like(rng.standard_normal(made.clean.grid.shape))
     found = deepemhancer(noise, made.mask, **QUICK).sharpened.data
     assert np.sqrt(np.mean(found**2)) < 0.02 * done.sharpened.data[made.mask.data > 0.5].std()
+
+
+def shells(one, other, mask=1.0):
+    sums = shell_sums(rfft(one.data * np.float32(mask), 1), rfft(other.data * np.float32(mask), 1), one.grid)
+    return sums.frequency, fsc_curve(sums)
+
+
+def test_half_1_enhanced_agrees_with_half_2_as_well_as_it_did_raw(made):
+    one = deepemhancer(made.halves.half1, made.mask, **QUICK).sharpened
+    frequency, raw = shells(made.halves.half1, made.halves.half2)
+    _, after = shells(one, made.halves.half2)
+    upto = (frequency > 0) & (frequency <= 1.0 / 3.5)
+    assert np.min((after - raw)[upto]) > -0.02
+
+
+def test_what_is_not_in_the_phases_is_not_made(made):
+    """Phases are random beyond 6 Å: the result knows no more of the truth there than the input under its support."""
+    spectrum = rfft(made.clean.data, 1)
+    noise = rfft(np.random.default_rng(8).standard_normal(made.clean.grid.shape).astype(np.float32), 1)
+    fine = frequencies(made.clean.grid) > 1.0 / 6.0
+    spectrum[fine] = np.abs(spectrum[fine]) * np.exp(1j * np.angle(noise[fine]))
+    volume = made.clean.like(irfft(spectrum, made.clean.grid.shape, 1))
+    background = 0.02 * volume.data.std() * np.random.default_rng(9).standard_normal(volume.data.shape)
+    volume = volume.like(volume.data + background)
+    found = deepemhancer(volume, made.mask, **QUICK).sharpened
+    local = np.sqrt(gaussian_filter(np.square(found.data), 2.0))
+    support = np.clip(local / (0.2 * np.percentile(local, 99)), 0.0, 1.0)
+    soft = gaussian_filter(made.mask.data, 2.0)
+    frequency, after = shells(found, made.clean, soft)
+    _, before = shells(volume.like(volume.data * support), made.clean, soft)
+    beyond = (frequency > 1.0 / 5.5) & (frequency < 1.0 / 3.0)
+    assert np.max((after - before)[beyond]) < 0.05
+
+
+def test_a_sharpened_map_is_told_of(made):
+    pytest.importorskip("keras")
+    volume = made.halves.mean()
+    sharp = volume.like(filtered(volume.data, bfactor(-160.0), volume.grid, 1))
+    with pytest.warns(UserWarning, match="sharpened"):
+        deepemhancer(sharp, made.mask, **QUICK)
 
 
 def test_what_is_to_be_kept_is_kept(made):

@@ -58,3 +58,56 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         lines.append("")
     lines += ["## Limits", "", *(f"- {limit}" for limit in LIMITS)]
     return lines
+
+
+ENHANCER_LIMITS = (
+    "It learnt from simulated maps, unless the lines above name half maps; glycans, lipids and tomograms are rare.",
+    "It changes amplitudes, in blocks of 4 Å, and never sees or makes density: what the map does not hold cannot come.",
+    "A map that was sharpened or masked before hides how strong its noise is, and what is noise is taken for signal.",
+    "For looking at maps and for building models; never for refinement, nor for measuring a resolution.",
+)
+
+
+def write_enhancer_card(file: Path, description: Dict[str, Any]) -> None:
+    """Write the card of an enhancer beside its weights, as Markdown; the weights hold the same for programs."""
+    file.with_suffix(".md").write_text("\n".join(_enhancer_lines(file.name, description)) + "\n", encoding="utf-8")
+
+
+def _enhancer_lines(name: str, told: Dict[str, Any]) -> List[str]:
+    schedule, recipe, curve = told["schedule"], told["recipe"], told["curve"]
+    belt = "with" if recipe["keeps_belt"] else "without"
+    ends = recipe["mask_start"] + recipe["mask_width"]
+    shown = curve[-1]["lessons"] if curve else 0
+    lines = [
+        f"# {name}",
+        "",
+        f"The enhancer for {told['target']}: a 3D U-net on blocks of 4 Å ({', '.join(map(str, told['widths']))} "
+        "channels, no normalisation layers) that says how strong each of ten bands of frequency is to be. "
+        f"Format: {told['format']}.",
+        "",
+        "## Training",
+        "",
+        f"- Material: {told['material']} ({told['maps']}); {told['kept_aside']} more, listed in kept-aside.txt, were "
+        "not shown to it.",
+        f"- Resolution {recipe['finest']:g} to {recipe['coarsest']:g} Å; the target's mask falls from "
+        f"{recipe['mask_start']:g} to {ends:g} Å from the atoms, {belt} belts of detergent or lipid.",
+        f"- {shown} lessons of 64³ voxels of 1 Å, each turned in every way; {schedule['steps']} batches of "
+        f"{schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
+        + (f", started from {told['started_from']}." if told["started_from"] else "."),
+        f"- `cryores train deepemhancer --target {told['target']} --models DIR --out DIR --steps {schedule['steps']} "
+        f"--lessons {schedule['lessons']}" + (" --start-from FILE`." if told["started_from"] else "`."),
+        "",
+        "| batch | lessons | loss | error of the gains | correlation of the gains | worst map |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in curve:
+        values = (one[key] for key in ("loss", "error", "correlation", "worst"))
+        lines.append(f"| {one['step']} | {one['lessons']} | " + " | ".join(f"{value:.3g}" for value in values) + " |")
+    lines += [
+        "",
+        "Error and correlation are medians over lessons of models kept aside (enhancer.validation_lessons).",
+        "",
+        "## Limits",
+        "",
+    ]
+    return lines + [f"- {limit}" for limit in ENHANCER_LIMITS]

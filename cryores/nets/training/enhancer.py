@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from cryores.mapio import PathLike
 from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import load_weights, save_weights
+from cryores.nets.training.card import write_enhancer_card
 from cryores.nets.training.enhancer_maps import (
     DISTANCE_STEP,
     NEAR,
@@ -27,10 +31,13 @@ from cryores.nets.training.enhancer_maps import (
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import IntTriple
 
-STEPS, LESSONS = 1500, 300
+STEPS, LESSONS = 1500, 500
 """Batches and simulated maps that the networks of the package learned from."""
 
-CHUNK = 50
+WARM_RATE = 4e-4
+"""Learning rate for a network that starts from trained weights."""
+
+CHUNK = 25
 """Lessons that are made, and kept, together."""
 
 VALIDATION_LESSONS = 16
@@ -44,6 +51,9 @@ WANTED_SHARE = 0.25
 
 FEATURE_NOISE = 0.05
 """Standard deviation of what is added to the features."""
+
+KEEP_EVERY = 100
+"""Steps after which the state is written."""
 
 NOISE_ONLY = 0.05
 """Share of the lessons that hold no molecule."""
@@ -70,7 +80,7 @@ class Schedule:
     """
 
     steps: int = STEPS
-    batch: int = 8
+    batch: int = 4
     lessons: int = LESSONS
     rate: float = 1e-3
     warm_up: int = 50
@@ -83,27 +93,60 @@ class Schedule:
 
 
 def train_on_folder(
-    target: str, models: PathLike, out: PathLike, schedule: Schedule, tell: Callable[[str], None] = print
+    target: str,
+    models: PathLike,
+    out: PathLike,
+    schedule: Schedule,
+    start_from: Optional[PathLike] = None,
+    processes: int = 1,
+    tell: Callable[[str], None] = print,
 ) -> Path:
-    """Train on the atomic models of a folder, a tenth of them kept aside; return the file of weights."""
+    """Train on simulated maps of the atomic models of a folder, a tenth of them kept aside.
+
+    Parameters
+    ----------
+    target : str
+        A key of `RECIPES`.
+    models : path
+        Folder of atomic models.
+    out : path
+        Folder for the weights, their card, and all to go on from when the training is stopped.
+    schedule : Schedule
+        How long.
+    start_from : path, optional
+        Weights to start from.
+    processes : int
+        That make the lessons.
+    tell : callable
+        Receives a line of progress now and then.
+
+    Returns
+    -------
+    Path
+        The file of weights.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
     training, aside = split(listed_models(models))
-    Path(out).mkdir(parents=True, exist_ok=True)
-    train(target, [str(p) for p in training], [str(p) for p in aside], Path(out), schedule, tell=tell)
-    return Path(out) / f"enhancer-{target}.npz"
+    (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    judged = validation_lessons(map_cache(aside[:VALIDATION_LESSONS], folder / "maps", schedule.seed), target)
+    lessons = made_lessons(training, target, schedule.lessons, schedule.seed, folder, processes)
+    about = {"material": "simulated maps of atomic models", "maps": len(training), "kept_aside": len(aside)}
+    return learn(target, lessons, judged, folder, schedule, about, start_from, tell)
 
 
-def map_cache(models: Sequence[str], folder: Path, seed: int) -> List[ModelMap]:
+def map_cache(models: Sequence[Path], folder: Path, seed: int) -> List[ModelMap]:
     """Return the maps of ``models``; what was made before is read from ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     maps = []
     for number, path in enumerate(models):
-        stem = folder / Path(path).name.split(".")[0]
+        stem = folder / path.name.split(".")[0]
         density, distance = stem.with_suffix(".density.npy"), stem.with_suffix(".distance.npy")
         if not (density.exists() and distance.exists()):
-            made = model_map(path, seed + number)
+            made = model_map(str(path), seed + number)
             np.save(density, made.density.astype(np.float16))
             np.save(distance, made.distance)
-        maps.append(ModelMap(np.load(density, mmap_mode="r"), np.load(distance, mmap_mode="r"), path))
+        maps.append(ModelMap(np.load(density, mmap_mode="r"), np.load(distance, mmap_mode="r"), path.name))
     return maps
 
 
@@ -137,24 +180,37 @@ def turned(pair: Lesson, rng: Any) -> Lesson:
     return Lesson(*arrays)
 
 
-def made_lessons(maps: Sequence[ModelMap], target: str, count: int, seed: int, folder: Path) -> List[Lesson]:
-    """Return ``count`` lessons; those that were made before are read from ``folder``."""
+def made_lessons(
+    models: Sequence[Path], target: str, count: int, seed: int, folder: Path, processes: int = 1
+) -> List[Lesson]:
+    """Return ``count`` lessons of models; those that were made before are read from ``folder``."""
+    files = [folder / f"{target}-lessons-{seed}-{chunk}.npz" for chunk in range(-(-count // CHUNK))]
+    missing = [(chunk, file) for chunk, file in enumerate(files) if not file.exists()]
+    map_cache(models, folder / "maps", seed)
+    work = partial(_make_chunk, list(models), target, seed, folder)
+    if processes == 1:
+        for job in missing:
+            work(job)
+    elif missing:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            list(pool.map(work, missing))
     found: List[Lesson] = []
-    for chunk in range(-(-count // CHUNK)):
-        file = folder / f"{target}-lessons-{seed}-{chunk}.npz"
-        if not file.exists():
-            simulator = Simulator(RECIPES[target], 1000 * seed + chunk, SHAPE)
-            rng = simulator.rng
-            made = [
-                new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY))
-                for _ in range(CHUNK)
-            ]
-            features, gains = (np.stack([getattr(m, k) for m in made]) for k in ("features", "gains"))
-            np.savez(file, features=features.astype(np.float16), gains=gains.astype(np.float16))
+    for file in files:
         with np.load(file) as stored:
-            pairs = zip(stored["features"].astype(np.float32), stored["gains"].astype(np.float32))
-            found += [Lesson(*pair) for pair in pairs]
+            found += [Lesson(*pair) for pair in zip(stored["features"], stored["gains"])]
     return found[:count]
+
+
+def _make_chunk(models: List[Path], target: str, seed: int, folder: Path, job: Tuple[int, Path]) -> None:
+    chunk, file = job
+    maps = map_cache(models, folder / "maps", seed)
+    simulator = Simulator(RECIPES[target], 1000 * seed + chunk, SHAPE)
+    rng = simulator.rng
+    made = [new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY)) for _ in range(CHUNK)]
+    features, gains = (np.stack([getattr(m, k) for m in made]) for k in ("features", "gains"))
+    partial_file = file.with_suffix(".partial.npz")
+    np.savez(partial_file, features=features.astype(np.float16), gains=gains.astype(np.float16))
+    os.replace(partial_file, file)
 
 
 def batches(lessons: Sequence[Lesson], size: int, seed: int) -> Iterator[Tuple[Any, Any]]:
@@ -162,35 +218,38 @@ def batches(lessons: Sequence[Lesson], size: int, seed: int) -> Iterator[Tuple[A
     rng = np.random.default_rng(seed)
     while True:
         some = [turned(lessons[rng.integers(len(lessons))], rng) for _ in range(size)]
-        features = np.stack([one.features for one in some])
+        features = np.stack([one.features for one in some]).astype(np.float32)
         # A little noise keeps the network from knowing the lessons by heart.
         features += rng.normal(0.0, FEATURE_NOISE, features.shape).astype(np.float32)
-        yield features, np.stack([one.gains for one in some])
+        yield features, np.stack([one.gains for one in some]).astype(np.float32)
 
 
-def train(
+def learn(
     target: str,
-    models: Sequence[str],
-    aside: Sequence[str],
+    lessons: Sequence[Lesson],
+    judged: Sequence[Lesson],
     folder: Path,
     schedule: Schedule,
-    start_from: str = "",
+    about: Dict[str, Any],
+    start_from: Optional[PathLike] = None,
     tell: Callable[[str], None] = print,
-) -> Any:
-    """Train the network of ``target``, or go on where it was stopped; return it.
+) -> Path:
+    """Train the network of ``target``, or go on where that was stopped; return the file of weights.
 
     Parameters
     ----------
     target : str
         A key of `RECIPES`.
-    models, aside : sequence of str
-        Paths of the models that are learnt from, and of those on which the network is judged.
+    lessons, judged : sequence of Lesson
+        What is learnt from, and what the network is judged by.
     folder : Path
-        Keeps the densities, the state of the training (every 100 steps), the log, and at last the weights.
+        Keeps the state of the training (every `KEEP_EVERY` steps), the log, and at last the weights and their card.
     schedule : Schedule
         How long.
-    start_from : str
-        File of weights to start from.
+    about : dict
+        What the lessons are, for the card.
+    start_from : path, optional
+        Weights to start from.
     tell : callable
         Receives a line of progress now and then.
     """
@@ -202,32 +261,30 @@ def train(
     optimizer.build(network.trainable_variables)
     if start_from:
         load_weights(start_from, FORMAT).put_into(network)
-    state = folder / f"{target}-state.npz"
+    state, log = folder / f"{target}-state.npz", folder / f"{target}-log.jsonl"
     first = _restore(network, optimizer, state) if state.exists() else 0
-    maps, others = (map_cache(some, folder / "maps", schedule.seed) for some in (models, aside))
-    judged = validation_lessons(others, target)
-    lessons = made_lessons(maps, target, schedule.lessons, schedule.seed, folder)
     losses: List[float] = []
-    found: Dict[str, float] = {}
-    for step, (given, wanted) in zip(
-        range(first, schedule.steps), batches(lessons, schedule.batch, schedule.seed + first)
-    ):
+    material = batches(lessons, schedule.batch, schedule.seed + first)
+    for step, (given, wanted) in zip(range(first, schedule.steps), material):
         optimizer.learning_rate = schedule.rate_at(step)
         losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
         network.reset_metrics()
-        if (step + 1) % 100 == 0 or step + 1 == schedule.steps:
+        if (step + 1) % KEEP_EVERY == 0 or step + 1 == schedule.steps:
             _keep(network, optimizer, state, step + 1)
-            found = {"step": step + 1, "loss": float(np.mean(losses)), **judge(network, judged)}
-            with (folder / f"{target}-log.jsonl").open("a") as log:
-                log.write(json.dumps(found) + "\n")
-            tell(json.dumps(found))
+            line = {"step": step + 1, "lessons": len(lessons), "loss": float(np.mean(losses)), **judge(network, judged)}
+            with log.open("a") as curve:
+                curve.write(json.dumps(line) + "\n")
+            tell(json.dumps(line))
             losses = []
-    description = {
-        "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
-        "models": len(models), "validation": found,
+    file = folder / f"enhancer-{target}.npz"
+    told = {
+        "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule), **about,
+        "recipe": asdict(RECIPES[target]), "started_from": Path(start_from).name if start_from else None,
+        "curve": [json.loads(line) for line in log.read_text().splitlines()],
     }  # fmt: skip
-    save_weights(folder / f"enhancer-{target}.npz", network, description)
-    return network
+    save_weights(file, network, told, np.float16)
+    write_enhancer_card(file, told)
+    return file
 
 
 def validation_lessons(maps: Sequence[ModelMap], target: str) -> List[Lesson]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from cryores.atoms import atom_positions, density_from_model, read_model
-from cryores.nets.enhancer_bands import CONTRAST, band_powers, block_means, described
+from cryores.nets.enhancer_bands import CONTRAST, block_means, block_powers, described
 from cryores.volume import FloatArray, Grid, IntTriple
 
 EDGE = 96
@@ -37,6 +37,10 @@ BELTS = 0.25
 
 AT_NOISE = 0.334
 """Ratio of signal to noise power of the full map at its resolution: FSC 0.143 between the halves."""
+
+FINE_WINDOW = 1.0
+"""Standard deviation in blocks of the Gaussian over which the wanted gains know signal and noise: finer than what the
+network is told, so that it learns as much of the detail as can be known."""
 
 NEAR = 2.5
 """Å from the nearest atom that belong to the molecule."""
@@ -64,9 +68,9 @@ class Recipe:
 
 
 RECIPES = {
-    "tightTarget": Recipe(2.6, 6.5, 2.5, 3.0, False),
-    "wideTarget": Recipe(2.6, 6.5, 6.0, 6.0, True),
-    "highRes": Recipe(2.2, 4.0, 2.5, 3.0, False),
+    "tightTarget": Recipe(2.2, 6.0, 2.5, 3.0, False),
+    "wideTarget": Recipe(2.2, 6.0, 6.0, 6.0, True),
+    "highRes": Recipe(2.0, 3.6, 2.5, 3.0, False),
 }
 
 
@@ -171,7 +175,7 @@ class Simulator:
         The B-factor goes from ``best`` (Å^2) to a worse one; often the resolution ends where it is, or gets worse too.
         """
         rng = self.rng
-        worst = best + rng.uniform(0.0, 150.0) * (rng.random() < 0.8)
+        worst = best + rng.uniform(0.0, 200.0) * (rng.random() < 0.85)
         coarsest = resolution * (rng.uniform(1.2, 2.7) if rng.random() < 0.4 else 1.0)
         ends = coarsest > resolution or rng.random() < 0.5
 
@@ -310,16 +314,27 @@ class Simulator:
 def lesson(pair: Pair, recipe: Recipe) -> Lesson:
     """Return what is to be learnt from a pair."""
     given = described(pair.given)
-    signal, noise = (band_powers(v) for v in (pair.signal, pair.noise))
-    reference = band_powers(pair.reference)
+    signal, noise, reference, belt = _powers(pair, recipe.keeps_belt)
     near = block_means((pair.distance <= NEAR).astype(np.float32)) > 0.5
-    if recipe.keeps_belt and pair.belt.any():
+    if recipe.keeps_belt and near.any():
         # The belt stands to the molecule as it does in the map.
-        scale = float(reference[near, 0].mean() / max(signal[near, 0].mean(), 1e-20)) if near.any() else 0.0
-        reference = reference + scale * band_powers(pair.belt)
+        reference = reference + belt * float(reference[near, 0].mean() / max(signal[near, 0].mean(), 1e-20))
     fall = np.clip((pair.distance - recipe.mask_start) / recipe.mask_width, 0.0, 1.0)
     mask = block_means((0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32))
-    gains = np.sqrt(reference * signal / np.maximum(signal + noise, 1e-20)) * mask[..., None]
-    spread = float(np.sqrt(np.mean(np.sum(np.square(gains[near]), axis=-1)))) if near.any() else 0.0
+    wanted = np.sqrt(reference * signal) / np.maximum(signal + noise, 1e-20)
+    gains = wanted * given.amplitude * np.float32(given.scale.contrast) * mask[..., None]
+    strength = wanted * np.sqrt(signal + noise)
+    spread = float(np.sqrt(np.mean(np.sum(np.square(strength[near]), axis=-1)))) if near.any() else 0.0
     gains = gains * np.float32(CONTRAST / spread if spread > 0 else 0.0)
     return Lesson(given.features, gains.astype(np.float32))
+
+
+def _powers(pair: Pair, with_belt: bool) -> Tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return the local powers of signal, noise, reference and belt over windows of `FINE_WINDOW`."""
+    from scipy.ndimage import gaussian_filter
+
+    width = (FINE_WINDOW, FINE_WINDOW, FINE_WINDOW, 0.0)
+    parts = (pair.signal, pair.noise, pair.reference)
+    signal, noise, reference = (gaussian_filter(block_powers(v), width) for v in parts)
+    belt = gaussian_filter(block_powers(pair.belt), width) if with_belt else np.zeros_like(signal)
+    return signal, noise, reference, belt

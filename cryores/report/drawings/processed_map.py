@@ -47,4 +47,6 @@ def write_surfaces(outcome: Outcome, folder: Path) -> None:
     write_map(folder / "map.mrc", result.before)
     levels = contour_level(result.before.data, inside), contour_level(result.sharpened.data, inside)
     title = f"Before and after {outcome.method.title}"
-    (folder / "view.cxc").write_text(chimerax.before_after(title, "map.mrc", "sharpened.mrc", levels), encoding="utf-8")
+    confidence = "confidence.mrc" if "confidence" in result.extra else None
+    script = chimerax.before_after(title, "map.mrc", "sharpened.mrc", levels, confidence)
+    (folder / "view.cxc").write_text(script, encoding="utf-8")
