@@ -13,7 +13,8 @@ import numpy as np
 
 from cryores.errors import InputError
 from cryores.fourier import Float64
-from cryores.volume import BoolArray, FloatArray
+from cryores.masks import automatic_mask
+from cryores.volume import BoolArray, FloatArray, Volume
 
 COPY = 100
 """Edge of the copy on which noise is looked for."""
@@ -93,6 +94,19 @@ def noise_region(density: FloatArray) -> BoolArray:
     region = (_distance_from_middle() <= radius) & ~molecule
     back: BoolArray = resized(region.astype(np.float32), density.shape) > 0.5
     return back
+
+
+def noise_or_outside(volume: Volume) -> Tuple[BoolArray, str]:
+    """Return the voxels that are taken for noise, and in words where they are.
+
+    Where the published rule finds a hollow structure, what lies outside an automatic mask.
+    """
+    try:
+        return noise_region(volume.data), "by the published rule"
+    except InputError as error:
+        if error.code != "E_HOLLOW":
+            raise
+    return automatic_mask(volume).data <= 0.5, "outside a mask, as the structure looks hollow"
 
 
 def noise_radius(variance: Float64, mean: Float64, energy: Float64) -> float:

@@ -23,14 +23,18 @@ class TestDeepEMhancer(CryoresTest):
         self.assertEqual(protocol.Volume.getOrigin().getShifts(), shifts)
 
     def test_the_wizard_finds_the_noise_and_shows_where(self):
-        from cryores.nets.enhancer_input import automatic_statistics
+        from cryores.nets.enhancer_input import noise_or_outside, statistics_of
         from cryoresplugin.wizards import CryoresNoiseStatisticsWizard
 
         pointers = {"inputVolume": (self.full, "outputVolume")}
         protocol = self.make(CryoresProtDeepEMhancer, pointers, normalization=1, weights=1)
         picture = self.file("noise").replace(".mrc", ".png")
         found = CryoresNoiseStatisticsWizard.measure(protocol, picture)
-        self.assertEqual(found, automatic_statistics(self.halves.mean().data))
+        full = self.halves.mean()
+        region, where = noise_or_outside(full)
+        self.assertEqual(found, statistics_of(full.data, region))
+        self.assertFalse((region & (self.maskVolume.data > 0.5)).any())
+        self.assertIn("hollow", where)
         with open(picture, "rb") as file:
             self.assertEqual(file.read(4), b"\x89PNG")
 

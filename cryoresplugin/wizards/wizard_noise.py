@@ -9,7 +9,7 @@ from pyworkflow.wizard import Wizard
 
 from cryores.errors import CryoresError
 from cryores.mapio import read_map
-from cryores.nets.enhancer_input import noise_region, statistics_of
+from cryores.nets.enhancer_input import noise_or_outside, statistics_of
 from cryores.report.figures_noise import noise_figure
 from cryores.volume import HalfMaps
 from cryoresplugin.protocols import CryoresProtDeepEMhancer
@@ -39,9 +39,9 @@ class CryoresNoiseStatisticsWizard(Wizard):
         files = [maps[role].getFileName().replace(":mrc", "") for role in ("map", "half1", "half2") if role in maps]
         volumes = [read_map(name) for name in files]
         volume = volumes[0] if len(volumes) == 1 else HalfMaps(*volumes).mean()
-        region = noise_region(volume.data)
+        region, where = noise_or_outside(volume)
         found = statistics_of(volume.data, region)
-        title = f"Noise in colour: mean {found.mean:.4g}, standard deviation {found.deviation:.4g}"
+        title = f"Noise {where}, in colour: mean {found.mean:.4g}, standard deviation {found.deviation:.4g}"
         noise_figure(volume, region, title).savefig(picture, dpi=100)
         return found
 
