@@ -91,18 +91,18 @@ def _compare_methods(given: argparse.Namespace, words: List[str]) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     run = parser.parse_args(words)
     table = Path(given.set)
-    rows = read_set(table, (*methods.FILES, *methods.VALUES), ("model",))
+    rows = read_rows(table, {name: name for name in (*methods.FILES, *methods.VALUES)}, ("model",), methods.RESULTS)
     _claim(Path(given.out), given, methods.RESULTS[0])
     say = (lambda line: None) if run.quiet else progress.say
     execution = Execution(run.threads, run.memory, run.device)
     methods.run_methods(rows, table.parent, Path(given.out), given.methods, execution, say)
 
 
-def read_set(path: Path, allowed: Sequence[str] = (*COLUMNS, *VALUES), needed: Sequence[str] = ("map",)) -> List[Row]:
+def read_set(path: Path) -> List[Row]:
     """Return the rows of a table, without empty cells, their columns in the words of `COLUMNS` and `VALUES`."""
     options = {**COLUMNS, **VALUES}
-    spelled = {option[2:].replace("-", "_"): name for name, option in options.items() if name in allowed}
-    return read_rows(path, {**spelled, **{name: name for name in allowed}}, needed, RESULTS)
+    spelled = {option[2:].replace("-", "_"): name for name, option in options.items()}
+    return read_rows(path, {**spelled, **{name: name for name in options}}, ("map",), RESULTS)
 
 
 def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
