@@ -32,6 +32,10 @@ def gaussian(sigma: float) -> Response:
     return lambda s: np.exp(-2.0 * (np.pi * sigma * s) ** 2)
 
 
+LARGEST_EXPONENT = 40.0
+"""No frequency is raised by more than exp(40): float32 would overflow, and what is raised so far is noise."""
+
+
 def bfactor(b: float) -> Response:
-    """exp(-b s^2 / 4): amplitudes decay for b > 0 (Å^2), are sharpened for b < 0."""
-    return lambda s: np.exp(-0.25 * b * s**2)
+    """exp(-b s^2 / 4): amplitudes decay for b > 0 (Å^2), are sharpened for b < 0, by exp(`LARGEST_EXPONENT`) at most."""
+    return lambda s: np.exp(np.minimum(-0.25 * b * s**2, LARGEST_EXPONENT))

@@ -102,6 +102,13 @@ def test_the_mtf_is_divided_out(made, tmp_path):
         postprocess(made.halves, made.mask, mtf=str(path))
 
 
+def test_no_bfactor_overflows(made):
+    # Raised by exp(B s^2 / 4) = e^83 at Nyquist, and low-passed to 8 Å: what passes is that of a factor that fits.
+    wild = postprocess(made.halves, made.mask, bfactor=-3000.0, low_pass="8.0")
+    assert np.isfinite(wild.sharpened.data).all() and wild.sharpened.data.std() > 0
+    assert any("unusual" in warning for warning in wild.details["warnings"])
+
+
 def test_what_is_kept_is_the_input(made):
     keep = np.zeros(made.mask.grid.shape, dtype=np.float32)
     keep[20:28, 20:28, 20:28] = 1
