@@ -163,6 +163,9 @@ def _nan_as_zero(data: FloatArray) -> FloatArray:
 def _read_file(path: Path) -> Tuple[Any, Any]:
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    if not _is_compressed(path):
+        # mrcfile makes room for what the header claims before it reads.
+        read_header(path)
     with warnings.catch_warnings():
         # A header with an odd stamp or machine word is common and harmless; data that is missing is found below.
         warnings.simplefilter("ignore")
@@ -185,6 +188,11 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
     if data.ndim != 3 or min(data.shape) < 2:
         raise _not_a_volume(path, data.shape)
     return data, header
+
+
+def _is_compressed(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) in (b"\x1f\x8b", b"BZ")
 
 
 def _check_mode(header: Any, path: Path) -> None:

@@ -57,7 +57,7 @@ class TestLocScale(CryoresTest):
         inside = self.maskVolume.data > 0.5
         data = self.halves.mean().data
         self.assertTrue(np.allclose(written(protocol.Volume).data[inside], data[inside], atol=1e-4 * data.max()))
-        self.assertIn("Windows of 12 voxels", protocol._summary()[0])
+        self.assertIn("Windows of 13 voxels", protocol._summary()[0])
 
     def test_no_reference(self):
         protocol = self.launched({}, refType=0, useHalfMaps=True, resol=0)

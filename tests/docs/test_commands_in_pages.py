@@ -78,7 +78,7 @@ STAND_INS = {
 }
 """What takes the place of a file: pattern of its name -> stand-in."""
 
-TABLES = {"name,map,before": "maps.csv"}
+TABLES = {"name,map,before": "maps.csv", "name,half1,half2,model": "halves.csv", "name,half1,half2,mask": "maps.csv"}
 """Blocks that are the content of a file: how they begin -> its name."""
 
 PATHS = re.compile(r"[\w./-]+\.(?:mrc(?:\.gz)?|map|ccp4|cif|pdb)\b")

@@ -17,9 +17,9 @@ from headless import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = {
-    "cryores_local_resolution": ("map", "half1", "half2", "sampling"),
-    "cryores_postprocess_and_judge": ("map", "half1", "half2", "sampling"),
-    "cryores_everything_on_one_map": ("map", "sampling", "resolution"),
+    "local_resolution": ("map", "half1", "half2", "sampling"),
+    "postprocess_and_judge": ("map", "half1", "half2", "sampling"),
+    "everything_on_one_map": ("map", "sampling", "resolution"),
 }
 PATIENCE = 500
 """Seconds; Scipion alone sleeps half a minute for each run that waits for another."""
@@ -49,7 +49,7 @@ def projects(scipion, values, tmp_path_factory):
         words = [f"project_name={name}", *(f"{alias}={values[alias]}" for alias in aliases), "--nogui"]
         # Into a file: a pipe would be open, and waited for, until the last run has ended.
         with open(said / name, "w") as file:
-            command = [sys.executable, "-m", "scipion", "template", f"cryoresplugin-{name}", *words]
+            command = [sys.executable, "-m", "scipion", "template", f"cryores-{name}", *words]
             done = subprocess.run(command, env=scipion, cwd=ROOT, stdout=file, stderr=file, timeout=300)
         assert done.returncode == 0, (said / name).read_text()[-3000:]
         started[name] = Path(scipion["SCIPION_USER_DATA"]) / "projects" / name

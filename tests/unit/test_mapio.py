@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import mrcfile
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cryores.errors import InputError
-from cryores.mapio import read_half_maps, read_header, read_map, write_map
+from cryores.mapio import read_half_maps, read_header, read_map, read_map_with_gaps, write_map
 from cryores.volume import Grid, Volume
 
 SHAPE = (5, 6, 7)
@@ -145,6 +148,31 @@ def test_the_header_alone_tells_the_grid(tmp_path, axes):
     with open(tmp_path / "a.mrc", "r+b") as file:
         file.truncate(1024 + 4 * 120 - 1)
     assert code_of(read_header, tmp_path / "a.mrc") == "E_TRUNCATED"
+
+
+def test_nothing_is_made_room_for_before_the_size_of_the_file_is_looked_at(tmp_path):
+    whole = raw(np.zeros((4, 4, 4), "f4"), 2)
+    path = tmp_path / "claims.mrc"
+    path.write_bytes(np.array([1000, 1000, 1000], "<i4").tobytes() + whole[12:])
+    tracemalloc.start()
+    assert code_of(read_map, path) == "E_TRUNCATED"
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.integers(0, 223), st.integers(0, 255), max_size=12), length=st.integers(0, 1400))
+def test_damaged_files_are_read_or_refused_in_words(tmp_path, changes, length):
+    whole = bytearray(raw(np.ones((4, 5, 3), "f4"), 2))
+    for place, value in changes.items():
+        whole[place] = value
+    path = tmp_path / "damaged.mrc"
+    path.write_bytes(whole[:length])
+    try:
+        data = read_map_with_gaps(path).data
+    except InputError:
+        return
+    assert data.ndim == 3 and data.nbytes <= 4 * length
 
 
 def test_a_damaged_gz_a_folder_and_no_file_are_told(tmp_path):
