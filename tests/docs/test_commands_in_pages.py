@@ -56,6 +56,7 @@ QUICKER = {
     "--max-resolution 100": "--max-resolution 100 --size 20",
     "cryores monodir": "cryores monodir --fast --min-resolution 4 --max-resolution 8 --resolution-step 2",
     "--bfactors -140 -110 -80 -50 -20": "--bfactors -50 -20",
+    "input auto_b given_b deposited localdeblur locspiral deepemhancer": "input given_b",
     "cryores verdict": "cryores verdict --resolution-step 1",
     "cryores deepemhancer": "cryores deepemhancer --views 1",
     "cryores locscale": "cryores locscale --window 16",
@@ -78,7 +79,7 @@ STAND_INS = {
 }
 """What takes the place of a file: pattern of its name -> stand-in."""
 
-TABLES = {"name,map,before": "maps.csv", "name,half1,half2,model": "halves.csv", "name,half1,half2,mask": "maps.csv"}
+TABLES = {"name,map,before": "maps.csv", "name,half1,half2,model": "halves.csv"}
 """Blocks that are the content of a file: how they begin -> its name."""
 
 PATHS = re.compile(r"[\w./-]+\.(?:mrc(?:\.gz)?|map|ccp4|cif|pdb)\b")
