@@ -16,12 +16,12 @@ from cryores.filters import bfactor
 from cryores.fourier import filtered
 from cryores.mapio import read_map
 from cryores.masks import automatic_mask
-from cryores.nets.homogeneous import network
-from cryores.nets.own_deepres import FORMAT, shipped_weights
+from cryores.nets.homogeneous import resolutions
+from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
 from cryores.nets.stored_weights import load_weights
-from cryores.nets.training.deepres import TARGETS, accuracy, answers
+from cryores.nets.training.deepres import TARGETS, accuracy, answers, flawed
 from cryores.nets.training.degraded import clean
-from cryores.nets.training.pieces import EDGE, listed_models, pieces_of, split
+from cryores.nets.training.pieces import listed_models, pieces_of, split
 from cryores.resolution import deepres
 
 REAL: Dict[str, Tuple[float, str]] = {
@@ -39,10 +39,10 @@ def unseen(models: str, cache: str, pieces: int) -> None:
     """Print the errors of both networks on models kept aside."""
     aside = split(listed_models(models))[1]
     for target in TARGETS.values():
-        judge = network(EDGE)
-        load_weights(shipped_weights(target.voxel_size), FORMAT).put_into(judge)
+        stored = load_weights(shipped_weights(target.voxel_size), FORMAT)
+        judge = Reading(stored.arrays, resolutions(*stored.description["bounds"]))
         cut = pieces_of(aside, target.voxel_size, Path(cache), "validation", 1_000_000)
-        for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", target.recipe)):
+        for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
             found = accuracy(*answers(judge, cut, recipe, target, pieces, seed=2)[:2], target)
             print(f"{target.finest:g}-{target.coarsest:g} Å, {name}: {found['mean_absolute_error']:.3f} Å")
             print(f"{'truth':>12}{'voxels':>9}{'error':>8}{'bias':>8}{'median':>8}")

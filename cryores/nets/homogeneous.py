@@ -1,132 +1,243 @@
-"""The architecture of our own DeepRes: the local spectrum, and how skew each of its bands is.
+"""The architecture of our own DeepRes: the local spectrum, and how unlike noise each of its bands is.
 
 =========  ============================================================================================================
-bank       fixed filters, each a shell of frequencies; none passes a constant
-moments    of every band about a voxel: power in three windows, and skewness in the widest. Noise is not skew; molecules
-           are, up to their resolution
-norm       all is divided by the power of all bands in the widest window: only from here on scale is lost
-head       a network of one voxel, the part that is trained: ln(Å), and the logarithm of its expected error in Å
+bands      fixed filters, each a shell of frequencies that ends smoothly in a ball; none passes a constant
+moments    of every band about a voxel: power in three smooth balls; in the two wider ones how skew the band is, and how
+           uneven its power. Noise is neither; molecules are both, up to their resolution
+norm       all is divided by the power of all bands in the widest ball: only from here on scale is lost
+head       a network of one voxel, the part that is trained: the probability of each of many resolutions
 =========  ============================================================================================================
 
-Nothing is padded or strided, and all before the norm scales with the density: a window's answer is the volume's answer
-at that place, whatever the scale. Filters and windows do not change when a cube is turned by 90 degrees. Only
-operations of Keras 3 are used: any of its backends runs and trains it.
+All before the norm scales with the density and has a finite reach: a window's answer is the volume's answer at that
+place, whatever the scale. Filters and balls do not change when a cube is turned by 90 degrees. The fixed part is
+convolutions by FFT; the head uses operations of Keras 3 only, so that any of its backends runs and trains it.
 """
 
 from __future__ import annotations
 
-from typing import Any, List
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
+from typing import Any, List, Tuple, Union
 
+import numba
 import numpy as np
+import numpy.typing as npt
+import scipy.fft
 
-from cryores.volume import FloatArray
+from cryores.fourier import RealFFT, rfft
+from cryores.volume import BoolArray, FloatArray
 
-BANK_EDGE, BANDS = 15, 20
-"""Voxels along the edge of the fixed filters, and how many there are."""
+FREQUENCIES = tuple(np.geomspace(0.04, 0.52, 16).tolist())
+"""Middles of the filters' shells, in 1/voxel."""
 
-BAND_FREQUENCIES = (0.03, 0.57)
-"""Middle of the first and the last filter's shell, in 1/voxel."""
-
-BANK_WINDOW = 2.5
-"""Standard deviation in voxels of the Gaussian that ends the filters."""
+PERIODS, SHORTEST, LONGEST = 1.4, 8.0, 11.0
+"""Radius of a filter: so many periods, within these limits in voxels."""
 
 EXPECTED_B = 60.0
 """The filters are scaled to equal power on amplitudes that fall with this B-factor (in squared voxels)."""
 
-WINDOWS = (5, 11, 19)
-"""Edges in voxels of the cubes over which moments are averaged."""
+RADII = (4.0, 8.0, 13.0)
+"""Of the balls over which moments are averaged, in voxels; their weight is (1 - (r / radius)^2)^2."""
+
+ODD = RADII[1:]
+"""Of those over which skewness and unevenness are."""
 
 LEAST = 1e-8
 """Share of the power of all bands below which a band is empty."""
 
-HEAD = (48, 24)
-"""Units of the head. A larger one is better on simulated maps and worse on real ones."""
+EMPTY = 1e-10
+"""Power below which there is nothing at all, where the map has a mean square of 1."""
 
-MARGIN = BANK_EDGE // 2 + WINDOWS[-1] // 2
+HEAD = (96, 64)
+"""Units of the head."""
+
+ANSWERS = 80
+"""Resolutions of which the head gives the probability."""
+
+MARGIN = int(LONGEST + RADII[-1])
 """Voxels of the input before the first one of the output, along each axis."""
 
-FEATURES = BANDS * (len(WINDOWS) + 1)
+MOMENTS = len(RADII) + 2 * len(ODD)
+FEATURES = len(FREQUENCIES) * MOMENTS
 """Numbers that describe a voxel."""
 
-
-def filter_bank() -> FloatArray:
-    """Return the fixed filters, shape (edge, edge, edge, 1, bands)."""
-    reach = np.arange(BANK_EDGE) - BANK_EDGE // 2
-    z, y, x = np.meshgrid(reach, reach, reach, indexing="ij")
-    r = np.sqrt(z**2 + y**2 + x**2)
-    window = np.exp(-0.5 * (r / BANK_WINDOW) ** 2)
-    filters = [window * np.sinc(2 * s * r) for s in np.linspace(*BAND_FREQUENCIES, BANDS)]
-    filters = [one - window * (one.sum() / window.sum()) for one in filters]
-    size = 48
-    s2 = sum(np.meshgrid(*[np.fft.fftfreq(size) ** 2] * 3, indexing="ij"))
-    expected = np.exp(-0.5 * EXPECTED_B * s2)
-    powers = [np.sum(np.abs(np.fft.fftn(one, s=(size,) * 3)) ** 2 * expected) for one in filters]
-    bank = np.stack([one / np.sqrt(power / size**3) for one, power in zip(filters, powers)], axis=-1)
-    return np.asarray(bank[:, :, :, None, :], dtype=np.float32)
+Places = npt.NDArray[np.intp]
+Where = Union[BoolArray, Tuple[Places, ...]]
 
 
-def features(edge: int) -> Any:
-    """Return the fixed part of the network, for cubes of ``edge`` voxels: `FEATURES` numbers a voxel."""
-    import keras
-    from keras import layers, ops
-
-    density = keras.Input((edge, edge, edge, 1), name="density")
-    fixed = layers.Conv3D(BANDS, BANK_EDGE, use_bias=False, trainable=False, name="bank")
-    bands = fixed(density)
-    fixed.set_weights([filter_bank()])
-    power = ops.square(bands)
-    widest = WINDOWS[-1]
-    powers = [trimmed(mean_of(power, w), (widest - w) // 2) for w in WINDOWS]
-    wide = powers[-1]
-    whole = ops.mean(wide, axis=-1, keepdims=True)
-    least = LEAST * whole + 1e-15
-    wide = wide + least
-    skewness = mean_of(power * bands, widest) / (wide * ops.sqrt(wide))
-    found: List[Any] = [ops.log((one + least) / (whole + 1e-7)) for one in powers]
-    found.append(skewness / (1.0 + ops.abs(skewness)))
-    return keras.Model(density, layers.Concatenate()(found))
+# --- the fixed part -----------------------------------------------------------------------------------------------
 
 
-def head(start: float) -> Any:
-    """Return the trained part of the network, of one voxel: `FEATURES` numbers -> ln(Å), at first that of ``start``.
+def ball(radius: float, reach: int) -> FloatArray:
+    """Return the weight of a smooth ball on a cube of ``2 reach + 1`` voxels, of sum 1."""
+    weight = np.square(np.maximum(1.0 - (_distances(reach) / radius) ** 2, 0.0))
+    return np.asarray(weight / weight.sum(), dtype=np.float64)
 
-    A second answer is the logarithm of the expected absolute error in Å.
+
+def band_filter(frequency: float, reach: int) -> FloatArray:
+    """Return the filter of a shell (1/voxel) on a cube of ``2 reach + 1`` voxels."""
+    window = ball(min(max(PERIODS / frequency, SHORTEST), LONGEST), reach)
+    wave = window * np.sinc(2 * frequency * _distances(reach))
+    wave -= window * wave.sum()
+    s2 = sum(np.meshgrid(*[np.fft.fftfreq(48) ** 2] * 3, indexing="ij"))
+    power = np.sum(np.abs(np.fft.fftn(wave, s=(48,) * 3)) ** 2 * np.exp(-0.5 * EXPECTED_B * s2)) / 48**3
+    return np.asarray(wave / np.sqrt(power), dtype=np.float64)
+
+
+class Describer:
+    """The fixed part of the network, for cubes of ``edge`` voxels.
+
+    Parameters
+    ----------
+    edge : int
+        Voxels along the edge of the cubes, an even number.
+    threads : int
+        Bands that are worked on at a time.
+    periodic : bool
+        Whether the cubes are; a window of a volume is not, and only voxels `MARGIN` from its faces are described as in
+        the volume.
     """
+
+    def __init__(self, edge: int, threads: int = 1, periodic: bool = False) -> None:
+        self._edge, self._threads = edge, threads
+        scale = 1.0 / edge**3
+        self._bands = [scale * _transfer(band_filter(f, int(LONGEST)), edge) for f in FREQUENCIES]
+        self._balls = [scale * _transfer(ball(radius, int(np.ceil(radius))), edge) for radius in RADII]
+        self._free: Queue[_Workplace] = Queue()
+        for _ in range(threads):
+            self._free.put(_Workplace(edge, 0 if periodic else int(LONGEST)))
+
+    def __call__(self, cube: FloatArray, where: Where) -> FloatArray:
+        """Describe voxels of a cube.
+
+        Parameters
+        ----------
+        cube : ndarray of float32, shape (edge, edge, edge)
+            Density over its root mean square in the molecule.
+        where : ndarray of bool, or indices
+            Which voxels.
+
+        Returns
+        -------
+        ndarray of float32, shape (voxels, FEATURES)
+        """
+        places = np.flatnonzero(where) if isinstance(where, np.ndarray) else np.ravel_multi_index(where, cube.shape)
+        spectrum = rfft(cube, self._threads)
+        result = np.empty((len(FREQUENCIES), MOMENTS, len(places)), dtype=np.float32)
+
+        def fill(number: int) -> None:
+            workplace = self._free.get()
+            try:
+                workplace.moments(spectrum, self._bands[number], self._balls, places, result[number])
+            finally:
+                self._free.put(workplace)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(fill, range(len(FREQUENCIES))))
+            whole = result[:, len(RADII) - 1].mean(axis=0)
+            list(pool.map(lambda rows: _normalise(rows, whole), result))
+        return result.reshape(FEATURES, -1).T
+
+
+class _Workplace:
+    """Planned transforms and the arrays of one band."""
+
+    def __init__(self, edge: int, rim: int) -> None:
+        # Measured plans differ from run to run, and so would the last digits.
+        self._fft = RealFFT((edge,) * 3, 1, effort="FFTW_ESTIMATE")
+        self._reals = [self._fft.empty_real() for _ in range(3)]
+        self._spectra = [self._fft.empty_spectrum() for _ in range(2)]
+        ends = (slice(0, rim), slice(edge - rim, edge))
+        self._rim = [(slice(None),) * axis + (end,) for axis in range(3) for end in ends]
+
+    def moments(
+        self, spectrum: Any, transfer: FloatArray, balls: List[FloatArray], places: Places, rows: FloatArray
+    ) -> None:
+        """Write the means of a band's power, third and fourth power about ``places``: `RADII`, then both by `ODD`."""
+        band, power, spare = self._reals
+        np.multiply(spectrum, transfer, out=self._spectra[0])
+        self._fft.backward(self._spectra[0], band)
+        for part in self._rim:
+            # Wrong there, and large: what is averaged beside it would lose its last digits.
+            band[part] = 0.0
+        np.square(band, out=power)
+        np.copyto(spare, power)
+        count, odd = len(RADII), balls[-len(ODD) :]
+        self._means(spare, balls, places, rows[:count])
+        np.maximum(rows[:count], 0.0, out=rows[:count])
+        band *= power
+        self._means(band, odd, places, rows[count::2])
+        self._means(np.square(power, out=power), odd, places, rows[count + 1 :: 2])
+
+    def _means(self, values: FloatArray, balls: List[FloatArray], places: Places, rows: FloatArray) -> None:
+        """Write means over balls; ``values`` are lost."""
+        self._fft.forward(values, self._spectra[1])
+        for one, row in zip(balls, rows):
+            np.multiply(self._spectra[1], one, out=self._spectra[0])
+            row[:] = self._fft.backward(self._spectra[0], values).take(places)
+
+
+def _normalise(rows: FloatArray, whole: FloatArray) -> None:
+    """Turn the moments of a band into numbers without scale, in place: first the powers, then the odd ones."""
+    least = np.float32(LEAST) * whole + np.float32(EMPTY)
+    count = len(RADII)
+    powers = rows[:count] + least
+    for power, third, fourth in zip(powers[-len(ODD) :], rows[count::2], rows[count + 1 :: 2]):
+        third /= power * np.sqrt(power)
+        third /= 1.0 + np.abs(third)
+        np.log1p(np.maximum(fourth, 0.0) / (power * power), out=fourth)
+    np.log(powers / (whole + np.float32(EMPTY)), out=rows[:count])
+
+
+def _distances(reach: int) -> FloatArray:
+    axis = np.arange(-reach, reach + 1, dtype=np.float64)
+    return np.asarray(np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis**2))
+
+
+def _transfer(kernel: FloatArray, edge: int) -> FloatArray:
+    """Return the Fourier transform of a symmetric kernel about the first voxel: it is real."""
+    padded = np.zeros((edge,) * 3)
+    reach = len(kernel) // 2
+    index = np.arange(-reach, reach + 1) % edge
+    np.add.at(padded, np.ix_(index, index, index), kernel)
+    return np.asarray(scipy.fft.rfftn(padded).real, dtype=np.float32)
+
+
+# --- the trained part ---------------------------------------------------------------------------------------------
+
+
+def head() -> Any:
+    """Return the trained part of the network, of one voxel: `FEATURES` numbers -> `ANSWERS` logits."""
     import keras
     from keras import layers
 
     model = keras.Sequential([keras.Input((FEATURES,))], name="head")
     for number, units in enumerate(HEAD):
         model.add(layers.Dense(units, activation="relu", name=f"head{number}"))
-    last = layers.Dense(2, kernel_initializer="zeros", name="answer")
-    model.add(last)
-    last.bias.assign([float(np.log(start)), 0.0])
+    model.add(layers.Dense(ANSWERS, kernel_initializer="zeros", name="answer"))
     return model
 
 
-def network(edge: int, start: float = 1.0) -> Any:
-    """Return the whole network, for cubes of ``edge`` voxels: the two answers for cubes of ``edge - 2 MARGIN``.
-
-    Its layers are those of `features` and `head`, under the same names.
-    """
-    import keras
-
-    described = features(edge)
-    x = described.output
-    for layer in head(start).layers:
-        x = layer(x)
-    return keras.Model(described.input, x)
+def resolutions(finest: float, coarsest: float) -> FloatArray:
+    """Return the bounds of the `ANSWERS` bins of resolution in Å, even in their logarithm, shape (ANSWERS + 1,)."""
+    return np.geomspace(finest, coarsest, ANSWERS + 1)
 
 
-def trimmed(x: Any, rim: int) -> Any:
-    """Return a batch of cubes without their outermost ``rim`` voxels."""
-    return x[:, rim:-rim, rim:-rim, rim:-rim, :] if rim else x
+def quantiles(logits: FloatArray, bounds: FloatArray, shares: Tuple[float, ...]) -> FloatArray:
+    """Return where the probability of being finer reaches each share, in Å, shape (voxels, shares)."""
+    result = np.empty((len(logits), len(shares)), dtype=np.float32)
+    _quantiles(np.exp(logits - logits.max(axis=1, keepdims=True)), np.log(bounds), np.array(shares), result)
+    return result
 
 
-def mean_of(x: Any, edge: int) -> Any:
-    """Return the mean of each cube of ``edge`` voxels, axis by axis."""
-    from keras import ops
-
-    for window in ((edge, 1, 1), (1, edge, 1), (1, 1, edge)):
-        x = ops.average_pool(x, window, 1, "valid")
-    return x
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _quantiles(likely, logs, shares, result):  # type: ignore[no-untyped-def]
+    for voxel in numba.prange(len(likely)):
+        wanted = shares * likely[voxel].sum()
+        reached, k = np.float64(likely[voxel, 0]), 0
+        for number in range(len(shares)):
+            while reached < wanted[number] and k < likely.shape[1] - 1:
+                k += 1
+                reached += likely[voxel, k]
+            within = min(1.0, 1.0 - (reached - wanted[number]) / likely[voxel, k])
+            result[voxel, number] = np.exp(logs[k] + within * (logs[k + 1] - logs[k]))

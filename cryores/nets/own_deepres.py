@@ -4,31 +4,74 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import Mapping, Tuple
 
 import numpy as np
 
 from cryores.errors import UsageError
-from cryores.execution import GIGABYTE, Execution
-from cryores.nets.devices import on_device
-from cryores.nets.homogeneous import MARGIN, network
-from cryores.nets.stored_weights import StoredWeights, load_weights
+from cryores.execution import Execution
+from cryores.nets.homogeneous import ANSWERS, FEATURES, HEAD, MARGIN, Describer, quantiles, resolutions
+from cryores.nets.stored_weights import foreign, load_weights
 from cryores.nets.tiles import cheapest_edge, over_blocks
 from cryores.nets.weights import SHIPPED
 from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
 
-FORMAT = "cryores deepres 1"
+FORMAT = "cryores deepres 2"
 WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
 """By the voxel size in Å."""
 
-EDGES = (64, 96, 128)
+EDGES = (96, 128, 160)
 """Edges of the blocks, margins included, of which the cheapest is taken."""
 
-BYTES_A_VOXEL = 900.0
-"""What a voxel of a block takes on its way through the network (measured)."""
+BYTES_A_VOXEL, BYTES_A_THREAD = 240.0, 32.0
+"""What a voxel of a block takes: its filters, description and answers; and, per thread, its bands (measured)."""
 
-RUNTIME = 0.9 * GIGABYTE
-"""What TensorFlow holds when it does nothing."""
+SPREAD = (0.1587, 0.5, 0.8413)
+"""Probabilities at which a distribution is read: one standard deviation of a Gaussian below, its middle, one above."""
+
+VOXELS_AT_A_TIME = 16384
+"""That the head is given."""
+
+
+class Reading:
+    """What a trained head says of described voxels. It is so small that it needs no TensorFlow.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        Keyed ``layer/kernel`` and ``layer/bias``, of the layers of `cryores.nets.homogeneous.head`.
+    bounds : ndarray
+        Bounds in Å of the bins whose probability it gives.
+
+    Raises
+    ------
+    WeightsError
+        ``E_WEIGHTS_OTHER`` where a name or a shape differs.
+    """
+
+    def __init__(self, arrays: Mapping[str, FloatArray], bounds: FloatArray) -> None:
+        names = [*(f"head{number}" for number in range(len(HEAD))), "answer"]
+        widths = (FEATURES, *HEAD, ANSWERS)
+        wanted = {f"{name}/kernel": widths[k : k + 2] for k, name in enumerate(names)}
+        wanted.update({f"{name}/bias": widths[k + 1 : k + 2] for k, name in enumerate(names)})
+        for name, shape in wanted.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise foreign(name)
+        self._layers = [(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in names]
+        self._bounds = bounds
+
+    def __call__(self, voxels: FloatArray) -> Tuple[FloatArray, FloatArray]:
+        """Return the median of the probable resolutions of each voxel and half the width of their middle 68 %, in Å."""
+        parts = [self._read(voxels[k : k + VOXELS_AT_A_TIME]) for k in range(0, len(voxels), VOXELS_AT_A_TIME)]
+        low, middle, high = np.concatenate([np.empty((0, 3), dtype=np.float32), *parts]).T
+        return middle, 0.5 * (high - low)
+
+    def _read(self, voxels: FloatArray) -> FloatArray:
+        *hidden, last = self._layers
+        x = voxels
+        for kernel, bias in hidden:
+            x = np.maximum(x @ kernel + bias, 0.0)
+        return quantiles(x @ last[0] + last[1], self._bounds, SPREAD)
 
 
 @dataclass(frozen=True)
@@ -61,25 +104,29 @@ def estimate(
     working_voxel : float
         1.0 or 0.5 Å.
     execution : Execution
-        Device, threads, memory, progress.
+        Threads, memory, progress.
     weights : str
         A file of weights; empty for the one that comes with the package.
 
     Raises
     ------
     WeightsError
-        No TensorFlow; weights missing, damaged, of another network.
+        Weights missing, damaged, of another network.
     UsageError
-        ``E_NO_GPU``; ``E_PARAMETER`` if there is no network for this voxel size.
+        ``E_PARAMETER`` if there is no network for this voxel size.
     """
     stored = load_weights(weights or shipped_weights(working_voxel), FORMAT)
-    data = _scaled(volume.data, mask)
-    with on_device(execution):
-        edge = _edge(mask, execution)
-        answer, error = np.exp(over_blocks(data, mask, MARGIN, edge, _answering(edge, stored), execution, channels=2))
+    reading = Reading(stored.arrays, resolutions(*stored.description["bounds"]))
+    edge = _edge(mask, execution)
+    described = Describer(edge, execution.threads)
+
+    def answer(cube: FloatArray, where: BoolArray) -> FloatArray:
+        return np.stack(reading(described(cube, where)), axis=-1)
+
+    found, error = over_blocks(_scaled(volume.data, mask), mask, MARGIN, edge, answer, execution, channels=2)
     # The network was told a voxel of exactly the working size.
     scale = np.float32(volume.grid.spacing / working_voxel)
-    return Estimate(answer * scale, error * scale * np.float32(stored.description["standard_error"]))
+    return Estimate(found * scale, error * scale * np.float32(stored.description["standard_error"]))
 
 
 def shipped_weights(working_voxel: float) -> Path:
@@ -89,9 +136,13 @@ def shipped_weights(working_voxel: float) -> Path:
     return SHIPPED / WEIGHT_FILES[working_voxel]
 
 
-def memory(shape: IntTriple) -> float:
+def memory(shape: IntTriple, threads: int) -> float:
     """Return the bytes that `estimate` holds for a volume of ``shape``: the map, the answers twice, and a block."""
-    return 4.0 * float(np.prod(shape)) * 5.0 + RUNTIME + BYTES_A_VOXEL * EDGES[0] ** 3
+    return 4.0 * float(np.prod(shape)) * 5.0 + _of_block(EDGES[0], threads)
+
+
+def _of_block(edge: int, threads: int) -> float:
+    return (BYTES_A_VOXEL + BYTES_A_THREAD * threads) * edge**3
 
 
 def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
@@ -101,14 +152,7 @@ def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
 
 
 def _edge(mask: BoolArray, execution: Execution) -> int:
-    left = execution.budget - memory(mask.shape)  # type: ignore[arg-type]
-    fitting = [edge for edge in EDGES if BYTES_A_VOXEL * (edge**3 - EDGES[0] ** 3) <= left]
+    threads = execution.threads
+    left = execution.budget - memory(mask.shape, threads) + _of_block(EDGES[0], threads)  # type: ignore[arg-type]
+    fitting = [edge for edge in EDGES if _of_block(edge, threads) <= left]
     return cheapest_edge(mask, MARGIN, fitting or EDGES[:1])
-
-
-def _answering(edge: int, stored: StoredWeights) -> Callable[[FloatArray], FloatArray]:
-    """Return the network as a function of a cube of ``edge`` voxels: its two answers."""
-    model = network(edge)
-    stored.put_into(model)
-    model.compile(jit_compile=False)
-    return lambda cube: np.asarray(model.predict_on_batch(cube[None, ..., None]))[0]

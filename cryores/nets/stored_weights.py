@@ -44,13 +44,18 @@ class StoredWeights:
         for name, variable in wanted.items():
             found = self.arrays.get(name)
             if found is None or tuple(found.shape) != tuple(variable.shape):
-                raise WeightsError(
-                    "E_WEIGHTS_OTHER",
-                    f"the weights are of another network: {name} is missing or has another shape",
-                    "give weights that were trained with this version of cryores",
-                )
+                raise foreign(name)
         for name, variable in wanted.items():
             variable.assign(self.arrays[name])
+
+
+def foreign(name: str) -> WeightsError:
+    """Return the error of weights whose array ``name`` is not as the network needs it."""
+    return WeightsError(
+        "E_WEIGHTS_OTHER",
+        f"the weights are of another network: {name} is missing or has another shape",
+        "give weights that were trained with this version of cryores",
+    )
 
 
 def named_variables(model: Any) -> Dict[str, Any]:
@@ -58,11 +63,16 @@ def named_variables(model: Any) -> Dict[str, Any]:
     return {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}
 
 
+def arrays_of(model: Any, stored_as: Any = np.float32) -> Dict[str, FloatArray]:
+    """Return the values of the variables of a keras model keyed ``layer/variable``."""
+    return {name: np.asarray(variable, dtype=stored_as) for name, variable in named_variables(model).items()}
+
+
 def save_weights(
     path: Union[str, os.PathLike[str]], model: Any, description: Dict[str, Any], stored_as: Any = np.float32
 ) -> None:
     """Write the weights of a keras model and their description, at once or not at all."""
-    arrays = {name: np.asarray(variable, dtype=stored_as) for name, variable in named_variables(model).items()}
+    arrays = arrays_of(model, stored_as)
     unfinished = Path(path).with_suffix(".part.npz")
     np.savez_compressed(unfinished, **{DESCRIPTION: np.array(json.dumps(description)), **arrays})
     os.replace(unfinished, path)

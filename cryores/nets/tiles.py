@@ -1,4 +1,4 @@
-"""Running a network that needs a margin over a volume of any size: block by block, only where a mask has voxels."""
+"""Running what needs a margin over a volume of any size: block by block, only where a mask has voxels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def over_blocks(
     mask: BoolArray,
     margin: int,
     edge: int,
-    answer: Callable[[FloatArray], FloatArray],
+    answer: Callable[[FloatArray, BoolArray], FloatArray],
     execution: Execution,
     channels: int = 1,
 ) -> FloatArray:
@@ -54,7 +54,7 @@ def over_blocks(
     edge : int
         Edge of the cubes that the network takes.
     answer : callable
-        Cube of ``edge`` voxels -> cube of ``edge - 2 margin`` with so many channels as the last axis.
+        A cube of ``edge`` voxels, and where in it the answer is wanted -> array of shape (voxels, channels).
     execution : Execution
         Shows the progress.
     channels : int
@@ -65,10 +65,11 @@ def over_blocks(
     blocks = corners(mask, inner)
     with execution.stage("network", len(blocks)) as stage:
         for corner in blocks:
-            found = answer(_cube(data, corner, margin, edge))
             place = tuple(slice(c, c + inner) for c in corner)
             wanted = mask[place]
-            told = found[tuple(slice(n) for n in wanted.shape)][wanted]
+            inside = np.zeros((edge,) * 3, dtype=bool)
+            inside[tuple(slice(margin, margin + n) for n in wanted.shape)] = wanted
+            told = answer(_cube(data, corner, margin, edge), inside)
             for channel in range(channels):
                 result[channel][place][wanted] = told[:, channel]
             stage.advance()

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from cryores.execution import Execution
+from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.nets.devices import on_device
@@ -77,9 +78,10 @@ def deepres(
     Raises
     ------
     WeightsError
-        ``E_NO_TENSORFLOW``, ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``.
+        ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``; ``E_NO_TENSORFLOW``, which only the published
+        network needs.
     UsageError
-        ``E_NO_GPU`` where one is asked for and there is none.
+        ``E_NO_GPU`` where one is asked for and there is none; our own network runs on processors only.
 
     Notes
     -----
@@ -96,8 +98,9 @@ def deepres(
 
 def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution) -> LocalResolution:
     assert inputs.mask is not None
-    with execution.stage("starting TensorFlow"):
-        on_device(execution)
+    if parameters.weights == "published" or execution.device != "cpu":
+        with execution.stage("starting TensorFlow"):
+            on_device(execution)
     density = full_map(inputs.maps)
     inside = inputs.mask.data > BINARY_THRESHOLD
     name = parameters.range or COARSE
@@ -149,7 +152,7 @@ def _estimated(
     else:
         found = {"resolution": _published(seen, mask, chosen, density.grid, execution)}
     with execution.stage("resampling"):
-        return {name: _back(values, inside) for name, values in found.items()}
+        return {name: _back(values, inside, density.grid) for name, values in found.items()}
 
 
 def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
@@ -175,17 +178,16 @@ def nearest(values: Any, shape: IntTriple) -> Any:
     return np.ascontiguousarray(values[np.ix_(*index)])
 
 
-def _back(values: FloatArray, inside: BoolArray) -> FloatArray:
-    """Return answers on the grid of the mask, interpolated between those that there are; NaN outside the mask."""
+def _back(values: FloatArray, inside: BoolArray, grid: Grid) -> FloatArray:
+    """Return answers on the ``grid`` of the mask, interpolated between those that there are; NaN outside the mask."""
     if values.shape != inside.shape:
         known = np.isfinite(values)
         total = _linear(np.where(known, values, np.float32(0)), inside.shape)
         weight = _linear(known.astype(np.float32), inside.shape)
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.where(weight > 1e-3, total / weight, np.nan).astype(np.float32)
-        lost = inside & ~np.isfinite(values)
-        if lost.any():
-            values = np.where(lost, _filled_from_nearest(values), values)
+        if not np.isfinite(values[inside]).all():
+            values = filled_outwards(Volume(values, grid)).data
     return np.where(inside, values, np.float32(np.nan))
 
 
@@ -199,17 +201,6 @@ def _linear(data: FloatArray, shape: Tuple[int, ...]) -> FloatArray:
         above = np.minimum(below + 1, n - 1)
         data = np.take(data, below, axis) * (1 - share) + np.take(data, above, axis) * share
     return data
-
-
-def _filled_from_nearest(values: FloatArray) -> FloatArray:
-    from scipy.ndimage import distance_transform_edt
-
-    unknown = ~np.isfinite(values)
-    if unknown.all():
-        return values
-    index = distance_transform_edt(unknown, return_distances=False, return_indices=True)
-    filled: FloatArray = values[tuple(index)]
-    return filled
 
 
 # --- declaration --------------------------------------------------------------------------------------------------
@@ -243,13 +234,16 @@ def _require_published() -> None:
 
 
 def _memory(inputs: Inputs, parameters: DeepresParameters, threads: int) -> float:
-    from cryores.nets.own_deepres import memory
+    from cryores.nets import own_deepres, published_deepres
 
     asked = RANGES[parameters.range or COARSE]
     if parameters.range is None and inputs.grid.nyquist < HIGH_BELOW:
         asked = RANGES[FINE]
+    shape = working_shape(inputs.grid, asked.voxel_size)
+    own = parameters.weights == "own"
+    network = own_deepres.memory(shape, threads) if own else published_deepres.memory(shape)
     # While it is resampled, a map has its spectrum; afterwards answers of both grids are held.
-    return memory(working_shape(inputs.grid, asked.voxel_size)) + 4.0 * inputs.grid.size * 6.0
+    return network + 4.0 * inputs.grid.size * 6.0
 
 
 METHOD = Method(

@@ -14,6 +14,9 @@ from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import write_map
+from cryores.nets.homogeneous import MARGIN, Describer, quantiles, resolutions
+from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
+from cryores.nets.stored_weights import load_weights
 from cryores.nets.tiles import corners, over_blocks
 from cryores.resolution import deepres
 from cryores.resolution.deepres import METHOD, _back, nearest, working_shape
@@ -64,12 +67,15 @@ def test_the_answer_of_a_block_does_not_depend_on_the_blocks():
     data = np.random.default_rng(0).standard_normal((19, 14, 22)).astype(np.float32)
     mask = np.ones(data.shape, dtype=bool)
 
-    def answer(cube):
-        return np.lib.stride_tricks.sliding_window_view(cube, (5, 5, 5)).sum(axis=(3, 4, 5))[..., None]
+    def sums(cube):
+        return np.lib.stride_tricks.sliding_window_view(cube, (5, 5, 5)).sum(axis=(3, 4, 5))
+
+    def answer(cube, where):
+        return np.pad(sums(cube), 2)[where][:, None]
 
     small, large = (over_blocks(data, mask, 2, edge, answer, Execution()) for edge in (8, 13))
     np.testing.assert_array_equal(small, large)
-    np.testing.assert_allclose(small[0], answer(np.pad(data, 2, mode="reflect"))[..., 0], rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(small[0], sums(np.pad(data, 2, mode="reflect")), rtol=1e-6, atol=1e-5)
 
 
 def test_values_reach_the_rim_unmixed_with_what_is_outside():
@@ -79,38 +85,67 @@ def test_values_reach_the_rim_unmixed_with_what_is_outside():
     shape = working_shape(grid, 1.0)
     assert shape == (34, 37, 41)
     values = np.where(nearest(inside, shape), np.float32(4.0), np.float32(np.nan))
-    back = _back(values, inside)
+    back = _back(values, inside, grid)
     np.testing.assert_allclose(back[inside], 4.0, rtol=1e-6)
     assert np.isnan(back[~inside]).all()
 
 
 def test_a_gradient_comes_back_as_it_was():
     fine = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], (40, 40, 40))
-    back = _back(fine.copy(), np.ones((20, 20, 20), dtype=bool))
+    back = _back(fine.copy(), np.ones((20, 20, 20), dtype=bool), Grid.regular((20, 20, 20), 2.0))
     np.testing.assert_allclose(back[:, 3, 3], 2.0 * np.arange(20), rtol=1e-5)
 
 
 # --- the network --------------------------------------------------------------------------------------------------
 
 
-@needs_tensorflow
+def read(data, first, edge, places):
+    """Return the network's answers (Å) at ``places`` of the window of ``edge`` voxels that begins at ``first``."""
+    stored = load_weights(shipped_weights(1.0), FORMAT)
+    window = data[tuple(slice(start, start + edge) for start in first)]
+    described = Describer(edge)(window, tuple(np.array(places).T - np.array(first)[:, None]))
+    return Reading(stored.arrays, resolutions(*stored.description["bounds"]))(described)[0]
+
+
 def test_a_window_has_the_answer_of_the_volume(made):
-    from cryores.nets.homogeneous import MARGIN
-    from cryores.nets.own_deepres import FORMAT, _answering, shipped_weights
-    from cryores.nets.stored_weights import load_weights
-
-    weights = load_weights(shipped_weights(1.0), FORMAT)
-    data = made[0].data
-    whole = _answering(64, weights)(data)
-    inner = 64 - 2 * MARGIN
-    assert whole.shape == (inner, inner, inner, 2)
+    data = limited(made[0], 4.0).data
+    data = data / data.std()
+    places = [(31, 30, 36), (32, 31, 37), (31, 31, 36)]
     edge = 2 * MARGIN + 2
-    for z, y, x in ((3, 10, 7), (12, 1, 5)):
-        window = _answering(edge, weights)(data[z : z + edge, y : y + edge, x : x + edge])
-        np.testing.assert_allclose(window, whole[z : z + 2, y : y + 2, x : x + 2], atol=2e-4)
+    whole = read(data, (0, 0, 0), 64, places)
+    window = read(data, (31 - MARGIN, 30 - MARGIN, 36 - MARGIN), edge, places)
+    np.testing.assert_allclose(window, whole, rtol=1e-4)
+    assert whole.min() > 2.0 and whole.max() < 10.0
 
 
-@needs_tensorflow
+def test_a_description_sees_no_further_than_its_margin():
+    rng = np.random.default_rng(3)
+    cube = rng.standard_normal((52, 52, 52)).astype(np.float32)
+    other = cube.copy()
+    place = (np.array([26]),) * 3
+    reach = np.abs(np.arange(52) - 26) > MARGIN
+    other[reach] = 5.0 * rng.standard_normal((int(reach.sum()), 52, 52))
+    first, second = (Describer(52)(one, place) for one in (cube, other))
+    np.testing.assert_allclose(second, first, atol=1e-4)
+    other[26 + 12] += 3.0
+    assert np.abs(Describer(52)(other, place) - first).max() > 0.01
+
+
+def test_the_number_of_threads_changes_nothing():
+    cube = np.random.default_rng(4).standard_normal((50, 50, 50)).astype(np.float32)
+    where = np.zeros(cube.shape, dtype=bool)
+    where[25, 20:30, 25] = True
+    np.testing.assert_array_equal(Describer(50, 3)(cube, where), Describer(50, 1)(cube, where))
+
+
+def test_quantiles_are_those_of_the_distribution():
+    bounds = np.array([1.0, 2.0, 4.0, 8.0])
+    logits = np.log(np.array([[0.25, 0.5, 0.25], [1e-30, 1e-30, 1.0]], dtype=np.float32))
+    found = quantiles(logits, bounds, (0.25, 0.5, 0.75))
+    np.testing.assert_allclose(found[0], [2.0, 2.0 * np.sqrt(2.0), 4.0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], 4.0 * 2.0 ** np.array([0.25, 0.5, 0.75]), rtol=1e-5)
+
+
 def test_scale_does_not_matter_and_a_shift_shifts(made):
     volume, mask = limited(made[0], 5.0), made[1]
     first = seen(volume, mask).resolution.data
@@ -120,12 +155,11 @@ def test_scale_does_not_matter_and_a_shift_shifts(made):
     data, moved = (np.roll(one.data, shift, (0, 1, 2)) for one in (volume, mask))
     again = np.roll(seen(volume.like(data), mask.like(moved)).resolution.data, (-3, 0, -5), (0, 1, 2))
     # Nearer the border the network sees the map's reflection, which does not shift.
-    inner = (slice(16, -22),) * 3
-    assert np.isfinite(first[inner]).sum() > 5000
+    inner = (slice(24, -26),) * 3
+    assert np.isfinite(first[inner]).sum() > 500
     np.testing.assert_allclose(again[inner], first[inner], rtol=1e-3)
 
 
-@needs_tensorflow
 def test_a_quarter_turn_moves_the_median_little(made):
     volume, mask = limited(made[0], 6.0), made[1]
     medians = []
@@ -135,7 +169,6 @@ def test_a_quarter_turn_moves_the_median_little(made):
     assert np.ptp(medians) <= 0.05
 
 
-@needs_tensorflow
 def test_planted_limits_are_found_and_sharpening_is_seen(made):
     volume, mask = made
     found = [np.nanmedian(seen(limited(volume, r), mask).resolution.data) for r in (3.5, 6.0, 10.0)]
@@ -144,7 +177,6 @@ def test_planted_limits_are_found_and_sharpening_is_seen(made):
     assert by_b[0] < by_b[1] < by_b[2]
 
 
-@needs_tensorflow
 def test_result_has_an_uncertainty_and_stays_in_the_range(made):
     result = seen(limited(made[0], 4.0), made[1])
     inside = made[1].data > 0.5
@@ -158,12 +190,7 @@ def test_result_has_an_uncertainty_and_stays_in_the_range(made):
 # --- where it stops -----------------------------------------------------------------------------------------------
 
 
-@needs_tensorflow
 def test_damaged_and_foreign_weights_are_refused(tmp_path):
-    from cryores.nets.homogeneous import network
-    from cryores.nets.own_deepres import FORMAT, shipped_weights
-    from cryores.nets.stored_weights import StoredWeights, load_weights
-
     whole = shipped_weights(1.0).read_bytes()
     (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "bent.npz").write_bytes(whole[:2000] + bytes(200) + whole[2200:])
@@ -174,11 +201,11 @@ def test_damaged_and_foreign_weights_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="E_WEIGHTS_MISSING"):
         load_weights(tmp_path / "none.npz", FORMAT)
     with pytest.raises(WeightsError, match="E_WEIGHTS_OTHER"):
-        load_weights(shipped_weights(1.0), "cryores deepres 2")
+        load_weights(shipped_weights(1.0), "cryores deepres 1")
     stored = load_weights(shipped_weights(1.0), FORMAT)
     arrays = {name: array for name, array in stored.arrays.items() if not name.startswith("head0/")}
     with pytest.raises(WeightsError, match="another network"):
-        StoredWeights(arrays, stored.description).put_into(network(40, 1.0))
+        Reading(arrays, resolutions(2.0, 16.0))
 
 
 @needs_tensorflow
@@ -191,7 +218,7 @@ def test_a_gpu_that_is_not_there_is_missed(made):
         deepres(made[0], made[1], Execution(device="cuda"))
 
 
-def test_without_tensorflow_it_says_so(tmp_path, made):
+def test_our_own_network_needs_no_tensorflow(tmp_path, made):
     """In a process in which nobody can import tensorflow."""
     write_map(tmp_path / "map.mrc", made[0])
     write_map(tmp_path / "mask.mrc", made[1])
@@ -206,8 +233,8 @@ def test_without_tensorflow_it_says_so(tmp_path, made):
         "sys.exit(main(['deepres', '--map', 'map.mrc', '--mask', 'mask.mrc', '--out', 'out', '--quiet']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 5 and "error E_NO_TENSORFLOW: " in done.stderr
-    assert "pip install" in done.stderr and not (tmp_path / "out").exists()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "resolution.mrc").exists()
 
 
 def test_an_unknown_range_is_refused(made):
@@ -215,7 +242,6 @@ def test_an_unknown_range_is_refused(made):
         deepres(made[0], made[1], range="2-4")
 
 
-@needs_tensorflow
 def test_the_command_writes_what_it_declares(tmp_path, made):
     write_map(tmp_path / "map.mrc", limited(made[0], 4.0))
     write_map(tmp_path / "mask.mrc", made[1])

@@ -7,7 +7,7 @@ descriptions. Both stages go on where they were stopped.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -15,9 +15,9 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 
 from cryores.nets import load_keras
-from cryores.nets.homogeneous import MARGIN, features, head, network
-from cryores.nets.own_deepres import FORMAT, WEIGHT_FILES
-from cryores.nets.stored_weights import save_weights
+from cryores.nets.homogeneous import ANSWERS, Describer, head, resolutions
+from cryores.nets.own_deepres import FORMAT, WEIGHT_FILES, Reading
+from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.degraded import Degrader, Recipe, clean
 from cryores.nets.training.pieces import EDGE, Pieces, listed_models, pieces_of, split
@@ -29,26 +29,26 @@ CHUNK = 200
 CLEAN_EVERY = 5
 """One chunk in so many is of maps without a flaw."""
 
+CARVED_EVERY, CARVED = 5, 0.6
+"""In one more chunk of so many, such a share of the maps is cut out around the atoms."""
+
 VOXELS = 120
 """Voxels of a degraded piece that are learned from."""
 
 BATCH, EPOCHS = 1024, 12
 LEARNING_RATE = 3e-3
-BLUR = 0.3
+BLUR = 0.1
 """Standard deviation of the noise that is added to the descriptions (scaled to 1) while the head learns: real maps do
 not look exactly like simulated ones."""
 
-JUDGED = 120
+JUDGED = 231
 """Pieces of the models kept aside that a network is judged by."""
 
-LESSONS = 7000
+LESSONS = 5000
 """Degraded pieces that the networks of the package learned from."""
 
-ERROR_SHARE = 0.1
-"""Weight of the expected error's likelihood in the loss."""
-
-CORE = (slice(MARGIN, EDGE - MARGIN),) * 3
-"""The voxels of a piece that the network answers for."""
+BEYOND = 1.15
+"""The answers reach so many times beyond the range of the training, since sharpening moves the truth."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,17 @@ class Target:
     trained_coarsest: float
 
     @property
+    def bounds(self) -> FloatArray:
+        """Of the bins of resolution that it tells apart, in Å."""
+        return resolutions(self.trained_finest / BEYOND, self.trained_coarsest * BEYOND)
+
+    @property
     def recipe(self) -> Recipe:
         """What is done to its training maps."""
         return Recipe(self.trained_finest, self.trained_coarsest)
 
 
-TARGETS = {"2.5-13": Target("low", 1.0, 2.5, 13.0, 2.1, 15.0), "1.5-6": Target("high", 0.5, 1.5, 6.0, 1.1, 7.0)}
+TARGETS = {"2.5-13": Target("low", 1.0, 2.5, 13.0, 2.05, 16.0), "1.5-6": Target("high", 0.5, 1.5, 6.0, 1.1, 7.5)}
 """By the range of its answers."""
 
 
@@ -113,21 +118,18 @@ def train(
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
     store = Path(cache) if cache else folder / "pieces"
     unseen = pieces_of(aside, target.voxel_size, store, "validation", seed + 1_000_000, threads)
-    described, truth = _descriptions(
+    descriptions, truth = _all_described(
         pieces_of(seen, target.voxel_size, store, "training", seed, threads), target, folder, lessons, seed, threads
     )
-    file = folder / WEIGHT_FILES[target.voxel_size]
-    learned, losses = _fitted_head(described, truth, target, folder / f"checkpoint-{target.name}")
-    judge = network(EDGE)
-    for layer in learned.layers:
-        judge.get_layer(layer.name).set_weights(layer.get_weights())
+    learned, losses = _fitted_head(descriptions, truth, target, folder / f"checkpoint-{target.name}")
     told: Dict[str, Any] = {
         "format": FORMAT, "name": target.name, "voxel_size": target.voxel_size, "finest": target.finest,
-        "coarsest": target.coarsest, "seed": seed, "lessons": lessons, "models": len(seen), "kept_aside": len(aside),
-        "loss": losses,
+        "coarsest": target.coarsest, "bounds": [float(target.bounds[0]), float(target.bounds[-1])], "seed": seed,
+        "lessons": lessons, "models": len(seen), "kept_aside": len(aside), "loss": losses,
     }  # fmt: skip
-    told.update(judged(judge, unseen, target))
-    save_weights(file, judge, told)
+    told.update(judged(Reading(arrays_of(learned), target.bounds), unseen, target, min(JUDGED, len(unseen))))
+    file = folder / WEIGHT_FILES[target.voxel_size]
+    save_weights(file, learned, told)
     write_card(file, told)
     return file
 
@@ -135,7 +137,7 @@ def train(
 # --- describing ---------------------------------------------------------------------------------------------------
 
 
-def _descriptions(
+def _all_described(
     pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int
 ) -> Tuple[FloatArray, FloatArray]:
     from concurrent.futures import ProcessPoolExecutor
@@ -143,7 +145,7 @@ def _descriptions(
 
     files = [folder / f"described-{target.name}-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
     missing = [(number, file) for number, file in enumerate(files) if not file.is_file()]
-    work = partial(_describe_chunk, pieces.base, target, seed)
+    work = partial(_describe_chunk, pieces.base, target, lessons, seed)
     if threads == 1:
         for one in missing:
             work(one)
@@ -151,84 +153,80 @@ def _descriptions(
         with ProcessPoolExecutor(threads, mp_context=get_context("spawn")) as pool:
             list(pool.map(work, missing))
     stored = [np.load(file) for file in files]
-    described, truth = (np.concatenate([s[what] for s in stored]) for what in ("described", "truth"))
+    descriptions, truth = (np.concatenate([s[what] for s in stored]) for what in ("described", "truth"))
     # A few models with extreme B-factors make pieces that are not finite.
-    told = np.isfinite(described).all(axis=1)
-    return described[told], truth[told]
+    told = np.isfinite(descriptions).all(axis=1)
+    return descriptions[told], truth[told]
 
 
-def _describe_chunk(base: Path, target: Target, seed: int, chunk: Tuple[int, Path]) -> None:
-    load_keras()
+def _describe_chunk(base: Path, target: Target, lessons: int, seed: int, chunk: Tuple[int, Path]) -> None:
     number, file = chunk
     recipe = target.recipe
     if number % CLEAN_EVERY == CLEAN_EVERY - 1:
         recipe = clean(recipe.finest, recipe.coarsest)
-    described, truth = describe(Pieces.stored(base), recipe, CHUNK, [seed, number])
+    elif number % CARVED_EVERY == CARVED_EVERY // 2:
+        recipe = replace(recipe, carved=CARVED)
+    chosen = np.random.default_rng([seed, number])
+    described, truth = describe(Pieces.stored(base), recipe, min(CHUNK, lessons - number * CHUNK), chosen)
     unfinished = file.with_suffix(".part.npz")
     np.savez(unfinished, described=described, truth=truth)
     os.replace(unfinished, file)
 
 
-def describe(pieces: Pieces, recipe: Recipe, number: int, seed: List[int]) -> Tuple[FloatArray, FloatArray]:
+def describe(pieces: Pieces, recipe: Recipe, number: int, rng: np.random.Generator) -> Tuple[FloatArray, FloatArray]:
     """Degrade so many pieces; return what describes some voxels near atoms, (voxels, features), and their truth."""
-    rng = np.random.default_rng(seed)
-    fixed = features(EDGE)
-    fixed.compile(jit_compile=False)
-    degrader = Degrader(pieces, recipe, int(rng.integers(2**31)))
+    degrader, described = Degrader(pieces, recipe, int(rng.integers(2**31))), Describer(EDGE, periodic=True)
     found, truths = [], []
-    for piece in rng.integers(0, len(pieces), number):
+    # Every piece is as likely, but none comes again before all others have come.
+    order = np.concatenate([rng.permutation(len(pieces)) for _ in range(-(-number // len(pieces)))])[:number]
+    for piece in order:
         density, truth, weight = degrader.example(int(piece))
-        near = np.argwhere(weight[CORE] > 0)
+        near = np.argwhere(weight > 0)
         chosen = tuple(near[rng.permutation(len(near))[:VOXELS]].T)
-        found.append(np.asarray(fixed.predict_on_batch(density[None, ..., None]))[0][chosen])
-        truths.append(truth[CORE][chosen])
+        size = np.sqrt(np.mean(np.square(density[weight > 0], dtype=np.float64)))
+        found.append(described(density / np.float32(size), chosen))
+        truths.append(truth[chosen])
     return np.concatenate(found), np.concatenate(truths)
 
 
 # --- learning -----------------------------------------------------------------------------------------------------
 
 
-def _fitted_head(described: FloatArray, truth: FloatArray, target: Target, checkpoint: Path) -> Tuple[Any, List[float]]:
+def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpoint: Path) -> Tuple[Any, List[float]]:
     import keras
 
-    middle, width = described.mean(axis=0), described.std(axis=0) + 1e-6
-    learned = head(float(np.sqrt(target.finest * target.coarsest)))
+    middle, width = lessons.mean(axis=0), lessons.std(axis=0) + 1e-6
+    learned = head()
     blurred = keras.layers.GaussianNoise(BLUR, seed=0)(learned.inputs[0])
     model = keras.Model(learned.inputs[0], learned(blurred))
     steps = EPOCHS * (len(truth) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
     kept = keras.callbacks.BackupAndRestore(str(checkpoint), delete_checkpoint=False)
-    history = model.fit(
-        (described - middle) / width, truth, batch_size=BATCH, epochs=EPOCHS, callbacks=[kept], verbose=0
-    )
+    logs = np.log(target.bounds)
+    place = np.clip((np.log(truth) - logs[0]) / (logs[1] - logs[0]), 0.5, ANSWERS - 0.5).astype(np.float32)
+    history = model.fit((lessons - middle) / width, place, batch_size=BATCH, epochs=EPOCHS, callbacks=[kept], verbose=0)
     first = learned.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / width[:, None], bias - (middle / width) @ kernel])
     return learned, [round(value, 4) for value in history.history.get("loss", [])]
 
 
-def loss(truth: Any, answer: Any) -> Any:
-    """Return |error| / sqrt(truth) of the first answer, and of the second the likelihood of just that error.
-
-    The first lies between the relative and the absolute error; the second is of Laplace's distribution, and does not
-    move the first answer.
-    """
+def loss(place: Any, logits: Any) -> Any:
+    """Return minus the log-likelihood of the truth's place among the bins, shared between the two nearest."""
     from keras import ops
 
     # Keras may or may not have given the truth a last axis.
-    truth = ops.reshape(truth, (-1,))
-    error = ops.abs(ops.exp(ops.minimum(answer[:, 0], 4.0)) - truth)
-    expected = ops.maximum(answer[:, 1], -5.0)
-    surprise = ops.stop_gradient(error) * ops.exp(-expected) + expected
-    return error / ops.sqrt(truth) + ERROR_SHARE * surprise
+    middles = ops.arange(ANSWERS, dtype="float32") + 0.5
+    share = ops.maximum(1.0 - ops.abs(middles - ops.reshape(place, (-1, 1))), 0.0)
+    return -ops.sum(share * ops.log_softmax(logits, axis=-1), axis=-1)
 
 
 # --- judging ------------------------------------------------------------------------------------------------------
 
 
-def judged(judge: Any, unseen: Pieces, target: Target, number: int = JUDGED, seed: int = 1) -> Dict[str, Any]:
-    """Return what a network of `EDGE` voxels is worth on models that it never saw.
+def judged(reading: Reading, unseen: Pieces, target: Target, number: int, seed: int = 1) -> Dict[str, Any]:
+    """Return what a network is worth on models that it never saw.
 
     Returns
     -------
@@ -237,10 +235,15 @@ def judged(judge: Any, unseen: Pieces, target: Target, number: int = JUDGED, see
         68.3 % of the errors on flawed maps are smaller.
     """
     found: Dict[str, Any] = {}
-    for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", target.recipe)):
-        truth, answer, expected = answers(judge, unseen, recipe, target, number, seed)
+    for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
+        truth, answer, expected = answers(reading, unseen, recipe, target, number, seed)
         found[name] = accuracy(truth, answer, target)
     return {**found, "standard_error": round(float(np.percentile(np.abs(answer - truth) / expected, 68.3)), 3)}
+
+
+def flawed(target: Target) -> Recipe:
+    """Return the recipe of maps with every flaw, but neither over-sharpened nor blurred: their truth is the limit."""
+    return replace(target.recipe, sharpened=0.0)
 
 
 def accuracy(truth: FloatArray, answer: FloatArray, target: Target) -> Dict[str, Any]:
@@ -257,20 +260,13 @@ def accuracy(truth: FloatArray, answer: FloatArray, target: Target) -> Dict[str,
 
 
 def answers(
-    judge: Any, pieces: Pieces, recipe: Recipe, target: Target, number: int, seed: int
+    reading: Reading, pieces: Pieces, recipe: Recipe, target: Target, number: int, seed: int
 ) -> Tuple[FloatArray, FloatArray, FloatArray]:
-    """Return truth, answer and expected error in Å, of the voxels near atoms of ``number`` pieces.
+    """Return truth, answer and expected error in Å, of voxels near atoms of ``number`` pieces.
 
     Only where the truth is in the range of the target.
     """
-    degrader = Degrader(pieces, recipe, seed)
-    judge.compile(jit_compile=False)
-    found = []
-    for n in np.random.default_rng(seed).permutation(len(pieces))[:number]:
-        density, truth, weight = degrader.example(int(n))
-        told = np.exp(np.asarray(judge.predict_on_batch(density[None, ..., None]))[0])
-        truth = truth[CORE]
-        counted = (weight[CORE] > 0) & (truth >= target.finest) & (truth <= target.coarsest)
-        found.append((truth[counted], np.clip(told[counted, 0], target.finest, target.coarsest), told[counted, 1]))
-    truths, answer, expected = (np.concatenate(part) for part in zip(*found))
-    return truths, answer, expected
+    lessons, truth = describe(pieces, recipe, number, np.random.default_rng(seed))
+    counted = (truth >= target.finest) & (truth <= target.coarsest) & np.isfinite(lessons).all(axis=1)
+    answer, expected = reading(lessons[counted])
+    return truth[counted], np.clip(answer, target.finest, target.coarsest), expected
