@@ -1,7 +1,5 @@
 """The quick ones of the experiments that show what sees sharpening and what does not (docs/sharpening.rst)."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,6 @@ from cryores.simulation import LOW_PASS_EDGE_SHELLS, simulate
 from cryores.volume import HalfMaps
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
-network = pytest.mark.skipif(find_spec("tensorflow") is None, reason="DeepRes needs TensorFlow (Python 3.10 or newer)")
 
 CUT_OFF = 4.0
 
@@ -57,7 +54,6 @@ def test_monores_is_blind_to_b_up_to_the_cut_off_and_in_bands(phantom):
     assert monores(everywhere, "highpass") > raw + 1.0, "noise beyond the signal, raised, is what it then sees"
 
 
-@network
 def test_random_phases_beyond_4_angstrom_are_noticed(shared_data):
     model = shared_data / "models" / "xray_le2.5A" / "4p5j.cif.gz"
     made = simulate(model, (66, 62, 70), 1.0, 2.5, 2.5, "constant", seed=1)
@@ -70,7 +66,6 @@ def test_random_phases_beyond_4_angstrom_are_noticed(shared_data):
     assert clean < 3.0 and changed > 3.5
 
 
-@network
 def test_a_localdeblur_map_deceives_monores_and_not_deepres(phantom):
     mono = resolution.monores(phantom.halves, phantom.mask).resolution
     deblurred = postprocessing.localdeblur(phantom.halves.mean(), mono, phantom.mask).sharpened
@@ -81,6 +76,16 @@ def test_a_localdeblur_map_deceives_monores_and_not_deepres(phantom):
     assert median(deceived, phantom.mask) < median(mono, phantom.mask) - 0.5
     assert np.nanpercentile(deceived.data[inside], 20) < nothing_beyond - 0.2, "where no signal was planted"
     assert np.nanpercentile(seen.data[inside], 20) > np.nanpercentile(deceived.data[inside], 20)
+
+
+def test_deepres_becomes_finer_with_every_bit_of_sharpening():
+    model = helix_bundle(17.0, (0.0, 0.0, 0.0), seed=2)
+    made = simulate(model, (44, 44, 44), 1.0, 3.5, 3.5, "constant", snr=20.0, seed=4)
+    found = [
+        median(resolution.deepres(sharpened(made.clean, b), made.mask, range="2.5-13").resolution, made.mask)
+        for b in (60.0, 0.0, -60.0, -100.0)
+    ]
+    assert found[0] > found[1] > found[2] > found[3], "over-sharpened maps must not turn coarser again"
 
 
 def test_what_autosharpen_does_moves_no_local_fsc(shared_data):

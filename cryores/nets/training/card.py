@@ -10,8 +10,9 @@ LIMITS = (
     "It was trained on simulated maps of X-ray and cryo-EM models at neutral contrast; it never saw a real map.",
     "It judges the look of the density: sharpening makes its values finer, blurring coarser, whatever the data hold.",
     "Membranes, glycans, bound lipids and long nucleic acids are rare among its models.",
-    "A voxel is judged by the 33 voxels around it along each axis: gradients within that are smoothed, and at the "
-    "coarse end of the range it sees few periods of the finest wave.",
+    "A voxel is judged by the 49 voxels around it along each axis, those within 13 most: gradients within that are "
+    "smoothed, and at the coarse end of the range it sees few periods of the finest wave.",
+    "The models kept aside chose the moments and the number of lessons; other models are needed to judge it.",
     "Values at the ends of the range say no more than: this fine, or that coarse, or beyond.",
 )
 
@@ -36,8 +37,10 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "kept-aside.txt, were not shown to it. No globin, and not 2POR.",
         f"- {told['lessons']} pieces of 48³ voxels, turned, shifted, a voxel size wrong by up to 2 %, low-passed to "
         "a random limit (constant, or varying within the piece) by filters of random shape; then, each with its own "
-        "probability, another B-factor, noise down to the FSC 0.143 of half maps at the limit, a soft mask, another "
-        "solvent level, smooth density beside the molecule. Every fifth chunk of 200 pieces has no flaw.",
+        "probability, another B-factor; another solvent level; smooth density beside the molecule; noise, of which "
+        "more than half is treated as in deposited maps (weights by FSC, flat Guinier plot, low-pass at the limit); "
+        "far too much sharpening or blur, with which the truth moves; a soft mask. Of every five chunks of 200 pieces "
+        "one has no flaw, and one has maps cut out around the atoms.",
         f"- Seed {told['seed']}. `cryores train deepres --models DIR --out DIR --range "
         f"{told['finest']:g}-{told['coarsest']:g} --lessons {told['lessons']}`.",
         f"- Loss by epoch: {', '.join(f'{value:.3f}' for value in told['loss'])}.",

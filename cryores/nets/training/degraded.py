@@ -23,9 +23,8 @@ NOMINAL_EDGE = 0.02
 NEAR_ATOMS = 4.0
 """Å from the nearest atom up to which a voxel has a resolution."""
 
-GUINIER, LARGEST_B = (8.0, 3.0), 150.0
-"""Å between which the decay of a piece is measured, and the largest B-factor in Å^2 that it keeps: with more, nothing
-can be seen of it at 3 Å."""
+GUINIER = (8.0, 3.0)
+"""Å between which the decay of a piece is measured."""
 
 CARVED = (1.5, 5.0)
 """Å from the atoms at which a carved map ends."""
@@ -66,6 +65,8 @@ class Recipe:
         Probability that all but what lies close to the atoms is cut away, without a soft edge.
     b_spread : float
         Standard deviation of the B-factor that is added to the model's, in Å^2, at fine resolution.
+    largest_b : float
+        B-factor in Å^2 above which the decay of a piece is taken back: under noise, nothing can be seen of it at 3 Å.
     shapes : bool
         False for the nominal filter only.
     """
@@ -81,12 +82,13 @@ class Recipe:
     sharpened: float = 0.3
     carved: float = 0.0
     b_spread: float = 12.0
+    largest_b: float = 150.0
     shapes: bool = True
 
 
 def clean(finest: float, coarsest: float) -> Recipe:
     """Return the recipe of maps without any flaw."""
-    return Recipe(finest, coarsest, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
+    return Recipe(finest, coarsest, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, False)
 
 
 class Degrader:
@@ -141,7 +143,7 @@ class Degrader:
         first, last = (max(2, round(EDGE * self.pieces.voxel_size / d)) for d in GUINIER)
         s2 = (np.arange(first, last + 1) / (EDGE * self.pieces.voxel_size)) ** 2
         b = -2.0 * np.polyfit(s2, np.log(self._radial(spectrum)[first : last + 1] + 1e-30), 1)[0]
-        excess = float(np.clip(b - LARGEST_B, 0.0, 400.0))
+        excess = float(np.clip(b - self.recipe.largest_b, 0.0, 400.0))
         return spectrum * np.exp(0.25 * excess * np.minimum((self._s / self.pieces.voxel_size) ** 2, 0.25))
 
     def _turned(self, *cubes: FloatArray) -> Any:
