@@ -33,8 +33,9 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "",
         "## Training",
         "",
-        f"- {told['models']} atomic models, each with its own B-factors; {told['kept_aside']} more, listed in "
-        "kept-aside.txt, were not shown to it. No globin, and not 2POR.",
+        f"- {told['models']} atomic models, each with its own B-factors (of what decays faster than "
+        f"150 Å² the rest is taken back, here and below: nothing could be seen of it at 3 Å); {told['kept_aside']} "
+        "more, listed in kept-aside.txt, were not shown to it. No globin, and not 2POR.",
         f"- {told['lessons']} pieces of 48³ voxels, turned, shifted, a voxel size wrong by up to 2 %, low-passed to "
         "a random limit (constant, or varying within the piece) by filters of random shape; then, each with its own "
         "probability, another B-factor; another solvent level; smooth density beside the molecule; noise, of which "

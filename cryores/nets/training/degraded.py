@@ -66,7 +66,7 @@ class Recipe:
     b_spread : float
         Standard deviation of the B-factor that is added to the model's, in Å^2, at fine resolution.
     largest_b : float
-        B-factor in Å^2 above which the decay of a piece is taken back: under noise, nothing can be seen of it at 3 Å.
+        B-factor in Å^2 above which the decay of a piece is taken back: with more, nothing can be seen of it at 3 Å.
     shapes : bool
         False for the nominal filter only.
     """
@@ -88,7 +88,7 @@ class Recipe:
 
 def clean(finest: float, coarsest: float) -> Recipe:
     """Return the recipe of maps without any flaw."""
-    return Recipe(finest, coarsest, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, False)
+    return Recipe(finest, coarsest, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, shapes=False)
 
 
 class Degrader:
