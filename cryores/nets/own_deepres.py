@@ -16,7 +16,10 @@ from cryores.nets.tiles import cheapest_edge, over_blocks
 from cryores.nets.weights import SHIPPED
 from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
 
-FORMAT = "cryores deepres 2"
+FORMAT = "cryores deepres 3"
+COUNTED = "counted"
+"""Name of the least and the largest value of each number of a description that the head is given."""
+
 WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
 """By the voxel size in Å."""
 
@@ -39,7 +42,7 @@ class Reading:
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Keyed ``layer/kernel`` and ``layer/bias``, of the layers of `cryores.nets.homogeneous.head`.
+        Keyed ``layer/kernel`` and ``layer/bias``, of the layers of `cryores.nets.homogeneous.head`; and `COUNTED`.
     bounds : ndarray
         Bounds in Å of the bins whose probability it gives.
 
@@ -54,10 +57,12 @@ class Reading:
         widths = (FEATURES, *HEAD, ANSWERS)
         wanted = {f"{name}/kernel": widths[k : k + 2] for k, name in enumerate(names)}
         wanted.update({f"{name}/bias": widths[k + 1 : k + 2] for k, name in enumerate(names)})
+        wanted[COUNTED] = (2, FEATURES)
         for name, shape in wanted.items():
             if name not in arrays or arrays[name].shape != shape:
                 raise foreign(name)
         self._layers = [(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in names]
+        self._counted = arrays[COUNTED]
         self._bounds = bounds
 
     def __call__(self, voxels: FloatArray) -> Tuple[FloatArray, FloatArray]:
@@ -68,7 +73,7 @@ class Reading:
 
     def _read(self, voxels: FloatArray) -> FloatArray:
         *hidden, last = self._layers
-        x = voxels
+        x = np.clip(voxels, *self._counted)
         for kernel, bias in hidden:
             x = np.maximum(x @ kernel + bias, 0.0)
         return quantiles(x @ last[0] + last[1], self._bounds, SPREAD)

@@ -7,7 +7,7 @@ import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, Mapping, Union
 
 import numpy as np
 
@@ -69,10 +69,9 @@ def arrays_of(model: Any, stored_as: Any = np.float32) -> Dict[str, FloatArray]:
 
 
 def save_weights(
-    path: Union[str, os.PathLike[str]], model: Any, description: Dict[str, Any], stored_as: Any = np.float32
+    path: Union[str, os.PathLike[str]], arrays: Mapping[str, FloatArray], description: Dict[str, Any]
 ) -> None:
-    """Write the weights of a keras model and their description, at once or not at all."""
-    arrays = arrays_of(model, stored_as)
+    """Write named arrays and their description, at once or not at all."""
     unfinished = Path(path).with_suffix(".part.npz")
     np.savez_compressed(unfinished, **{DESCRIPTION: np.array(json.dumps(description)), **arrays})
     os.replace(unfinished, path)

@@ -16,6 +16,7 @@ from cryores.execution import Execution
 from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
+from cryores.nets.carved import continued
 from cryores.nets.devices import on_device
 from cryores.resample import resampled, resampled_grid
 from cryores.volume import BoolArray, FloatArray, Grid, IntTriple, Maps, Volume, full_map
@@ -142,9 +143,10 @@ def _estimated(
     shape = working_shape(density.grid, chosen.voxel_size)
     with execution.stage("resampling"):
         grid = resampled_grid(density.grid, shape)
-        seen = Volume(resampled(density.data, shape, execution.threads), grid)
+        own = parameters.weights == "own"
+        seen = Volume(resampled(continued(density.data) if own else density.data, shape, execution.threads), grid)
         mask = nearest(inside, shape)
-    if parameters.weights == "own":
+    if own:
         from cryores.nets.own_deepres import estimate
 
         answer = estimate(seen, mask, chosen.voxel_size, execution)

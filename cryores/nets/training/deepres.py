@@ -15,8 +15,8 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 
 from cryores.nets import load_keras
-from cryores.nets.homogeneous import ANSWERS, Describer, head, resolutions
-from cryores.nets.own_deepres import FORMAT, WEIGHT_FILES, Reading
+from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, Describer, head, resolutions
+from cryores.nets.own_deepres import COUNTED, FORMAT, WEIGHT_FILES, Reading
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.degraded import Degrader, Recipe, clean
@@ -35,11 +35,22 @@ CARVED_EVERY, CARVED = 5, 0.6
 VOXELS = 120
 """Voxels of a degraded piece that are learned from."""
 
-BATCH, EPOCHS = 1024, 12
+BATCH, EPOCHS = 1024, 8
 LEARNING_RATE = 3e-3
 BLUR = 0.1
 """Standard deviation of the noise that is added to the descriptions (scaled to 1) while the head learns: real maps do
 not look exactly like simulated ones."""
+
+GAIN = 0.4
+"""Standard deviation of what is added to the logarithm of a band's power, in all balls alike: spectra of real maps are
+less smooth than simulated ones, and no single band shall decide."""
+
+COMMON = (1.0, 99.0)
+"""Percentiles of the lessons beyond which a description counts as if it were there: beyond, nothing was learned."""
+
+WITH_REST, REST, REST_TILT, REST_UNEVEN = 0.4, (-6.0, -1.5), 1.0, (1.4, 2.2)
+"""Share of the lessons that are given a rest of power in all bands, as steps at cuts leave it; the range of its
+logarithm, how much it may rise or fall over the bands, and how uneven it is."""
 
 JUDGED = 231
 """Pieces of the models kept aside that a network is judged by."""
@@ -121,15 +132,18 @@ def train(
     descriptions, truth = _all_described(
         pieces_of(seen, target.voxel_size, store, "training", seed, threads), target, folder, lessons, seed, threads
     )
+    counted = common(descriptions)
+    descriptions = np.clip(with_rest(descriptions, np.random.default_rng([seed, lessons])), *counted)
     learned, losses = _fitted_head(descriptions, truth, target, folder / f"checkpoint-{target.name}")
+    arrays = {**arrays_of(learned), COUNTED: counted}
     told: Dict[str, Any] = {
         "format": FORMAT, "name": target.name, "voxel_size": target.voxel_size, "finest": target.finest,
         "coarsest": target.coarsest, "bounds": [float(target.bounds[0]), float(target.bounds[-1])], "seed": seed,
         "lessons": lessons, "models": len(seen), "kept_aside": len(aside), "loss": losses,
     }  # fmt: skip
-    told.update(judged(Reading(arrays_of(learned), target.bounds), unseen, target, min(JUDGED, len(unseen))))
+    told.update(judged(Reading(arrays, target.bounds), unseen, target, min(JUDGED, len(unseen))))
     file = folder / WEIGHT_FILES[target.voxel_size]
-    save_weights(file, learned, told)
+    save_weights(file, arrays, told)
     write_card(file, told)
     return file
 
@@ -198,7 +212,7 @@ def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpo
     middle, width = lessons.mean(axis=0), lessons.std(axis=0) + 1e-6
     learned = head()
     blurred = keras.layers.GaussianNoise(BLUR, seed=0)(learned.inputs[0])
-    model = keras.Model(learned.inputs[0], learned(blurred))
+    model = keras.Model(learned.inputs[0], learned(_gained(blurred, width)))
     steps = EPOCHS * (len(truth) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
@@ -210,6 +224,38 @@ def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpo
     kernel, bias = first.get_weights()
     first.set_weights([kernel / width[:, None], bias - (middle / width) @ kernel])
     return learned, [round(value, 4) for value in history.history.get("loss", [])]
+
+
+def common(lessons: FloatArray) -> FloatArray:
+    """Return the least and the largest value of each number of a description that count, shape (2, FEATURES)."""
+    return np.percentile(lessons, COMMON, axis=0).astype(np.float32)
+
+
+def with_rest(lessons: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return the descriptions, some of which as if a little of everything had been added to the map."""
+    chosen = np.flatnonzero(rng.random(len(lessons)) < WITH_REST)
+    bands, balls, count = len(FREQUENCIES), len(RADII), len(chosen)
+    x = lessons[chosen].reshape(count, bands, MOMENTS)
+    tilt = rng.uniform(-REST_TILT, REST_TILT, (count, 1, 1)) * np.linspace(-1.0, 1.0, bands)[:, None]
+    level = rng.uniform(*REST, (count, 1, 1)) + tilt
+    powers = np.logaddexp(x[..., :balls], level)
+    kept = np.exp(x[..., :balls] - powers)[..., -len(ODD) :]
+    x[..., :balls] = powers
+    x[..., balls::2] *= kept**1.5
+    x[..., balls + 1 :: 2] += (1.0 - kept) * (rng.uniform(*REST_UNEVEN, (count, 1, 1)) - x[..., balls + 1 :: 2])
+    result = lessons.copy()
+    result[chosen] = x.reshape(count, -1)
+    return result
+
+
+def _gained(descriptions: Any, width: FloatArray) -> Any:
+    """Add noise to the power of each band, the same in all balls; ``descriptions`` are in units of ``width``."""
+    import keras
+
+    spread = np.zeros((len(FREQUENCIES), len(FREQUENCIES), MOMENTS), dtype=np.float32)
+    spread[np.arange(len(FREQUENCIES)), np.arange(len(FREQUENCIES)), : len(RADII)] = 1.0
+    noise = keras.layers.GaussianNoise(GAIN, seed=1)(keras.ops.zeros_like(descriptions)[:, : len(FREQUENCIES)])
+    return descriptions + keras.ops.matmul(noise, spread.reshape(len(FREQUENCIES), -1) / width.astype(np.float32))
 
 
 def loss(place: Any, logits: Any) -> Any:

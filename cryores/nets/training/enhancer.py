@@ -16,7 +16,7 @@ import numpy as np
 from cryores.mapio import PathLike
 from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
-from cryores.nets.stored_weights import load_weights, save_weights
+from cryores.nets.stored_weights import arrays_of, load_weights, save_weights
 from cryores.nets.training.card import write_enhancer_card
 from cryores.nets.training.enhancer_maps import (
     DISTANCE_STEP,
@@ -282,7 +282,7 @@ def learn(
         "recipe": asdict(RECIPES[target]), "started_from": Path(start_from).name if start_from else None,
         "curve": [json.loads(line) for line in log.read_text().splitlines()],
     }  # fmt: skip
-    save_weights(file, network, told, np.float16)
+    save_weights(file, arrays_of(network, np.float16), told)
     write_enhancer_card(file, told)
     return file
 
