@@ -1,7 +1,7 @@
 """Maps that were cut out of a larger one: a network would take the step to the zeros beside them for fine detail.
 
-Beyond the cut the density diffuses into the zeros, where it decays: it goes on where it was cut and falls to zero within
-some voxels. Where there is density nothing changes, and what ends softly is continued by nothing.
+Beyond the cut the density diffuses into the zeros, where it decays: it goes on where it was cut and falls to zero
+within some voxels. Where there is density nothing changes, and what ends softly is continued by nothing.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, Dict, List
 LIMITS = (
     "It was trained on simulated maps of X-ray and cryo-EM models at neutral contrast; it never saw a real map.",
     "Six deposited maps had a part in it all the same: how their descriptions differ from simulated ones (not their "
-    "resolutions) led to the continuation of maps beyond cuts and to the noise of the training, and the six medians were "
-    "looked at between trials. They are no independent test any more.",
+    "resolutions) led to the continuation of maps beyond cuts and to the noise of the training, and the six medians "
+    "were looked at between trials. They are no independent test any more.",
     "It judges the look of the density: sharpening makes its values finer, blurring coarser, whatever the data hold.",
     "Membranes, glycans, bound lipids and long nucleic acids are rare among its models.",
     "A voxel is judged by the 49 voxels around it along each axis, those within 13 most: gradients within that are "
@@ -44,8 +44,8 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "probability, another B-factor; another solvent level; smooth density beside the molecule; noise, of which "
         "more than half is treated as in deposited maps (weights by FSC, flat Guinier plot, low-pass at the limit); "
         "far too much sharpening or blur, with which the truth moves; a soft mask. Of every five chunks of 200 pieces "
-        "one has no flaw, and one has maps cut out around the atoms. While the head learned, the power of each band was "
-        "raised or lowered at random, four in ten descriptions were given a rest of power in all bands, and what lies "
+        "one has no flaw, and one has maps cut out around the atoms. While the head learned, the power of each band "
+        "was raised or lowered at random, four in ten descriptions were given a rest of power in all bands, and what lies "
         "beyond the 1 and 99 % percentiles of the lessons counted as if it were there.",
         f"- Seed {told['seed']}. `cryores train deepres --models DIR --out DIR --range "
         f"{told['finest']:g}-{told['coarsest']:g} --lessons {told['lessons']}`.",
