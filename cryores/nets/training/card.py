@@ -45,8 +45,8 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "more than half is treated as in deposited maps (weights by FSC, flat Guinier plot, low-pass at the limit); "
         "far too much sharpening or blur, with which the truth moves; a soft mask. Of every five chunks of 200 pieces "
         "one has no flaw, and one has maps cut out around the atoms. While the head learned, the power of each band "
-        "was raised or lowered at random, four in ten descriptions were given a rest of power in all bands, and what lies "
-        "beyond the 1 and 99 % percentiles of the lessons counted as if it were there.",
+        "was raised or lowered at random, four in ten descriptions were given a rest of power in all bands, and what "
+        "lies beyond the 1 and 99 % percentiles of the lessons counted as if it were there.",
         f"- Seed {told['seed']}. `cryores train deepres --models DIR --out DIR --range "
         f"{told['finest']:g}-{told['coarsest']:g} --lessons {told['lessons']}`.",
         f"- Loss by epoch: {', '.join(f'{value:.3f}' for value in told['loss'])}.",
