@@ -228,7 +228,7 @@ def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpo
 
 def common(lessons: FloatArray) -> FloatArray:
     """Return the least and the largest value of each number of a description that count, shape (2, FEATURES)."""
-    return np.percentile(lessons, COMMON, axis=0).astype(np.float32)
+    return np.asarray(np.percentile(lessons, COMMON, axis=0), dtype=np.float32)
 
 
 def with_rest(lessons: FloatArray, rng: np.random.Generator) -> FloatArray:
