@@ -30,11 +30,13 @@ def table_section(result: Evaluation) -> html.Section:
 
 
 def measures_section(measures: Mapping[str, Row], words: str) -> html.Section:
-    """Return the table of the measures."""
+    """Return the table of the measures, with a column of what there was before only where there was something."""
+    sides = SIDES if any(row["before"] is not None for row in measures.values()) else ("after",)
     rows = [
-        [MEASURES[name].replace("  ", "… "), *(_number(row[side]) for side in SIDES)] for name, row in measures.items()
+        [MEASURES[name].replace("  ", "… "), *(_number(row[side]) for side in sides)] for name, row in measures.items()
     ]
-    return html.Section("Before and after", table(["Measure", "Before", "After"], rows), words)
+    titles = ["Before", "After"] if len(sides) > 1 else ["Value"]
+    return html.Section("Before and after" if len(sides) > 1 else "Measures", table(["Measure", *titles], rows), words)
 
 
 def _number(value: Optional[float]) -> str:

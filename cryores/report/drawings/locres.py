@@ -20,7 +20,8 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     certain = replace(result, resolution=result.resolution.like(shown))
     sections = local_map.draw(replace(outcome, result=certain), folder, global_resolution)
     figures_locres.certainty_figure(outcome).savefig(folder / "certainty.png")
-    return [*sections, _words(result)]
+    left_out = f"Without the {100 * result.summary()['uncertain_fraction']:.1f} % whose interval is too wide."
+    return [*(replace(section, words=f"{section.words} {left_out}") for section in sections), _words(result)]
 
 
 def _words(result: Any) -> html.Section:
