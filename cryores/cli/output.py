@@ -65,12 +65,21 @@ def _own_prefix(process: int) -> str:
 
 def _clear_after_the_dead(folder: Path) -> None:
     """Remove what runs on this machine left in ``folder`` that were killed without a chance to do so."""
-    import psutil
-
     for left in folder.glob(f"{STAGING_PREFIX}{platform.node()}-*-*"):
         process = left.name.split("-")[-2]
-        if process.isdigit() and not psutil.pid_exists(int(process)):
+        if process.isdigit() and not _is_at_work(int(process), left):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_at_work(process: int, staging: Path) -> bool:
+    """Tell whether the process lives that made ``staging``: numbers are given again, and the dead may keep theirs."""
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        return bool(found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= staging.stat().st_mtime + 1.0)
+    except (psutil.Error, OSError):
+        return False
 
 
 def _make(staging: Path) -> None:
