@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from typing import Callable
+
 
 class CryoresError(Exception):
     """An error with a stable code and a hint that says what to do.
@@ -54,3 +57,17 @@ class WeightsError(CryoresError):
 
 class CryoresWarning(UserWarning):
     """Suspicious input: the result is computed, and may mislead."""
+
+
+def reason_of_failure(work: Callable[[], None]) -> str:
+    """Do one of many pieces of work; return in a line why it failed, empty if it did not; print the trace of a bug."""
+    try:
+        work()
+    except CryoresError as error:
+        return f"{error.code}: {error.message}"
+    except (MemoryError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception as error:
+        traceback.print_exc()
+        return f"E_INTERNAL: {type(error).__name__}: {error}"
+    return ""

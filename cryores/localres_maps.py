@@ -19,7 +19,8 @@ from typing import Optional
 import numpy as np
 
 from cryores.errors import InputError, UsageError
-from cryores.mapio import PathLike, read_map_with_gaps
+from cryores.files import PathLike
+from cryores.mapio import read_map_with_gaps
 from cryores.volume import BoolArray, FloatArray, Volume
 
 AUTO = "auto"

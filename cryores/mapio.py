@@ -13,16 +13,15 @@ import tempfile
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Optional, Tuple
 
 import mrcfile
 import mrcfile.mrcinterpreter
 import numpy as np
 
 from cryores.errors import InputError
+from cryores.files import PathLike
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from cryores.batch.tasks import Task
+from cryores.files import appearing
 from cryores.tables import records_text
 
 TABLE, COLUMNS_TABLE, GALLERY = "summary.csv", "summary.parquet", "index.html"
@@ -46,8 +46,9 @@ def write_summary(folder: Path, done: Sequence[Tuple[Task, Optional[Dict[str, An
     from cryores.report.gallery import gallery
 
     records = [record_of(task, outcome) for task, outcome in done]
-    _replace(folder / TABLE, records_text(records).encode())
-    _replace(folder / GALLERY, gallery(records, folder).encode())
+    for name, text in ((TABLE, records_text(records)), (GALLERY, gallery(records, folder))):
+        with appearing(folder / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     _write_parquet(folder / COLUMNS_TABLE, records)
     return records
 
@@ -56,13 +57,6 @@ def _write_parquet(path: Path, records: List[Record]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    waiting = path.with_name(f".{path.name}")
     columns = {name: [record[name] for record in records] for name in records[0]}
-    parquet.write_table(pyarrow.table(columns), waiting)
-    os.replace(waiting, path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    waiting = path.with_name(f".{path.name}")
-    waiting.write_bytes(content)
-    os.replace(waiting, path)
+    with appearing(path) as unfinished:
+        parquet.write_table(pyarrow.table(columns), unfinished)

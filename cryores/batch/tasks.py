@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from cryores.errors import CryoresError
-from cryores.report.record import sha256
+from cryores.errors import reason_of_failure
+from cryores.files import appearing, fingerprint
 
 MARKER = "batch.json"
 """Written into the folder of a task when it is over: its key, seconds, and the reason where it failed."""
@@ -54,8 +52,7 @@ class Task:
 
 def key_of(task: Task) -> Dict[str, Any]:
     """Return what decides the result of a task: its words, and the contents of the files that they name."""
-    files = {word: sha256(word) for word in task.words if Path(word).is_file()}
-    return {"method": task.method, "words": list(task.words), "files": files}
+    return {"method": task.method, **fingerprint(task.words)}
 
 
 def outcome_of(task: Task) -> Optional[Dict[str, Any]]:
@@ -83,7 +80,8 @@ def perform(task: Task, run: Callable[[str, List[str]], None], retry: bool = Fal
         (folder / MARKER).unlink(missing_ok=True)
         start = time.perf_counter()
         with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
-            reason = _attempt(task, run)
+            words = [*task.words, *task.resources, "--out", task.folder, "--overwrite"]
+            reason = reason_of_failure(lambda: run(task.method, words))
         outcome = {"seconds": time.perf_counter() - start, "reason": reason}
         mark(task, outcome)
         return outcome
@@ -93,20 +91,5 @@ def mark(task: Task, outcome: Dict[str, Any]) -> None:
     """Keep the outcome of a task in its folder."""
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    waiting = folder / f".{MARKER}"
-    waiting.write_text(json.dumps({"key": key_of(task), **outcome}, indent=1), encoding="utf-8")
-    os.replace(waiting, folder / MARKER)
-
-
-def _attempt(task: Task, run: Callable[[str, List[str]], None]) -> str:
-    """Run the method; return why it failed, empty if it did not."""
-    try:
-        run(task.method, [*task.words, *task.resources, "--out", task.folder, "--overwrite"])
-    except CryoresError as error:
-        return f"{error.code}: {error.message}"
-    except (MemoryError, OSError) as error:
-        return f"{type(error).__name__}: {error}"
-    except Exception as error:
-        traceback.print_exc()
-        return f"E_INTERNAL: {type(error).__name__}: {error}"
-    return ""
+    with appearing(folder / MARKER) as unfinished:
+        unfinished.write_text(json.dumps({"key": key_of(task), **outcome}, indent=1), encoding="utf-8")

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
-from cryores.batch.tasks import Task
+from cryores.batch.tasks import Task, mark
 from cryores.errors import InputError, UsageError
 
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}
@@ -107,5 +107,6 @@ def outcomes(
         except KilledWorker:
             reason = "E_WORKER: its workers died again and again (memory, or the system stopped them)"
             outcome = {"seconds": float("nan"), "reason": reason}
+            mark(waiting[future], outcome)
         yield waiting.pop(future), outcome
         future.release()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from cryores.batch.summary import COLUMNS_TABLE, GALLERY, TABLE, write_summary
-from cryores.batch.tasks import Task, mark, outcome_of, perform
+from cryores.batch.tasks import Task, outcome_of, perform
 from cryores.batch.workers import QUEUES, Job, open_client, outcomes
 from cryores.cli.method_command import VOLUME_INPUTS, parser_of, roles_of, run_method
 from cryores.cli.options import positive_float, positive_int
@@ -169,8 +169,6 @@ def _done(
     start = time.monotonic()
     with open_client(arguments.cluster, workers, job) as client:
         for count, (task, outcome) in enumerate(outcomes(client, tasks, do), 1):
-            if outcome_of(task) is None:
-                mark(task, outcome)
             left = (time.monotonic() - start) / count * (len(tasks) - count)
             state = "failed" if outcome["reason"] else "done"
             tell(f"{count} of {len(tasks)}, about {left:.0f} s left: {task.name}, {task.method} {state}")

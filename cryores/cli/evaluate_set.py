@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_run_options
-from cryores.errors import CryoresError, InputError
+from cryores.errors import InputError, reason_of_failure
 from cryores.execution import Execution
+from cryores.files import fingerprint
 from cryores.postprocessing._evaluation import MEASURES, SIDES
-from cryores.report.record import sha256
 from cryores.tables import Row, read_rows, records_text
 
 COLUMNS = {
@@ -67,7 +66,7 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
     records: List[Dict[str, Any]] = []
     for row in rows:
         asked = _words(row, Path(given.set).parent, shared)
-        key = _fingerprint(asked)
+        key = fingerprint(asked)
         record, done = _of_earlier(earlier, row["name"], key, folder), True
         if record is None:
             progress.say(f"{row['name']}: {len(records) + 1} of {len(rows)}")
@@ -111,11 +110,6 @@ def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
     return [*files, *values, *shared]
 
 
-def _fingerprint(words: List[str]) -> Dict[str, Any]:
-    """Return the words and the contents of the files among them."""
-    return {"words": words, "files": {word: sha256(word) for word in words if Path(word).is_file()}}
-
-
 def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
@@ -137,16 +131,8 @@ def _of_earlier(earlier: Dict[str, Any], name: str, key: Dict[str, Any], folder:
 
 def _judged(name: str, words: List[str], folder: Path, run: Callable[[List[str]], None]) -> Dict[str, Any]:
     """Run one row; return its record, with the reason where it failed."""
-    try:
-        run([*words, "--out", str(folder / name), "--overwrite"])
-    except CryoresError as error:
-        return _record(name, None, f"{error.code}: {error.message}")
-    except (MemoryError, OSError) as error:
-        return _record(name, None, f"{type(error).__name__}: {error}")
-    except Exception as error:
-        traceback.print_exc()
-        return _record(name, None, f"E_INTERNAL: {type(error).__name__}: {error}")
-    return _record(name, folder / name / "report.json")
+    reason = reason_of_failure(lambda: run([*words, "--out", str(folder / name), "--overwrite"]))
+    return _record(name, None if reason else folder / name / "report.json", reason)
 
 
 def _record(name: str, report: Optional[Path], reason: str = "") -> Dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Sequence, Tuple
 import numpy as np
 
 from cryores.errors import WeightsError
-from cryores.mapio import PathLike
+from cryores.files import PathLike
 from cryores.nets import load_keras
 from cryores.nets._legacy_layers import LARGEST_NUMBER, make_layer, refused
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cryores.errors import WeightsError
 from cryores.execution import Execution
-from cryores.mapio import PathLike
+from cryores.files import PathLike
 from cryores.nets.cubes import CubePlan, predicted
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from cryores.errors import UsageError, WeightsError
 from cryores.execution import GIGABYTE, Execution
-from cryores.mapio import PathLike
+from cryores.files import PathLike
 from cryores.nets import weights
 from cryores.nets.devices import on_device
 from cryores.nets.legacy_hdf5 import read_network

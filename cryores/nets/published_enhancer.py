@@ -14,9 +14,9 @@ import numpy as np
 
 from cryores.errors import InputError, UsageError, WeightsError
 from cryores.execution import Execution
+from cryores.files import PathLike
 from cryores.filters import gaussian
 from cryores.fourier import filtered
-from cryores.mapio import PathLike
 from cryores.nets import weights
 from cryores.nets.cubes import CubePlan, block, predicted
 from cryores.nets.enhancer_input import (

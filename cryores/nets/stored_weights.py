@@ -6,12 +6,12 @@ import json
 import os
 import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Dict, Mapping, Union
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
 from cryores.errors import WeightsError
+from cryores.files import PathLike, appearing
 from cryores.volume import FloatArray
 
 DESCRIPTION = "description"
@@ -68,16 +68,13 @@ def arrays_of(model: Any, stored_as: Any = np.float32) -> Dict[str, FloatArray]:
     return {name: np.asarray(variable, dtype=stored_as) for name, variable in named_variables(model).items()}
 
 
-def save_weights(
-    path: Union[str, os.PathLike[str]], arrays: Mapping[str, FloatArray], description: Dict[str, Any]
-) -> None:
+def save_weights(path: PathLike, arrays: Mapping[str, FloatArray], description: Dict[str, Any]) -> None:
     """Write named arrays and their description, at once or not at all."""
-    unfinished = Path(path).with_suffix(".part.npz")
-    np.savez_compressed(unfinished, **{DESCRIPTION: np.array(json.dumps(description)), **arrays})
-    os.replace(unfinished, path)
+    with appearing(path) as unfinished:
+        np.savez_compressed(unfinished, **{DESCRIPTION: np.array(json.dumps(description)), **arrays})
 
 
-def load_weights(path: Union[str, os.PathLike[str]], format: str) -> StoredWeights:
+def load_weights(path: PathLike, format: str) -> StoredWeights:
     """Read a file of weights.
 
     Parameters

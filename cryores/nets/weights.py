@@ -7,7 +7,6 @@ publisher states no hash, the first that is installed is trusted, and whatever c
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from cryores.errors import UsageError, WeightsError
 from cryores.execution import Execution
-from cryores.mapio import PathLike
+from cryores.files import PathLike, appearing, sha256
 from cryores.nets._archives import is_archive, unpack
 from cryores.nets._download import cannot_write, download, published_md5
 
@@ -418,29 +417,20 @@ def _weight_set(entry: Mapping[str, Any]) -> WeightSet:
 
 
 def _described(path: Path) -> Dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": _sha256(path)}
+    return {"size": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _verified(path: Path, told: Mapping[str, Any], name: str) -> Path:
     if not path.is_file():
         raise missing(name, path.name)
-    if path.stat().st_size != told["size"] or _sha256(path) != told["sha256"]:
+    if path.stat().st_size != told["size"] or sha256(path) != told["sha256"]:
         raise _damaged(path, name)
     return path
 
 
-def _sha256(path: Path) -> str:
-    summed = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            summed.update(block)
-    return summed.hexdigest()
-
-
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with appearing(path) as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
 
 
 def _damaged(path: Path, name: str) -> WeightsError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import platform
@@ -16,11 +15,11 @@ import numpy as np
 
 import cryores
 from cryores.citations import cite
+from cryores.files import sha256
 from cryores.method import Inputs, Outcome
 from cryores.volume import HalfMaps, Volume
 
 MEGABYTE = 1024.0**2
-CHUNK = 1 << 20
 SCHEMA = Path(__file__).parent / "report.schema.json"
 
 
@@ -94,15 +93,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        for chunk in iter(lambda: handle.read(CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def peak_memory() -> float:

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
+from cryores.files import appearing
 from cryores.nets import load_keras
 from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, Describer, head, resolutions
 from cryores.nets.own_deepres import COUNTED, FORMAT, WEIGHT_FILES, Reading
@@ -182,9 +183,8 @@ def _describe_chunk(base: Path, target: Target, lessons: int, seed: int, chunk: 
         recipe = replace(recipe, carved=CARVED)
     chosen = np.random.default_rng([seed, number])
     described, truth = describe(Pieces.stored(base), recipe, min(CHUNK, lessons - number * CHUNK), chosen)
-    unfinished = file.with_suffix(".part.npz")
-    np.savez(unfinished, described=described, truth=truth)
-    os.replace(unfinished, file)
+    with appearing(file) as unfinished:
+        np.savez(unfinished, described=described, truth=truth)
 
 
 def describe(pieces: Pieces, recipe: Recipe, number: int, rng: np.random.Generator) -> Tuple[FloatArray, FloatArray]:

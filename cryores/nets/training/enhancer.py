@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from cryores.mapio import PathLike
+from cryores.files import PathLike, appearing
 from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import arrays_of, load_weights, save_weights
@@ -208,9 +207,8 @@ def _make_chunk(models: List[Path], target: str, seed: int, folder: Path, job: T
     rng = simulator.rng
     made = [new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY)) for _ in range(CHUNK)]
     features, gains = (np.stack([getattr(m, k) for m in made]) for k in ("features", "gains"))
-    partial_file = file.with_suffix(".partial.npz")
-    np.savez(partial_file, features=features.astype(np.float16), gains=gains.astype(np.float16))
-    os.replace(partial_file, file)
+    with appearing(file) as unfinished:
+        np.savez(unfinished, features=features.astype(np.float16), gains=gains.astype(np.float16))
 
 
 def batches(lessons: Sequence[Lesson], size: int, seed: int) -> Iterator[Tuple[Any, Any]]:
@@ -316,9 +314,8 @@ def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
 
 def _keep(network: Any, optimizer: Any, path: Path, step: int) -> None:
     variables = [np.asarray(v) for v in [*network.weights, *optimizer.variables]]
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, step=step, **{f"v{n:03d}": v for n, v in enumerate(variables)})
-    os.replace(partial, path)
+    with appearing(path) as unfinished:
+        np.savez(unfinished, step=step, **{f"v{n:03d}": v for n, v in enumerate(variables)})
 
 
 def _restore(network: Any, optimizer: Any, path: Path) -> int:

@@ -16,9 +16,10 @@ import numpy as np
 from cryores.atoms import atom_positions, density_from_model, protein_sequences, read_model, sequence_identity
 from cryores.errors import CryoresError, InputError, UsageError
 from cryores.execution import Execution
+from cryores.files import PathLike
 from cryores.filters import low_pass
 from cryores.fourier import filtered
-from cryores.mapio import PathLike, read_map
+from cryores.mapio import read_map
 from cryores.masks import soft_edge
 from cryores.nets.enhancer_bands import BLOCK, CONTRAST, block_means, block_powers, described
 from cryores.nets.one_angstrom import OneAngstrom
