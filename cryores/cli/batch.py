@@ -21,6 +21,7 @@ from cryores.batch.tasks import Task, outcome_of, perform
 from cryores.batch.workers import QUEUES, Job, open_client, outcomes
 from cryores.cli.method_command import VOLUME_INPUTS, parser_of, roles_of, run_method
 from cryores.cli.options import positive_float, positive_int
+from cryores.cli.output import refuse_a_file
 from cryores.cli.progress import say
 from cryores.errors import InputError, UsageError
 from cryores.execution import GIGABYTE, available_memory, available_threads
@@ -141,8 +142,7 @@ def _job(arguments: argparse.Namespace) -> Job:
 @contextlib.contextmanager
 def _claimed(folder: Path) -> Iterator[Path]:
     """Keep other batches out of ``folder`` for as long as this one lives, however it ends."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+    refuse_a_file(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")

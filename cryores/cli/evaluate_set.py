@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_run_options
+from cryores.cli.output import refuse_a_file
 from cryores.errors import InputError, reason_of_failure
 from cryores.execution import Execution
 from cryores.files import fingerprint
@@ -111,8 +112,7 @@ def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
 
 
 def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+    refuse_a_file(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ours).is_file() and not given.overwrite:
         raise InputError(
             "E_OUTPUT_EXISTS", f"{folder} holds other files", "choose another --out, or add --overwrite to replace them"

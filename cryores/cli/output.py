@@ -32,8 +32,7 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
         ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written.
     """
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+    refuse_a_file(folder)
     if folder.is_dir() and not overwrite and any(not p.name.startswith(STAGING_PREFIX) for p in folder.iterdir()):
         raise InputError(
             "E_OUTPUT_EXISTS",
@@ -57,6 +56,12 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def refuse_a_file(folder: Path) -> None:
+    """Raise `InputError` ``E_OUTPUT`` if what should become a folder of results is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
 
 
 def _own_prefix(process: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 from urllib.parse import quote
 
-from cryores.report.html import STYLE, headline
+from cryores.report.html import STYLE, document, headline
 
 PICTURES = ("slices.png", "fsc.png", "histogram.png")
 """Which picture of a result stands for it: the first that there is, else the first by name."""
@@ -36,13 +36,10 @@ def gallery(records: Sequence[Mapping[str, Any]], folder: Path) -> str:
     for name, found in by_name.items():
         cards = "".join(_card(record, folder) for record in found)
         sections.append(f'<section><h2>{escape(name)}</h2><div class="maps">{cards}</div></section>')
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{len(by_name)} maps: cryores batch</title>\n<style>{STYLE}{GALLERY_STYLE}</style>\n</head>\n<body>\n"
-        f'<main>\n<h1>{len(by_name)} maps</h1>\n<p class="about">{told}. All numbers: <a href="summary.csv">summary.csv'
-        "</a></p>\n" + "\n".join(sections) + "\n</main>\n</body>\n</html>\n"
-    )
+    about = f'<p class="about">{told}. All numbers: <a href="summary.csv">summary.csv</a></p>'
+    style = f"<style>{STYLE}{GALLERY_STYLE}</style>"
+    body = [f"<h1>{len(by_name)} maps</h1>", about, *sections]
+    return document(f"{len(by_name)} maps: cryores batch", style, body)
 
 
 def _card(record: Mapping[str, Any], folder: Path) -> str:

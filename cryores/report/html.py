@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from html import escape
 from html.parser import HTMLParser
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -91,11 +91,16 @@ def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> 
         _table("Run", ("Quantity", "Value"), _run_rows(record)),
         _citations(record["citations"]),
     ]
+    return document(f"{method.title}: cryores report", f"<style>{STYLE}</style>\n{script}", filter(None, body))
+
+
+def document(title: str, head: str, body: Iterable[str]) -> str:
+    """Return the text of a page from its title, what else its head holds, and the parts of its body."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(method.title)}: cryores report</title>\n<style>{STYLE}</style>\n{script}\n</head>\n"
-        "<body>\n<main>\n" + "\n".join(filter(None, body)) + "\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n{head}\n</head>\n"
+        "<body>\n<main>\n" + "\n".join(body) + "\n</main>\n</body>\n</html>\n"
     )
 
 

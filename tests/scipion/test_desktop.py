@@ -41,20 +41,10 @@ def display():
 
 
 @pytest.fixture(scope="module")
-def maps(tmp_path_factory):
-    from cryores.cli import main
-
-    folder = tmp_path_factory.mktemp("simulated") / "maps"
-    words = ["simulate", "--size", "40", "--voxel-size", "1.5", "--min-resolution", "4", "--out", str(folder)]
-    assert main(words) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def desk(display, maps, tmp_path_factory):
+def desk(display, simulated, tmp_path_factory):
     """What the script found on the display."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "desktop.py"), str(maps)],
+        [sys.executable, str(HERE / "desktop.py"), str(simulated)],
         env={**environment(tmp_path_factory.mktemp("desktop")), "DISPLAY": display, "MPLBACKEND": "TkAgg"},
         capture_output=True, text=True, timeout=400,
     )  # fmt: skip
@@ -86,13 +76,13 @@ def test_wizards_stand_beside_the_fields(desk):
     assert {"colorMap", "highest", "intervals", "lowest"} <= set(desk["viewer"]["wizards"])
 
 
-def test_wizards_measure_the_half_maps_that_the_form_points_to(desk, maps):
+def test_wizards_measure_the_half_maps_that_the_form_points_to(desk, simulated):
     from cryores import read_half_maps, read_map
     from cryores.resolution.blocres import automatic_box
     from cryores.shell_correlation import global_resolution
 
-    halves = read_half_maps(maps / "half1.mrc", maps / "half2.mrc")
-    overall = global_resolution(halves, read_map(maps / "mask.mrc"))
+    halves = read_half_maps(simulated / "half1.mrc", simulated / "half2.mrc")
+    overall = global_resolution(halves, read_map(simulated / "mask.mrc"))
     found = desk["wizards"]
     finest, coarsest = found["range"]["values"]
     assert max(3.0, overall / 2) <= finest < max(3.0, overall / 2) + 0.11

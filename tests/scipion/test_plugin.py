@@ -151,16 +151,6 @@ def test_every_method_is_a_protocol_whose_citations_scipion_resolves(scipion):
     assert done.stdout.splitlines()[-1:] == [" ".join(sorted(methods))], done.stderr[-3000:]
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    from cryores.cli import main
-
-    folder = tmp_path_factory.mktemp("simulated") / "maps"
-    words = ["simulate", "--size", "40", "--voxel-size", "1.5", "--min-resolution", "4", "--out", str(folder)]
-    assert main(words) == 0
-    return folder
-
-
 def test_a_job_goes_through_the_queue(scipion, simulated, tmp_path):
     submit = tmp_path / "submit.sh"
     submit.write_text(

@@ -20,6 +20,7 @@ from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, 
 from cryores.nets.own_deepres import COUNTED, FORMAT, WEIGHT_FILES, Reading
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
+from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.degraded import Degrader, Recipe, clean
 from cryores.nets.training.pieces import EDGE, Pieces, listed_models, pieces_of, split
 from cryores.volume import FloatArray
@@ -155,18 +156,8 @@ def train(
 def _all_described(
     pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int
 ) -> Tuple[FloatArray, FloatArray]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     files = [folder / f"described-{target.name}-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
-    missing = [(number, file) for number, file in enumerate(files) if not file.is_file()]
-    work = partial(_describe_chunk, pieces.base, target, lessons, seed)
-    if threads == 1:
-        for one in missing:
-            work(one)
-    elif missing:
-        with ProcessPoolExecutor(threads, mp_context=get_context("spawn")) as pool:
-            list(pool.map(work, missing))
+    make_missing(partial(_describe_chunk, pieces.base, target, lessons, seed), files, threads)
     stored = [np.load(file) for file in files]
     descriptions, truth = (np.concatenate([s[what] for s in stored]) for what in ("described", "truth"))
     # A few models with extreme B-factors make pieces that are not finite.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -17,6 +15,7 @@ from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
 from cryores.nets.stored_weights import arrays_of, load_weights, save_weights
 from cryores.nets.training.card import write_enhancer_card
+from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.enhancer_maps import (
     DISTANCE_STEP,
     NEAR,
@@ -184,15 +183,8 @@ def made_lessons(
 ) -> List[Lesson]:
     """Return ``count`` lessons of models; those that were made before are read from ``folder``."""
     files = [folder / f"{target}-lessons-{seed}-{chunk}.npz" for chunk in range(-(-count // CHUNK))]
-    missing = [(chunk, file) for chunk, file in enumerate(files) if not file.exists()]
     map_cache(models, folder / "maps", seed)
-    work = partial(_make_chunk, list(models), target, seed, folder)
-    if processes == 1:
-        for job in missing:
-            work(job)
-    elif missing:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            list(pool.map(work, missing))
+    make_missing(partial(_make_chunk, list(models), target, seed, folder), files, processes)
     found: List[Lesson] = []
     for file in files:
         with np.load(file) as stored:
