@@ -24,7 +24,7 @@ from cryores.simulation import _mask_of
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
-    "lowpass": "each voxel is low-passed to its own resolution, over an edge of 1.5 to 5 shells or 4 to 25 % of it",
+    "lowpass": "each voxel is low-passed to its own resolution, over an edge of 1.5 to 5 shells or 3 to 15 % of it",
     "bfactor": "each atom has a B-factor that follows a field: the signal fades smoothly",
     "residues": "each residue has a B-factor of its own, correlated along the chain",
     "flexible": "a part is averaged over rigid rotations and shifts",
@@ -41,6 +41,9 @@ FIELDS = ("gradient", "radial", "shells", "blobs", "domains", "constant")
 FIELD_KNOTS = 200
 FINE_STEPS = 20
 """Points a shell at which transfer and signal-to-noise ratio are compared."""
+
+SHELLS_OF = 96
+"""Voxels of the smallest box whose shells are the edges of a low-pass: those of a smaller box would make it soft."""
 
 CONFORMATIONS = 20
 LATTICE = 5
@@ -241,8 +244,8 @@ Made = Tuple[FloatArray, FloatArray, Dict[str, Any]]
 
 def _lowpass(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     noise = world.noise_for(finest, snr)
-    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.04), np.log(0.25))))
-    shells = float(world.rng.uniform(1.5, 5.0)) / max(world.grid.extent)
+    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.03), np.log(0.15))))
+    shells = float(world.rng.uniform(1.5, 5.0)) / max(*world.grid.extent, SHELLS_OF * world.grid.spacing)
     cuts = (finest + (coarsest - finest) * world.voxel_shares()).astype(np.float32)
 
     def pass_up_to(cut: float, s: Float64) -> Float64:

@@ -13,32 +13,27 @@ import numpy as np
 
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
-from cryores.resolution._band_correlation import BANDS
 from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
-    INPUTS,
-    STEPS,
+    NYQUIST,
     Network,
     Perceptron,
     distribution,
     first_answers,
-    frequencies,
+    first_offsets,
+    inputs,
     quantiles,
-    rows,
-    usable_bands,
 )
 from cryores.volume import FloatArray
 
 HIDDEN = (64, 32)
 HIDDEN_NEARBY = (48, 32)
-EPOCHS = 25
+EPOCHS = 10
 BATCH = 4096
 LEARNING_RATE = 4e-3
-WEIGHT_DECAY = 1e-5
+WEIGHT_DECAY = 1e-4
 VOXELS_A_MAP = 1000
-VOXELS_AN_EPOCH = 300
-BANDS_A_VOXEL = 4
-LARGEST_NEARBY = 60000
+LARGEST_NEARBY = 50000
 """Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
 
 CALIBRATION_SHARE = 0.2
@@ -52,35 +47,15 @@ Draw = Callable[[], Tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
-class Voxels:
-    """Some voxels of an example.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (voxels, features)
-        Their correlations.
-    limit : ndarray of float32
-        Their truth, cycles a voxel; 0 where there is no signal.
-    size : float
-        Cube root of the mask's volume in voxels.
-    edge : int
-        Shortest edge of the box in voxels.
-    """
-
-    features: FloatArray
-    limit: FloatArray
-    size: float
-    edge: int
-
-
-@dataclass(frozen=True)
 class Answers:
-    """What the second step is given at some voxels of an example, and their truth.
+    """What a step is given at some voxels of an example, and their truth.
 
     Parameters
     ----------
-    inputs, nearby : ndarray of float32
-        As `cryores.resolution._neighbourhood.neighbourhood` returns them.
+    inputs : ndarray of float32, shape (voxels, inputs)
+        Of the perceptron.
+    place : ndarray of float32
+        Logarithm of the frequency that its offsets are counted from.
     limit : ndarray of float32
         Truth in cycles a voxel; 0 where there is no signal.
     model, family : str
@@ -88,7 +63,7 @@ class Answers:
     """
 
     inputs: FloatArray
-    nearby: FloatArray
+    place: FloatArray
     limit: FloatArray
     model: str
     family: str
@@ -144,15 +119,12 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     rng = np.random.default_rng(seed)
     voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
     say(f"{len(voxels)} maps to fit")
-    bands = fit(INPUTS, HIDDEN, STEPS, lambda: _drawn(voxels, rng), epochs, rng, say)
+    bands = _fitted(voxels, HIDDEN, first_offsets(), epochs, rng, say)
     answers = [some_answers(e, bands, rng) for e in examples() if np.count_nonzero(e.inside) <= LARGEST_NEARBY]
     say(f"{len(answers)} maps to look around in")
     kept = [a for a in answers if for_calibration(a.model)]
-    inputs, truth = _offsets_of([a for a in answers if not for_calibration(a.model)])
-    mean, scale = inputs.mean(axis=0), 1.0 / (inputs.std(axis=0) + np.float32(1e-3))
-    inputs = (inputs - mean) * scale
-    nearby = fit(inputs.shape[1], HIDDEN_NEARBY, truth.shape[1], lambda: (inputs, truth), epochs, rng, say)
-    nearby = _on_raw_inputs(nearby, mean, scale)
+    fitting = [a for a in answers if not for_calibration(a.model)]
+    nearby = _fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say)
     return Network(bands, nearby, calibrated_tails(nearby, kept)), kept
 
 
@@ -164,44 +136,37 @@ def for_calibration(model: str) -> bool:
 # --- what is learnt -----------------------------------------------------------------------------------------------
 
 
-def some_voxels(e: Example, rng: Any) -> Voxels:
-    """Return the correlations of random voxels whose truth is known."""
+def some_voxels(e: Example, rng: Any) -> Answers:
+    """Return what the first step is given, at random voxels whose truth is known."""
     voxels = np.argwhere(e.inside & (e.limit >= 0))
     voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    size = float(np.count_nonzero(e.inside)) ** (1.0 / 3.0)
-    return Voxels(e.correlations.read(voxels), e.limit[tuple(voxels.T)], size, min(e.inside.shape))
+    x, place = inputs(e.correlations.read(voxels), e.correlations.strong, min(e.inside.shape))
+    return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
 
 
 def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
     first = first_answers(e.correlations, e.inside, bands)
-    inputs, nearby = _neighbourhood.neighbourhood(
+    x, nearby = _neighbourhood.neighbourhood(
         first.frequency, first.lowest, first.highest, first.none, e.inside, threads=1
     )
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
-    return Answers(inputs[chosen], nearby[chosen], limit[chosen], e.model, e.family)
+    return Answers(x[chosen], nearby[chosen], limit[chosen], e.model, e.family)
 
 
-def _drawn(examples: Sequence[Voxels], rng: Any) -> Tuple[FloatArray, FloatArray]:
-    """Return inputs and answers of the first step for some voxels and some bands of each example."""
-    at = frequencies().reshape(BANDS, STEPS)
-    inputs, answers = [], []
-    for e in examples:
-        voxel = rng.integers(len(e.limit), size=VOXELS_AN_EPOCH * BANDS_A_VOXEL)
-        band = rng.integers(usable_bands(e.edge), size=len(voxel))
-        inputs.append(rows(e.features[voxel], band, np.full(len(voxel), e.size)))
-        answers.append((e.limit[voxel, None] > at[band]).astype(np.float32))
-    return np.concatenate(inputs), np.concatenate(answers)
-
-
-def _offsets_of(answers: Sequence[Answers]) -> Tuple[FloatArray, FloatArray]:
-    """Return the inputs of the second step, and whether the truth is finer than the average nearby by each offset."""
-    limit = np.concatenate([a.limit for a in answers])
-    nearby = np.concatenate([a.nearby for a in answers])
+def _fitted(
+    answers: Sequence[Answers], hidden: Tuple[int, ...], offsets: Float64, epochs: int, rng: Any, say: Say
+) -> Perceptron:
+    """Return a perceptron that tells how likely the truth is finer than each offset from the place."""
+    x = np.concatenate([a.inputs for a in answers])
+    limit, place = (np.concatenate(parts) for parts in ([a.limit for a in answers], [a.place for a in answers]))
     with np.errstate(divide="ignore"):
-        finer = np.log(limit)[:, None] > nearby[:, None] + _neighbourhood.offsets()
-    return np.concatenate([a.inputs for a in answers]), finer.astype(np.float32)
+        finer = (np.log(limit)[:, None] > place[:, None] + offsets).astype(np.float32)
+    mean, scale = x.mean(axis=0), 1.0 / (x.std(axis=0) + np.float32(1e-2))
+    x -= mean
+    x *= scale
+    return _on_raw_inputs(fit(x.shape[1], hidden, len(offsets), lambda: (x, finer), epochs, rng, say), mean, scale)
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------
@@ -275,9 +240,9 @@ def calibrated_tails(nearby: Perceptron, kept: Sequence[Answers]) -> Tuple[float
     """
     ranks, weights = [], []
     for a in kept:
-        there = (a.limit > 0) & (a.limit < frequencies()[0])
+        there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
-            finer, log_frequency = distribution(nearby, a.inputs[there], a.nearby[there])
+            finer, log_frequency = distribution(nearby, a.inputs[there], a.place[there], _neighbourhood.offsets())
             ranks.append(probability_below(finer, log_frequency, np.log(a.limit[there])))
             weights.append(np.full(len(ranks[-1]), 1.0 / len(ranks[-1])))
     if not ranks:
@@ -303,7 +268,7 @@ def errors(network: Network, kept: Sequence[Answers]) -> Errors:
 
     read, none = [], []
     for a in kept:
-        finer, log_frequency = distribution(network.nearby, a.inputs, a.nearby)
+        finer, log_frequency = distribution(network.nearby, a.inputs, a.place, _neighbourhood.offsets())
         read.append(quantiles(finer, log_frequency, (network.tails[0], 0.5, network.tails[1])))
         none.append(1.0 - finer[:, -1])
     lowest, middle, highest = np.concatenate(read).T

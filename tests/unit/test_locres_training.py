@@ -9,7 +9,7 @@ from cryores.execution import Execution
 from cryores.planted import plant
 from cryores.resolution import _locres_training as training
 from cryores.resolution._band_correlation import band_correlations
-from cryores.resolution._locres_examples import Example, _limit, stored_examples, usable_models
+from cryores.resolution._locres_examples import Example, _limit, stored_examples
 from cryores.volume import Grid
 
 GRID = Grid.regular((40, 40, 40), 1.5)
@@ -53,8 +53,7 @@ def test_a_stored_example_is_the_same_again(tmp_path):
     models = tmp_path / "models"
     models.mkdir()
     helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(models / "one.cif"))
-    found = usable_models(models, [])
-    assert [path.name for path in found] == ["one.cif"] and usable_models(models, ["ONE"]) == []
+    found = [models / "one.cif"]
     first = list(stored_examples(found, 3, 2, tmp_path))
     again = list(stored_examples(found, 3, 2, tmp_path))
     assert len(first) == len(again) >= 1
@@ -63,6 +62,13 @@ def test_a_stored_example_is_the_same_again(tmp_path):
     np.testing.assert_array_equal(first[0].correlations.read(voxels), again[0].correlations.read(voxels))
 
 
+def test_a_folder_whose_models_are_all_excluded_is_refused(tmp_path, capsys):
+    helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
+    out = tmp_path / "out"
+    assert main(["train", "locres", "--models", str(tmp_path), "--out", str(out), "--exclude", "ONE"]) == 3
+    assert "E_NO_MODELS" in capsys.readouterr().err and not out.exists()
+
+
 def test_a_folder_without_models_is_refused(tmp_path, capsys):
     assert main(["train", "locres", "--models", str(tmp_path), "--out", str(tmp_path / "out")]) == 3
-    assert "E_MODEL" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "E_NO_MODELS" in capsys.readouterr().err and not (tmp_path / "out").exists()
