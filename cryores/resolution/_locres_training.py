@@ -26,15 +26,18 @@ from cryores.resolution._resolution_network import (
 )
 from cryores.volume import FloatArray
 
-HIDDEN = (64, 32)
+HIDDEN = (96, 48)
 HIDDEN_NEARBY = (48, 32)
-EPOCHS = 10
+EPOCHS = 14
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 1000
+VOXELS_A_MAP = 1500
 LARGEST_NEARBY = 50000
 """Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
+
+BLUR = 0.15
+"""Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
 
 CALIBRATION_SHARE = 0.2
 """Share of the models that the network never sees, which the interval is calibrated on."""
@@ -166,7 +169,11 @@ def _fitted(
     mean, scale = x.mean(axis=0), 1.0 / (x.std(axis=0) + np.float32(1e-2))
     x -= mean
     x *= scale
-    return _on_raw_inputs(fit(x.shape[1], hidden, len(offsets), lambda: (x, finer), epochs, rng, say), mean, scale)
+
+    def draw() -> Tuple[FloatArray, FloatArray]:
+        return x + np.float32(BLUR) * rng.standard_normal(x.shape, dtype=np.float32), finer
+
+    return _on_raw_inputs(fit(x.shape[1], hidden, len(offsets), draw, epochs, rng, say), mean, scale)
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------
