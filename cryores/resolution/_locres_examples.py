@@ -15,7 +15,7 @@ import numpy as np
 from cryores.atoms import atom_positions, read_model
 from cryores.errors import CryoresError, CryoresWarning
 from cryores.execution import Execution
-from cryores.masks import BINARY_THRESHOLD, automatic_mask, dilate, distance_outside, sphere
+from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
 from cryores.resolution._band_correlation import BandCorrelations, band_correlations
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
@@ -27,6 +27,12 @@ FAMILY_SHARES = {
 EDGES = (64, 80, 96, 112)
 FEWEST_ACROSS = 16.0
 """Voxels of the radius of a model at its largest voxel size."""
+
+RATIOS = (0.3, 300.0)
+"""Signal over noise, a mask voxel, at the finest cut-off of a low-pass field."""
+
+FARTHEST_REACH = 8.0
+"""Å by which masks reach beyond the density at most; a third of them do not."""
 
 FEWEST_VOXELS, MOST_VOXELS = 1000, 250000
 """Of a mask."""
@@ -131,8 +137,8 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
     noise_b = 0.0 if rng.random() < 0.5 else float(rng.uniform(-30.0, 20.0)) * voxel**2
     return plant(
         family, structure, Grid.regular((edge,) * 3, voxel), finest, max(coarsest, finest),
-        float(np.exp(rng.uniform(np.log(2.0), np.log(60.0)))), str(rng.choice(FIELDS)), noise_b,
-        int(rng.integers(2**31)),
+        float(np.exp(rng.uniform(*np.log(RATIOS)))), str(rng.choice(FIELDS)), noise_b, int(rng.integers(2**31)),
+        reach=float(np.clip(rng.uniform(-0.5, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
     )  # fmt: skip
 
 
@@ -180,12 +186,10 @@ def _fitted(structure: Any, voxel: float, edge: int, rng: Any) -> Tuple[Any, int
 
 
 def _mask_to_use(made: Planted, rng: Any) -> Volume:
-    """Return the mask that the estimator is given: often the true one, else a looser one."""
+    """Return the mask that the estimator is given: mostly the one within which the truth is known."""
     chance, grid = rng.random(), made.halves.grid
-    if chance < 0.55:
-        return made.mask
     if chance < 0.82:
-        return dilate(made.mask, float(rng.uniform(2.0, 8.0)))
+        return made.mask
     if chance < 0.9 or made.description["family"] == "noise":
         return sphere(grid, 0.47 * min(grid.extent))
     with warnings.catch_warnings():
