@@ -16,6 +16,7 @@ from cryores.resolution import _neighbourhood
 from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
     NYQUIST,
+    QUANTILES,
     Network,
     Perceptron,
     distribution,
@@ -23,6 +24,7 @@ from cryores.resolution._resolution_network import (
     first_offsets,
     inputs,
     quantiles,
+    widened,
 )
 from cryores.volume import FloatArray
 
@@ -42,7 +44,15 @@ BLUR = 0.15
 CALIBRATION_SHARE = 0.2
 """Share of the models that the network never sees, which the interval is calibrated on."""
 
-INTERVAL = (0.05, 0.95)
+CALIBRATION_BINS = 6
+"""Of the estimated resolution, each with as many voxels."""
+
+INTERVAL_SHARE = 0.9
+"""What the interval holds."""
+
+LEAST_WAY = 1e-3
+"""In logarithms of frequencies: no interval is narrower in the calibration."""
+
 NO_SIGNAL = 0.5
 
 Say = Callable[[str], None]
@@ -128,7 +138,7 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     kept = [a for a in answers if for_calibration(a.model)]
     fitting = [a for a in answers if not for_calibration(a.model)]
     nearby = _fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say)
-    return Network(bands, nearby, calibrated_tails(nearby, kept)), kept
+    return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
 
 
 def for_calibration(model: str) -> bool:
@@ -240,33 +250,41 @@ def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, s
 # --- calibration and errors ---------------------------------------------------------------------------------------
 
 
-def calibrated_tails(nearby: Perceptron, kept: Sequence[Answers]) -> Tuple[float, float]:
-    """Return the probabilities at which each end of the interval is right 95 times of 100 on ``kept``.
+def calibrated_widening(nearby: Perceptron, kept: Sequence[Answers]) -> Float64:
+    """Return by what the interval is widened in each bin of the estimate, so that it holds its share of ``kept``.
 
-    Every map counts alike: they are quantiles of the probability below the truth, weighted by one over its voxels.
+    Split conformal: the miss of a voxel is the way from the median to the truth as a share of that to the end of the
+    interval on its side, and the factor is the quantile of the misses that the interval promises. Every map counts
+    alike. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in the place of differences.
     """
-    ranks, weights = [], []
+    places, misses, weights = [], [], []
     for a in kept:
         there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
             finer, log_frequency = distribution(nearby, a.inputs[there], a.place[there], _neighbourhood.offsets())
-            ranks.append(probability_below(finer, log_frequency, np.log(a.limit[there])))
-            weights.append(np.full(len(ranks[-1]), 1.0 / len(ranks[-1])))
-    if not ranks:
-        return INTERVAL
-    rank, weight = np.concatenate(ranks), np.concatenate(weights)
-    order = np.argsort(rank)
-    cumulated = np.cumsum(weight[order]) / weight.sum()
-    low, high = (float(np.interp(q, cumulated, rank[order])) for q in INTERVAL)
-    return low, high
+            lowest, middle, highest = np.log(quantiles(finer, log_frequency, QUANTILES)).T
+            off = np.log(a.limit[there]) - middle
+            misses.append(np.abs(off) / np.maximum(np.where(off < 0, middle - lowest, highest - middle), LEAST_WAY))
+            places.append(middle)
+            weights.append(np.full(len(off), 1.0 / len(off)))
+    if not places:
+        return np.array([[np.log(NYQUIST)], [1.0]])
+    place, miss, weight = (np.concatenate(parts) for parts in (places, misses, weights))
+    edges = weighted_quantiles(place, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, place)
+    found = [
+        (np.average(place[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
+        for b in (bins == k for k in range(CALIBRATION_BINS))
+        if b.any()
+    ]
+    return np.array(found).T
 
 
-def probability_below(finer: FloatArray, log_frequency: FloatArray, log_limit: FloatArray) -> Float64:
-    """Return how much of each distribution, given that there is signal, lies below the truth."""
-    return np.array([
-        1.0 - np.interp(u, at[::-1], row[::-1]) / max(float(row[-1]), 1e-9)
-        for u, at, row in zip(log_limit, log_frequency, finer)
-    ])  # fmt: skip
+def weighted_quantiles(values: Any, weights: Float64, at: Any) -> Any:
+    """Return quantiles of values that count by their weights."""
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order])
+    return np.interp(at, (cumulated - 0.5 * weights[order]) / cumulated[-1], values[order])
 
 
 def errors(network: Network, kept: Sequence[Answers]) -> Errors:
@@ -276,7 +294,7 @@ def errors(network: Network, kept: Sequence[Answers]) -> Errors:
     read, none = [], []
     for a in kept:
         finer, log_frequency = distribution(network.nearby, a.inputs, a.place, _neighbourhood.offsets())
-        read.append(quantiles(finer, log_frequency, (network.tails[0], 0.5, network.tails[1])))
+        read.append(widened(quantiles(finer, log_frequency, QUANTILES), network.widening))
         none.append(1.0 - finer[:, -1])
     lowest, middle, highest = np.concatenate(read).T
     limit, lost = np.concatenate([a.limit for a in kept]), np.concatenate(none) > NO_SIGNAL

@@ -50,7 +50,7 @@ KNOWN_EVERY = 4
 """Bands from one to the next of which the perceptron is told whether the box and Nyquist leave them."""
 
 INPUTS = (2 * CONTEXT + 1) * (WINDOWS + len(COMPARED)) + len(range(0, 2 * CONTEXT + 1, KNOWN_EVERY)) + 1
-FIRST_QUANTILES = (0.05, 0.5, 0.95)
+QUANTILES = (0.05, 0.5, 0.95)
 ROWS_AT_ONCE = 4096
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "locres.npz"
@@ -130,19 +130,20 @@ class Perceptron:
 
 @dataclass(frozen=True)
 class Network:
-    """The two perceptrons, and the quantiles that hold what they promise.
+    """The two perceptrons, and what makes the interval hold what it promises.
 
     Parameters
     ----------
     bands, nearby : Perceptron
         Of the first step and the second.
-    tails : tuple of float
-        Probabilities at which the last distribution is read for the two ends of the interval.
+    widening : ndarray of float64, shape (2, places)
+        Logarithms of median frequencies, rising, and by what the way from the median to either end of the interval, in
+        logarithms, is multiplied there.
     """
 
     bands: Perceptron
     nearby: Perceptron
-    tails: Tuple[float, float]
+    widening: Float64
 
     @classmethod
     def load(cls, path: Path) -> Network:
@@ -160,16 +161,16 @@ class Network:
                     Perceptron(*(tuple(stored[f"{part}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias")))
                     for part in ("bands", "nearby")
                 ]
-                low, high = stored["tails"].tolist()
+                widening = stored["widening"]
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise WeightsError(
                 "E_WEIGHTS", f"{path} holds no network of locres ({error})", "install cryores again, or train it"
             ) from error
-        return cls(parts[0], parts[1], (low, high))
+        return cls(parts[0], parts[1], widening)
 
     def save(self, path: Path) -> None:
         """Write it to a file of numpy."""
-        arrays: Any = {"tails": np.array(self.tails)}
+        arrays: Any = {"widening": self.widening}
         for name, part in (("bands", self.bands), ("nearby", self.nearby)):
             for i, (weight, bias) in enumerate(zip(part.weights, part.biases)):
                 arrays[f"{name}_weight{i}"], arrays[f"{name}_bias{i}"] = weight, bias
@@ -233,7 +234,7 @@ def first_answers(correlations: BandCorrelations, inside: BoolArray, perceptron:
         part = slice(start, start + ROWS_AT_ONCE)
         voxels = np.stack(np.unravel_index(flat[part], inside.shape), axis=1)
         x, place = inputs(correlations.read(voxels), correlations.strong, min(inside.shape))
-        found[part] = _read_from(perceptron, x, place, first_offsets(), FIRST_QUANTILES)
+        found[part] = _read_from(perceptron, x, place, first_offsets(), QUANTILES)
     return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
 
 
@@ -241,11 +242,18 @@ def corrected(first: Estimate, inside: BoolArray, network: Network, threads: int
     """Return what the second step makes of the answers of the first."""
     x, nearby = neighbourhood(first.frequency, first.lowest, first.highest, first.none, inside, threads)
     found = np.empty((len(x), 4), dtype=np.float32)
-    at = (network.tails[0], 0.5, network.tails[1])
     for start in range(0, len(x), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        found[part] = _read_from(network.nearby, x[part], nearby[part], offsets(), at)
+        found[part] = _read_from(network.nearby, x[part], nearby[part], offsets(), QUANTILES)
+    found[:, :3] = widened(found[:, :3], network.widening)
     return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
+
+
+def widened(read: FloatArray, widening: Float64) -> FloatArray:
+    """Return lowest, median and highest frequencies, shape (rows, 3), with the interval made wider as calibrated."""
+    place = np.log(read[:, 1:2])
+    result: FloatArray = np.exp(place + np.interp(place, *widening) * (np.log(read) - place)).astype(np.float32)
+    return np.minimum(result, np.float32(NYQUIST))
 
 
 def distribution(perceptron: Perceptron, x: FloatArray, place: FloatArray, steps: Float64) -> Tuple[Any, Any]:
