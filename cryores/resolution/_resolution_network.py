@@ -68,9 +68,20 @@ def usable_bands(edge: float) -> int:
     return max(1, int(np.count_nonzero(band_frequencies() * edge >= FEWEST_WAVELENGTHS)))
 
 
-def crude_bands(features: FloatArray, usable: int) -> FloatArray:
-    """Return where the agreement ends, in bands from the finest: as many bands agree as lie below."""
-    agreeing = np.clip(features.reshape(-1, BANDS, WINDOWS)[:, :usable, COUNTED] / np.float32(AGREEMENT), 0.0, 1.0)
+def crude_bands(heights: FloatArray, best: FloatArray) -> FloatArray:
+    """Return where the agreement ends, in bands from the finest: as many bands agree as lie below.
+
+    A band agrees that is half as high as in the best part of the mask. Where the signal is far stronger than the noise,
+    what leaks into the bands beyond a sharp limit agrees too, but is less by as much.
+
+    Parameters
+    ----------
+    heights, best : ndarray of float32, shape (n, usable bands), (usable bands,)
+        Inverse hyperbolic tangents of correlations, here and in the best part.
+    """
+    wanted = np.maximum(np.float32(np.arctanh(AGREEMENT)), np.float32(0.5) * best)
+    agreeing = np.clip(np.float32(2.0) * heights / wanted - np.float32(1.0), 0.0, 1.0)
+    usable = heights.shape[1]
     result: FloatArray = np.clip(np.float32(usable - 0.5) - agreeing.sum(axis=1), 0.0, np.float32(usable - 1))
     return result
 
@@ -90,12 +101,12 @@ def inputs(features: FloatArray, strong: FloatArray, edge: float) -> Tuple[Float
         Shortest edge of the box in voxels.
     """
     usable, rows = usable_bands(edge), len(features)
-    place = crude_bands(features, usable)
-    nearest = np.rint(place).astype(np.int64)
     heights, best = (
         np.arctanh(np.clip(c.reshape(-1, BANDS, WINDOWS)[:, :usable], -STRONGEST, STRONGEST))
         for c in (features, strong)
     )
+    place = crude_bands(heights[:, :, COUNTED], best[0, :, COUNTED])
+    nearest = np.rint(place).astype(np.int64)
     known = np.ones((rows, usable, 1), dtype=np.float32)
     padded = np.zeros((rows, BANDS + 2 * CONTEXT, WINDOWS + len(COMPARED) + 1), dtype=np.float32)
     padded[:, CONTEXT : CONTEXT + usable] = np.concatenate(
