@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 
 from cryores import resolution
 from cryores.execution import Execution
+from cryores.nets.training.pieces import listed_models
 from cryores.planted import FAMILIES, Planted
 from cryores.resolution import _locres_examples
 from cryores.resolution._locres_training import for_calibration
@@ -82,8 +83,12 @@ def main() -> None:
     arguments = parser.parse_args()
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    usable = _locres_examples.usable_models(Path(arguments.models), arguments.exclude)
-    models = [path for path in usable if for_calibration(path.name)]
+    excluded = tuple(name.lower() for name in arguments.exclude)
+    models = [
+        path
+        for path in listed_models(arguments.models)
+        if for_calibration(path.name) and not path.name.lower().startswith(excluded)
+    ]
     warnings.simplefilter("ignore")
     rows = []
     for family, model, made in planted_sets(models, arguments.each, arguments.size, arguments.seed):

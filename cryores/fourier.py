@@ -296,6 +296,17 @@ def _shell_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore
     return sums
 
 
+def power_to_corners(spectrum: npt.NDArray[np.complexfloating], grid: Grid) -> Float64:  # type: ignore[type-arg]
+    """Return the mean |F|^2 of every shell, those between Nyquist and the corners of the spectrum included."""
+    sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
+    per_width = 1.0 / shell_width(grid)
+    corner = float(np.sqrt(np.abs(sz).max() ** 2 + np.abs(sy).max() ** 2 + sx.max() ** 2))
+    shells = int(corner * per_width + HALF_SHELL) + 1
+    sums = _shell_sums(spectrum, spectrum, sz, sy, sx, hermitian_weights(grid.shape[2]), per_width, shells).sum(axis=0)
+    power: Float64 = sums[:, 1] / np.maximum(sums[:, 3], 1.0)
+    return power
+
+
 def radial_power(data: FloatArray, grid: Grid, threads: int) -> Tuple[Float64, Float64]:
     """Return the shell frequencies (1/Å) and the mean |F|^2 of each shell."""
     spectrum = rfft(data, threads)

@@ -19,12 +19,13 @@ from cryores.atoms import atom_positions, density_from_model, isotropic
 from cryores.errors import UsageError
 from cryores.filters import Response, bfactor
 from cryores.fourier import Float64, frequency_axes, irfft, multiply_radial, radial_power, rfft
+from cryores.masks import BINARY_THRESHOLD, dilate
 from cryores.noise import coloured_noise
 from cryores.simulation import _mask_of
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
-    "lowpass": "each voxel is low-passed to its own resolution, over an edge of 1.5 to 5 shells or 4 to 25 % of it",
+    "lowpass": "each voxel is low-passed to its own resolution, over an edge of 1.5 to 5 shells or 3 to 15 % of it",
     "bfactor": "each atom has a B-factor that follows a field: the signal fades smoothly",
     "residues": "each residue has a B-factor of its own, correlated along the chain",
     "flexible": "a part is averaged over rigid rotations and shifts",
@@ -41,6 +42,9 @@ FIELDS = ("gradient", "radial", "shells", "blobs", "domains", "constant")
 FIELD_KNOTS = 200
 FINE_STEPS = 20
 """Points a shell at which transfer and signal-to-noise ratio are compared."""
+
+SHELLS_OF = 96
+"""Voxels of the smallest box whose shells are the edges of a low-pass: those of a smaller box would make it soft."""
 
 CONFORMATIONS = 20
 LATTICE = 5
@@ -59,9 +63,10 @@ class Planted:
     halves : HalfMaps
         Signal and noise.
     mask : Volume
-        1 within 3 Å of an atom.
+        1 within 3 Å of an atom, or as much farther as was asked for.
     truth : Volume
         Resolution in Å where signal and noise of a half map are equal; NaN where the noise is stronger everywhere.
+        In solvent it is that of the planted transfer, which does not end where the atoms do.
     description : dict
         What was planted.
     """
@@ -83,6 +88,7 @@ def plant(
     noise_b: float = 0.0,
     seed: int = 0,
     threads: int = 1,
+    reach: float = 0.0,
 ) -> Planted:
     """Make half maps of a model that loses resolution from ``finest`` to ``coarsest`` Å in the way of ``family``.
 
@@ -105,6 +111,8 @@ def plant(
         B-factor in Å^2 of the noise's power spectrum; 0 is white noise.
     seed, threads : int
         Of everything random, and of the transforms.
+    reach : float
+        Å by which the mask reaches farther than 3 Å from the atoms. The signal a mask voxel is counted without it.
 
     Raises
     ------
@@ -117,9 +125,12 @@ def plant(
         )
     rng = np.random.default_rng(seed)
     structure = isotropic(structure)
-    mask = _mask_of(structure, grid)
-    inside = mask.data > 0.5
-    world = _World(structure, grid, inside, _field(field_shape, structure, rng), bfactor(0.5 * noise_b), threads, rng)
+    tight = _mask_of(structure, grid)
+    mask = dilate(tight, reach) if reach > 0 else tight
+    inside = mask.data > BINARY_THRESHOLD
+    occupied = int(np.count_nonzero(tight.data > BINARY_THRESHOLD))
+    share, colour = _field(field_shape, structure, rng), bfactor(0.5 * noise_b)
+    world = _World(structure, grid, inside, occupied, share, colour, threads, rng)
     signal, truth, details = _MAKERS[family](world, finest, coarsest, snr)
     halves = [Volume(signal + world.noise(details["noise"]), grid) for _ in range(2)]
     description = {
@@ -133,15 +144,16 @@ class _World:
     """A model in a box: its clean density, its signal a mask voxel, and what decides where it loses resolution."""
 
     def __init__(
-        self, structure: Any, grid: Grid, inside: BoolArray, share: Share, colour: Response, threads: int, rng: Any
-    ) -> None:
+        self, structure: Any, grid: Grid, inside: BoolArray, occupied: int, share: Share, colour: Response,
+        threads: int, rng: Any,
+    ) -> None:  # fmt: skip
         self.structure, self.grid, self.inside, self.rng, self.threads = structure, grid, inside, rng, threads
         self.share, self._colour = share, colour
         self.positions = atom_positions(structure)
         self.density = density_from_model(structure, grid).data
         frequency, power = radial_power(self.density, grid, threads)
         self.s = np.linspace(frequency[1], frequency[-1], FINE_STEPS * len(frequency))
-        self.signal_power = np.interp(self.s, frequency, power / np.count_nonzero(inside))
+        self.signal_power = np.interp(self.s, frequency, power / occupied)
 
     def snr(self, noise: float) -> Float64:
         """Return S / N at `s` for noise of amplitude ``noise`` at frequency 0."""
@@ -241,8 +253,8 @@ Made = Tuple[FloatArray, FloatArray, Dict[str, Any]]
 
 def _lowpass(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     noise = world.noise_for(finest, snr)
-    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.04), np.log(0.25))))
-    shells = float(world.rng.uniform(1.5, 5.0)) / max(world.grid.extent)
+    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.03), np.log(0.15))))
+    shells = float(world.rng.uniform(1.5, 5.0)) / max(*world.grid.extent, SHELLS_OF * world.grid.spacing)
     cuts = (finest + (coarsest - finest) * world.voxel_shares()).astype(np.float32)
 
     def pass_up_to(cut: float, s: Float64) -> Float64:

@@ -14,7 +14,7 @@ from cryores.errors import InputError, UsageError
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
 ENHANCERS = ("tightTarget", "wideTarget", "highRes")
-MAPS, EPOCHS, LOCRES_SEED = 653, 25, 5
+MAPS, EPOCHS, LOCRES_SEED = 474, 14, 8
 """Of the network of locres that ships."""
 
 
@@ -88,12 +88,14 @@ def _train_enhancers(arguments: argparse.Namespace) -> None:
 
 def _train_locres(arguments: argparse.Namespace) -> None:
     """Simulate, train, measure, and write the network with its errors."""
-    from cryores.resolution._locres_examples import stored_examples, usable_models
+    from cryores.nets.training.pieces import listed_models
+    from cryores.resolution._locres_examples import stored_examples
     from cryores.resolution._locres_training import errors_by_family, train
 
-    models = usable_models(Path(arguments.models), arguments.exclude)
+    excluded = tuple(name.lower() for name in arguments.exclude)
+    models = [path for path in listed_models(arguments.models) if not path.name.lower().startswith(excluded)]
     if not models:
-        raise InputError("E_MODEL", f"there is no atomic model in {arguments.models}", "give a folder of PDB or mmCIF")
+        raise InputError("E_NO_MODELS", f"every model of {arguments.models} is excluded", "exclude fewer")
     tell = (lambda line: None) if arguments.quiet else say
     seed = LOCRES_SEED if arguments.seed is None else arguments.seed
     out = Path(arguments.out)

@@ -6,6 +6,9 @@ from typing import List, Mapping, Optional, Tuple
 
 from cryores.report.colours import ColourScale
 
+UNSURE_COLOUR = "#9a9a9a50"
+"""Grey, seven tenths of it transparent."""
+
 DUST = 8.0
 """Islands of the surface smaller than this (Å) are noise and are hidden."""
 
@@ -43,6 +46,24 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
             "view",
             "",
         )
+    )
+
+
+def faded_where_unsure(script: str, scale: ColourScale, unsure: float) -> str:
+    """Return the script of `coloured_surface` with a surface that is grey and can be seen through where it is unsure.
+
+    Parameters
+    ----------
+    script : str
+        What `coloured_surface` returned.
+    scale : ColourScale
+        Its scale.
+    unsure : float
+        What the resolution map holds where nothing is sure; far above every other value.
+    """
+    palette = _palette(scale)
+    return script.replace(
+        f"palette {palette}", f"palette {palette}:{0.9 * unsure:.6g},{scale.colours[-1]}:{unsure:.6g},{UNSURE_COLOUR}"
     )
 
 

@@ -13,7 +13,7 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List
+from typing import List, Tuple
 
 import numba
 import numpy as np
@@ -21,7 +21,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, frequency_axes, irfft, rfft, shell_sums, spectrum_shape
+from cryores.fourier import Complex, Float64, frequency_axes, irfft, power_to_corners, rfft, shell_width, spectrum_shape
 from cryores.resample import resampled
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Volume
 
@@ -30,8 +30,12 @@ FINEST_BAND = 0.47
 """Cycles a voxel at the centre of the finest band."""
 
 BAND_RATIO = 1.13
-BAND_WIDTH = 0.07
-"""Standard deviation of a band's gain, as a share of its frequency."""
+BANKS = ((0.07, (0.8, 1.6, 3.2)), (0.25, (0.5, 1.0, 2.0)))
+"""Of each bank of bands: standard deviation of a band's gain as a share of its frequency, and those of its Gaussian
+windows, in wavelengths of the band. Narrow bands tell frequencies apart but reach far; wide ones tell places apart."""
+
+WINDOWS = sum(len(windows) for _, windows in BANKS)
+"""Correlations of a band."""
 
 LEAST_WIDTH = 0.6
 """The same in shells, added in squares: a small box has few coefficients at low frequency."""
@@ -39,11 +43,9 @@ LEAST_WIDTH = 0.6
 BAND_REACH = 2.5
 """Standard deviations after which a band ends."""
 
-WINDOWS = (0.4, 0.8, 1.6, 3.2)
-"""Standard deviations of the Gaussian windows, in wavelengths of the band."""
-
-PRODUCT_SAMPLING = 1.5
-"""Nyquist of the grid of a band, in units of the band's highest frequency; its products reach to twice that."""
+PRODUCT_SAMPLING = 1.3
+"""Nyquist of the grid of a band, in units of the band's highest frequency: what its products fold back is beyond every
+window."""
 
 WINDOW_SAMPLING = 1.2
 """Voxels a standard deviation of a window, on the grid of its averages."""
@@ -52,7 +54,10 @@ SMALLEST_GRID = 4
 FULL = 32767.0
 """What stands for a correlation of 1 in the 16 bit integers that are kept."""
 
-FEATURES = BANDS * len(WINDOWS)
+STRONG = 95.0
+"""Percentile, over the mask, that stands for signal that nothing has taken away."""
+
+FEATURES = BANDS * WINDOWS
 
 Int16 = npt.NDArray[np.int16]
 
@@ -76,12 +81,15 @@ class BandCorrelations:
         Its voxels along (z, y, x).
     shape : tuple of int
         Voxels of the map.
+    strong : ndarray of float32, shape (features,)
+        The correlation in the best part of the mask.
     """
 
     values: Int16
     starts: npt.NDArray[np.int64]
     shapes: npt.NDArray[np.int64]
     shape: IntTriple
+    strong: FloatArray
 
     def read(self, voxels: npt.NDArray[np.int64]) -> FloatArray:
         """Return the correlations at voxels (n, 3) of the map, shape (n, features), in [-1, 1]."""
@@ -97,33 +105,54 @@ def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> B
     per_voxel = Grid.regular(grid.shape, tuple(v / grid.spacing for v in grid.voxel_size))  # type: ignore[arg-type]
     parts: List[Int16] = []
     shapes: List[IntTriple] = []
+    strong: List[float] = []
     with execution.stage("comparing bands", BANDS) as stage:
         for frequency in band_frequencies():
-            for averaged in _one_band(spectra, mask.data, float(frequency), per_voxel, threads):
-                parts.append(averaged.ravel())
-                z, y, x = averaged.shape
-                shapes.append((z, y, x))
+            for width, windows in BANKS:
+                for averaged in _one_band(spectra, mask.data, float(frequency), width, windows, per_voxel, threads):
+                    parts.append(averaged.ravel())
+                    z, y, x = averaged.shape
+                    shapes.append((z, y, x))
+                    strong.append(_strong(averaged, mask.data))
             stage.advance()
     sizes = [part.size for part in parts]
     starts = np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
-    return BandCorrelations(np.concatenate(parts), starts, np.array(shapes, dtype=np.int64), grid.shape)
+    return BandCorrelations(
+        np.concatenate(parts), starts, np.array(shapes, dtype=np.int64), grid.shape, np.array(strong, dtype=np.float32)
+    )
+
+
+def _strong(averaged: Int16, mask: FloatArray) -> float:
+    places = np.ix_(*(np.arange(n) * whole // n for n, whole in zip(averaged.shape, mask.shape)))
+    inside = averaged[mask[places] > 0.5]
+    return float(np.percentile(inside if inside.size else averaged, STRONG)) / FULL
 
 
 def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
-    """Return the spectrum divided by its radial amplitude, its mean left out."""
+    """Return the spectrum divided by its radial amplitude, its mean left out.
+
+    Wide bands reach beyond Nyquist into the corners, which a sharpened map has plenty of: they are divided as well.
+    """
     spectrum = rfft(data - np.float32(data.mean(dtype=np.float64)), threads)
-    sums = shell_sums(spectrum, spectrum, grid)
-    power = sums.power1 / np.maximum(sums.count, 1.0)
+    power = power_to_corners(spectrum, grid)
     # A tenth of a millionth of the strongest amplitude is the rounding of float32, no map.
     amplitude = np.sqrt(np.maximum(power, 1e-14 * power.max() + 1e-37))
-    _divide_radially(spectrum, *frequency_axes(grid.shape, grid.voxel_size), amplitude, 1.0 / sums.frequency[1])
+    _divide_radially(spectrum, *frequency_axes(grid.shape, grid.voxel_size), amplitude, 1.0 / shell_width(grid))
     return spectrum
 
 
-def _one_band(spectra: List[Complex], mask: FloatArray, frequency: float, per_voxel: Grid, threads: int) -> List[Int16]:
+def _one_band(
+    spectra: List[Complex],
+    mask: FloatArray,
+    frequency: float,
+    share: float,
+    windows: Tuple[float, ...],
+    per_voxel: Grid,
+    threads: int,
+) -> List[Int16]:
     """Return the correlations of one band under every window."""
     shell = 1.0 / max(per_voxel.extent)
-    width = float(np.hypot(BAND_WIDTH * frequency, LEAST_WIDTH * shell))
+    width = float(np.hypot(share * frequency, LEAST_WIDTH * shell))
     highest = frequency + BAND_REACH * width
     shape = grid_for(2.0 * PRODUCT_SAMPLING * highest, per_voxel, per_voxel.shape)
     one, two = (irfft(_band(s, per_voxel, shape, frequency, width), shape, threads) for s in spectra)
@@ -132,8 +161,8 @@ def _one_band(spectra: List[Complex], mask: FloatArray, frequency: float, per_vo
     cross, power = rfft(one, threads), rfft(two, threads)
     least = 1e-3 * float(power[0, 0, 0].real) / one.size
     found = []
-    for share in WINDOWS:
-        sigma = share / frequency
+    for window in windows:
+        sigma = window / frequency
         coarse = grid_for(WINDOW_SAMPLING / sigma, per_voxel, shape)
         over, under = (averaged_under(s, shape, coarse, per_voxel, sigma, threads) for s in (cross, power))
         found.append(_ratio(over, under, least))

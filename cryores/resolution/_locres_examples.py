@@ -8,23 +8,32 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
 from cryores.atoms import atom_positions, read_model
 from cryores.errors import CryoresError, CryoresWarning
 from cryores.execution import Execution
-from cryores.masks import BINARY_THRESHOLD, automatic_mask, dilate, distance_outside, sphere
+from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
 from cryores.resolution._band_correlation import BandCorrelations, band_correlations
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
-    "lowpass": 0.28, "bfactor": 0.20, "residues": 0.09, "flexible": 0.07, "occupancy": 0.09, "orientation": 0.09,
-    "belt": 0.09, "noise": 0.09,
+    "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
+    "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
-EDGES = (56, 64, 80, 96)
+EDGES = (64, 80, 96, 112)
+FEWEST_ACROSS = 16.0
+"""Voxels of the radius of a model at its largest voxel size."""
+
+RATIOS = (0.3, 300.0)
+"""Signal over noise, a mask voxel, at the finest cut-off of a low-pass field."""
+
+FARTHEST_REACH = 8.0
+"""Å by which masks reach beyond the density at most; a third of them do not."""
+
 FEWEST_VOXELS, MOST_VOXELS = 1000, 250000
 """Of a mask."""
 
@@ -89,8 +98,8 @@ def _store(made: Optional[Example], path: Path, none: Path) -> None:
     partial = path.with_suffix(".part.npz")
     found = made.correlations
     np.savez(
-        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, inside=made.inside,
-        limit=made.limit, about=[made.model, made.family],
+        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, strong=found.strong,
+        inside=made.inside, limit=made.limit, about=[made.model, made.family],
     )  # fmt: skip
     partial.rename(path)
 
@@ -98,7 +107,7 @@ def _store(made: Optional[Example], path: Path, none: Path) -> None:
 def _stored(path: Path) -> Example:
     with np.load(path) as stored:
         shape = tuple(stored["shape"].tolist())
-        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape)
+        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape, stored["strong"])
         model, family = (str(text) for text in stored["about"])
         return Example(found, stored["inside"], stored["limit"], model, family)
 
@@ -116,9 +125,8 @@ def _limit(made: Planted) -> FloatArray:
 
 def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted:
     """Plant a random loss of resolution, of one of ``families`` (name -> share), in a model or a ball of it."""
-    voxel = float(np.exp(rng.uniform(np.log(0.55), np.log(2.6))))
-    edge = int(rng.choice(EDGES))
     structure = _prepared(read_model(path), rng)
+    voxel, edge = _voxel_size(structure, rng), int(rng.choice(EDGES))
     structure, edge = _fitted(structure, voxel, edge, rng)
     length = edge * voxel
     finest = float(np.clip(voxel * np.exp(rng.uniform(np.log(2.0), np.log(5.0))), 1.5, min(12.0, length / 6)))
@@ -129,8 +137,8 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
     noise_b = 0.0 if rng.random() < 0.5 else float(rng.uniform(-30.0, 20.0)) * voxel**2
     return plant(
         family, structure, Grid.regular((edge,) * 3, voxel), finest, max(coarsest, finest),
-        float(np.exp(rng.uniform(np.log(2.0), np.log(60.0)))), str(rng.choice(FIELDS)), noise_b,
-        int(rng.integers(2**31)),
+        float(np.exp(rng.uniform(*np.log(RATIOS)))), str(rng.choice(FIELDS)), noise_b, int(rng.integers(2**31)),
+        reach=float(np.clip(rng.uniform(-0.5, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
     )  # fmt: skip
 
 
@@ -144,6 +152,14 @@ def _prepared(structure: Any, rng: Any) -> Any:
         site.atom.b_iso = uniform if uniform is not None else float(np.clip(site.atom.b_iso, 2.0, 120.0))
         site.atom.occ = 1.0
     return structure
+
+
+def _voxel_size(structure: Any, rng: Any) -> float:
+    """Return Å of a voxel: few voxels across a small model would leave nothing local to learn."""
+    positions = atom_positions(structure)
+    radius = float(np.linalg.norm(positions - positions.mean(axis=0), axis=1).max())
+    largest = float(np.clip(radius / FEWEST_ACROSS, 0.8, 2.8))
+    return float(np.exp(rng.uniform(np.log(0.5), np.log(largest))))
 
 
 def _fitted(structure: Any, voxel: float, edge: int, rng: Any) -> Tuple[Any, int]:
@@ -170,20 +186,12 @@ def _fitted(structure: Any, voxel: float, edge: int, rng: Any) -> Tuple[Any, int
 
 
 def _mask_to_use(made: Planted, rng: Any) -> Volume:
-    """Return the mask that the estimator is given: often the true one, else a looser one."""
+    """Return the mask that the estimator is given: mostly the one within which the truth is known."""
     chance, grid = rng.random(), made.halves.grid
-    if chance < 0.55:
-        return made.mask
     if chance < 0.82:
-        return dilate(made.mask, float(rng.uniform(2.0, 8.0)))
+        return made.mask
     if chance < 0.9 or made.description["family"] == "noise":
         return sphere(grid, 0.47 * min(grid.extent))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryoresWarning)
         return automatic_mask(made.halves)
-
-
-def usable_models(folder: Path, excluded: Sequence[str]) -> List[Path]:
-    """Return the models of a folder in order, without those whose names begin with one of ``excluded``."""
-    names = sorted(p for p in folder.rglob("*") if p.name.split(".")[0] and p.suffix in (".gz", ".cif", ".pdb", ".ent"))
-    return [p for p in names if not p.name.lower().startswith(tuple(e.lower() for e in excluded))]

@@ -13,38 +13,48 @@ import numpy as np
 
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
-from cryores.resolution._band_correlation import BANDS
 from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
-    INPUTS,
-    STEPS,
+    NYQUIST,
+    QUANTILES,
     Network,
     Perceptron,
     distribution,
     first_answers,
-    frequencies,
+    first_offsets,
+    inputs,
     quantiles,
-    rows,
-    usable_bands,
+    widened,
 )
 from cryores.volume import FloatArray
 
-HIDDEN = (64, 32)
+HIDDEN = (96, 48)
 HIDDEN_NEARBY = (48, 32)
-EPOCHS = 25
 BATCH = 4096
 LEARNING_RATE = 4e-3
-WEIGHT_DECAY = 1e-5
-VOXELS_A_MAP = 1000
-VOXELS_AN_EPOCH = 300
-BANDS_A_VOXEL = 4
-LARGEST_NEARBY = 60000
+WEIGHT_DECAY = 1e-4
+VOXELS_A_MAP = 1500
+LARGEST_NEARBY = 50000
 """Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
+
+BLUR = 0.15
+"""Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
 
 CALIBRATION_SHARE = 0.2
 """Share of the models that the network never sees, which the interval is calibrated on."""
 
-INTERVAL = (0.05, 0.95)
+CALIBRATION_BINS = 6
+"""Of the estimated resolution, each with as many voxels."""
+
+INTERVAL_SHARE = 0.9
+"""What the interval holds."""
+
+MAPS_HELD = 0.75
+"""Share of the maps in which the interval holds what it promises."""
+
+LEAST_WAY = 1e-3
+"""In logarithms of frequencies: no interval is narrower in the calibration."""
+
 NO_SIGNAL = 0.5
 
 Say = Callable[[str], None]
@@ -52,35 +62,15 @@ Draw = Callable[[], Tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
-class Voxels:
-    """Some voxels of an example.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (voxels, features)
-        Their correlations.
-    limit : ndarray of float32
-        Their truth, cycles a voxel; 0 where there is no signal.
-    size : float
-        Cube root of the mask's volume in voxels.
-    edge : int
-        Shortest edge of the box in voxels.
-    """
-
-    features: FloatArray
-    limit: FloatArray
-    size: float
-    edge: int
-
-
-@dataclass(frozen=True)
 class Answers:
-    """What the second step is given at some voxels of an example, and their truth.
+    """What a step is given at some voxels of an example, and their truth.
 
     Parameters
     ----------
-    inputs, nearby : ndarray of float32
-        As `cryores.resolution._neighbourhood.neighbourhood` returns them.
+    inputs : ndarray of float32, shape (voxels, inputs)
+        Of the perceptron.
+    place : ndarray of float32
+        Logarithm of the frequency that its offsets are counted from.
     limit : ndarray of float32
         Truth in cycles a voxel; 0 where there is no signal.
     model, family : str
@@ -88,7 +78,7 @@ class Answers:
     """
 
     inputs: FloatArray
-    nearby: FloatArray
+    place: FloatArray
     limit: FloatArray
     model: str
     family: str
@@ -144,16 +134,13 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     rng = np.random.default_rng(seed)
     voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
     say(f"{len(voxels)} maps to fit")
-    bands = fit(INPUTS, HIDDEN, STEPS, lambda: _drawn(voxels, rng), epochs, rng, say)
+    bands = _fitted(voxels, HIDDEN, first_offsets(), epochs, rng, say)
     answers = [some_answers(e, bands, rng) for e in examples() if np.count_nonzero(e.inside) <= LARGEST_NEARBY]
     say(f"{len(answers)} maps to look around in")
     kept = [a for a in answers if for_calibration(a.model)]
-    inputs, truth = _offsets_of([a for a in answers if not for_calibration(a.model)])
-    mean, scale = inputs.mean(axis=0), 1.0 / (inputs.std(axis=0) + np.float32(1e-3))
-    inputs = (inputs - mean) * scale
-    nearby = fit(inputs.shape[1], HIDDEN_NEARBY, truth.shape[1], lambda: (inputs, truth), epochs, rng, say)
-    nearby = _on_raw_inputs(nearby, mean, scale)
-    return Network(bands, nearby, calibrated_tails(nearby, kept)), kept
+    fitting = [a for a in answers if not for_calibration(a.model)]
+    nearby = _fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say)
+    return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
 
 
 def for_calibration(model: str) -> bool:
@@ -164,44 +151,41 @@ def for_calibration(model: str) -> bool:
 # --- what is learnt -----------------------------------------------------------------------------------------------
 
 
-def some_voxels(e: Example, rng: Any) -> Voxels:
-    """Return the correlations of random voxels whose truth is known."""
+def some_voxels(e: Example, rng: Any) -> Answers:
+    """Return what the first step is given, at random voxels whose truth is known."""
     voxels = np.argwhere(e.inside & (e.limit >= 0))
     voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    size = float(np.count_nonzero(e.inside)) ** (1.0 / 3.0)
-    return Voxels(e.correlations.read(voxels), e.limit[tuple(voxels.T)], size, min(e.inside.shape))
+    x, place = inputs(e.correlations.read(voxels), e.correlations.strong, min(e.inside.shape))
+    return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
 
 
 def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
     first = first_answers(e.correlations, e.inside, bands)
-    inputs, nearby = _neighbourhood.neighbourhood(
+    x, nearby = _neighbourhood.neighbourhood(
         first.frequency, first.lowest, first.highest, first.none, e.inside, threads=1
     )
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
-    return Answers(inputs[chosen], nearby[chosen], limit[chosen], e.model, e.family)
+    return Answers(x[chosen], nearby[chosen], limit[chosen], e.model, e.family)
 
 
-def _drawn(examples: Sequence[Voxels], rng: Any) -> Tuple[FloatArray, FloatArray]:
-    """Return inputs and answers of the first step for some voxels and some bands of each example."""
-    at = frequencies().reshape(BANDS, STEPS)
-    inputs, answers = [], []
-    for e in examples:
-        voxel = rng.integers(len(e.limit), size=VOXELS_AN_EPOCH * BANDS_A_VOXEL)
-        band = rng.integers(usable_bands(e.edge), size=len(voxel))
-        inputs.append(rows(e.features[voxel], band, np.full(len(voxel), e.size)))
-        answers.append((e.limit[voxel, None] > at[band]).astype(np.float32))
-    return np.concatenate(inputs), np.concatenate(answers)
-
-
-def _offsets_of(answers: Sequence[Answers]) -> Tuple[FloatArray, FloatArray]:
-    """Return the inputs of the second step, and whether the truth is finer than the average nearby by each offset."""
-    limit = np.concatenate([a.limit for a in answers])
-    nearby = np.concatenate([a.nearby for a in answers])
+def _fitted(
+    answers: Sequence[Answers], hidden: Tuple[int, ...], offsets: Float64, epochs: int, rng: Any, say: Say
+) -> Perceptron:
+    """Return a perceptron that tells how likely the truth is finer than each offset from the place."""
+    x = np.concatenate([a.inputs for a in answers])
+    limit, place = (np.concatenate(parts) for parts in ([a.limit for a in answers], [a.place for a in answers]))
     with np.errstate(divide="ignore"):
-        finer = np.log(limit)[:, None] > nearby[:, None] + _neighbourhood.offsets()
-    return np.concatenate([a.inputs for a in answers]), finer.astype(np.float32)
+        finer = (np.log(limit)[:, None] > place[:, None] + offsets).astype(np.float32)
+    mean, scale = x.mean(axis=0), 1.0 / (x.std(axis=0) + np.float32(1e-2))
+    x -= mean
+    x *= scale
+
+    def draw() -> Tuple[FloatArray, FloatArray]:
+        return x + np.float32(BLUR) * rng.standard_normal(x.shape, dtype=np.float32), finer
+
+    return _on_raw_inputs(fit(x.shape[1], hidden, len(offsets), draw, epochs, rng, say), mean, scale)
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------
@@ -268,33 +252,49 @@ def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, s
 # --- calibration and errors ---------------------------------------------------------------------------------------
 
 
-def calibrated_tails(nearby: Perceptron, kept: Sequence[Answers]) -> Tuple[float, float]:
-    """Return the probabilities at which each end of the interval is right 95 times of 100 on ``kept``.
+def calibrated_widening(nearby: Perceptron, kept: Sequence[Answers]) -> Float64:
+    """Return by what the interval is widened in each bin of the estimate, so that it holds its share of ``kept``.
 
-    Every map counts alike: they are quantiles of the probability below the truth, weighted by one over its voxels.
+    Split conformal: the miss of a voxel is the way from the median to the truth as a share of that to the end of the
+    interval on its side, and the factor is the quantile of the misses that the interval promises. Every map counts
+    alike; and all factors are raised until the interval holds its share in `MAPS_HELD` of the maps, not only on their
+    average, since the voxels of a map err together. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in
+    the place of differences.
     """
-    ranks, weights = [], []
+    places, misses, weights = [], [], []
     for a in kept:
-        there = (a.limit > 0) & (a.limit < frequencies()[0])
+        there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
-            finer, log_frequency = distribution(nearby, a.inputs[there], a.nearby[there])
-            ranks.append(probability_below(finer, log_frequency, np.log(a.limit[there])))
-            weights.append(np.full(len(ranks[-1]), 1.0 / len(ranks[-1])))
-    if not ranks:
-        return INTERVAL
-    rank, weight = np.concatenate(ranks), np.concatenate(weights)
-    order = np.argsort(rank)
-    cumulated = np.cumsum(weight[order]) / weight.sum()
-    low, high = (float(np.interp(q, cumulated, rank[order])) for q in INTERVAL)
-    return low, high
+            finer, log_frequency = distribution(nearby, a.inputs[there], a.place[there], _neighbourhood.offsets())
+            lowest, middle, highest = np.log(quantiles(finer, log_frequency, QUANTILES)).T
+            off = np.log(a.limit[there]) - middle
+            misses.append(np.abs(off) / np.maximum(np.where(off < 0, middle - lowest, highest - middle), LEAST_WAY))
+            places.append(middle)
+            weights.append(np.full(len(off), 1.0 / len(off)))
+    if not places:
+        return np.array([[np.log(NYQUIST)], [1.0]])
+    place, miss, weight = (np.concatenate(parts) for parts in (places, misses, weights))
+    edges = weighted_quantiles(place, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, place)
+    found = [
+        (np.average(place[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
+        for b in (bins == k for k in range(CALIBRATION_BINS))
+        if b.any()
+    ]
+    widening = np.array(found).T
+    by_map = [
+        weighted_quantiles(miss / np.interp(middle, *widening), weight, INTERVAL_SHARE)
+        for middle, miss, weight in zip(places, misses, weights)
+    ]
+    widening[1] *= max(float(np.quantile(by_map, MAPS_HELD)), 1.0)
+    return widening
 
 
-def probability_below(finer: FloatArray, log_frequency: FloatArray, log_limit: FloatArray) -> Float64:
-    """Return how much of each distribution, given that there is signal, lies below the truth."""
-    return np.array([
-        1.0 - np.interp(u, at[::-1], row[::-1]) / max(float(row[-1]), 1e-9)
-        for u, at, row in zip(log_limit, log_frequency, finer)
-    ])  # fmt: skip
+def weighted_quantiles(values: Any, weights: Float64, at: Any) -> Any:
+    """Return quantiles of values that count by their weights."""
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order])
+    return np.interp(at, (cumulated - 0.5 * weights[order]) / cumulated[-1], values[order])
 
 
 def errors(network: Network, kept: Sequence[Answers]) -> Errors:
@@ -303,8 +303,8 @@ def errors(network: Network, kept: Sequence[Answers]) -> Errors:
 
     read, none = [], []
     for a in kept:
-        finer, log_frequency = distribution(network.nearby, a.inputs, a.nearby)
-        read.append(quantiles(finer, log_frequency, (network.tails[0], 0.5, network.tails[1])))
+        finer, log_frequency = distribution(network.nearby, a.inputs, a.place, _neighbourhood.offsets())
+        read.append(widened(quantiles(finer, log_frequency, QUANTILES), network.widening))
         none.append(1.0 - finer[:, -1])
     lowest, middle, highest = np.concatenate(read).T
     limit, lost = np.concatenate([a.limit for a in kept]), np.concatenate(none) > NO_SIGNAL

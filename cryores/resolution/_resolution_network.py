@@ -1,11 +1,11 @@
 """The estimator of `cryores.resolution.locres`: local correlations -> a distribution over resolutions.
 
-Two steps. In the first, one small perceptron serves every band: from the correlations of the band and of its `CONTEXT`
-neighbours on each side it tells how likely the resolution is finer than each of `STEPS` frequencies within the band.
-So it has no notion of absolute frequencies, and a map on a finer grid gives the same answers. The answers of all bands,
-made monotonic from the finest band down, are a distribution. In the second step, another perceptron corrects it by the
-answers around the voxel (`cryores.resolution._neighbourhood`). Median and interval are read from its distribution,
-given that there is signal.
+Two steps. In the first, a count of the bands that agree places the voxel roughly (`crude_bands`); from the
+correlations of the bands about that place, and from what they are in the best part of the mask, a small perceptron
+tells how likely the resolution is finer than each of a row of frequencies about it. So nothing but the distance from
+Nyquist knows of absolute frequencies, and a map on a finer grid gives the same answers. Made monotonic, the row is a
+distribution. In the second step, another perceptron corrects it by the answers around the voxel
+(`cryores.resolution._neighbourhood`). Median and interval are read from its distribution, given that there is signal.
 """
 
 from __future__ import annotations
@@ -22,74 +22,100 @@ import numpy as np
 from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.fourier import Float64
-from cryores.resolution._band_correlation import (
-    BAND_RATIO,
-    BANDS,
-    WINDOWS,
-    BandCorrelations,
-    band_frequencies,
-    interpolated,
-)
+from cryores.resolution._band_correlation import BANDS, WINDOWS, BandCorrelations, band_frequencies
 from cryores.resolution._neighbourhood import neighbourhood, offsets
 from cryores.volume import BoolArray, FloatArray
 
-CONTEXT = 7
+CONTEXT = 8
 """Bands on each side that the perceptron sees."""
 
-STEPS = 4
-"""Frequencies within a band, even in their logarithm."""
-
 NYQUIST = 0.5
-CERTAIN = 0.999
-"""Probability at which coarser bands need not be looked at."""
-
 FEWEST_WAVELENGTHS = 3.0
 """Bands with fewer wavelengths along the shortest edge of the box tell nothing local."""
 
-INPUTS = (2 * CONTEXT + 1) * len(WINDOWS) + 2
-FIRST_QUANTILES = (0.05, 0.5, 0.95)
-ROWS_AT_ONCE = 65536
-BLOCK = 32
-"""Voxels that go through the network together."""
+AGREEMENT = 0.5
+"""Correlation at which a band counts as agreeing."""
+
+COUNTED = 1
+"""Window of the narrow bands whose correlations are counted."""
+
+COMPARED = (1, 4)
+"""Windows, of narrow and of wide bands, that are compared with the best part of the mask."""
+
+STRONGEST = 0.9999
+"""Correlations end here, for the sake of their inverse hyperbolic tangent: half the logarithm of twice the
+signal-to-noise ratio where that is large, and the correlation itself where it is small."""
+
+KNOWN_EVERY = 4
+"""Bands from one to the next of which the perceptron is told whether the box and Nyquist leave them."""
+
+INPUTS = (2 * CONTEXT + 1) * (WINDOWS + len(COMPARED)) + len(range(0, 2 * CONTEXT + 1, KNOWN_EVERY)) + 1
+QUANTILES = (0.05, 0.5, 0.95)
+ROWS_AT_ONCE = 4096
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "locres.npz"
 
 
-def frequencies() -> Float64:
-    """Return the frequencies (cycles a voxel) at which the distribution is known, the finest first."""
-    within = BAND_RATIO ** ((0.5 * (STEPS - 1) - np.arange(STEPS)) / STEPS)
-    result: Float64 = (band_frequencies()[:, None] * within).ravel()
+def first_offsets() -> Float64:
+    """Return the offsets in ln(frequency) from the rough place at which the first distribution is known, falling."""
+    half = np.linspace(0.0, 1.0, 17)[1:] ** 1.5
+    result: Float64 = np.concatenate([half[::-1], [0.0], -half, [-1.3, -1.7]])
     return result
 
 
-def usable_bands(wavelengths: float) -> int:
+def usable_bands(edge: float) -> int:
     """Return how many bands a box has whose shortest edge is so many voxels long."""
-    return max(1, int(np.count_nonzero(band_frequencies() * wavelengths >= FEWEST_WAVELENGTHS)))
+    return max(1, int(np.count_nonzero(band_frequencies() * edge >= FEWEST_WAVELENGTHS)))
 
 
-def rows(features: FloatArray, bands: Any, size: Any) -> FloatArray:
-    """Return what the perceptron is given: the correlations about a band, and two numbers about it.
+def crude_bands(heights: FloatArray, best: FloatArray) -> FloatArray:
+    """Return where the agreement ends, in bands from the finest: as many bands agree as lie below.
+
+    A band agrees that is half as high as in the best part of the mask. Where the signal is far stronger than the noise,
+    what leaks into the bands beyond a sharp limit agrees too, but is less by as much.
 
     Parameters
     ----------
-    features : ndarray of float32, shape (n, BANDS * windows)
-        Correlations, the finest band first.
-    bands : ndarray of int, shape (n,)
-        Which band each row asks about.
-    size : ndarray, shape (n,)
-        Cube root of the mask's volume in voxels.
+    heights, best : ndarray of float32, shape (n, usable bands), (usable bands,)
+        Inverse hyperbolic tangents of correlations, here and in the best part.
     """
-    count = len(WINDOWS)
-    padded = np.zeros((len(features), (BANDS + 2 * CONTEXT) * count), dtype=np.float32)
-    padded[:, CONTEXT * count : (BANDS + CONTEXT) * count] = features
-    columns = bands[:, None] * count + np.arange((2 * CONTEXT + 1) * count)
-    about = np.stack([_missing(bands), np.log(band_frequencies()[bands] * size) / 2.0], axis=1)
-    return np.concatenate([np.take_along_axis(padded, columns, axis=1), about.astype(np.float32)], axis=1)
+    wanted = np.maximum(np.float32(np.arctanh(AGREEMENT)), np.float32(0.5) * best)
+    agreeing = np.clip(np.float32(2.0) * heights / wanted - np.float32(1.0), 0.0, 1.0)
+    usable = heights.shape[1]
+    result: FloatArray = np.clip(np.float32(usable - 0.5) - agreeing.sum(axis=1), 0.0, np.float32(usable - 1))
+    return result
 
 
-def _missing(bands: Any) -> Any:
-    """Return the share of the finer neighbours that lie beyond Nyquist."""
-    return np.maximum(CONTEXT - bands, 0) / CONTEXT
+def inputs(features: FloatArray, strong: FloatArray, edge: float) -> Tuple[FloatArray, FloatArray]:
+    """Return what the first perceptron is given, (n, `INPUTS`), and the logarithm of the rough frequency of each row.
+
+    Nothing in it is the same for all voxels of a map: a network would know its training maps by that.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, BANDS * WINDOWS)
+        Correlations, the finest band first.
+    strong : ndarray of float32, shape (BANDS * WINDOWS,)
+        Those of the best part of the mask.
+    edge : float
+        Shortest edge of the box in voxels.
+    """
+    usable, rows = usable_bands(edge), len(features)
+    heights, best = (
+        np.arctanh(np.clip(c.reshape(-1, BANDS, WINDOWS)[:, :usable], -STRONGEST, STRONGEST))
+        for c in (features, strong)
+    )
+    place = crude_bands(heights[:, :, COUNTED], best[0, :, COUNTED])
+    nearest = np.rint(place).astype(np.int64)
+    known = np.ones((rows, usable, 1), dtype=np.float32)
+    padded = np.zeros((rows, BANDS + 2 * CONTEXT, WINDOWS + len(COMPARED) + 1), dtype=np.float32)
+    padded[:, CONTEXT : CONTEXT + usable] = np.concatenate(
+        [heights, heights[:, :, COMPARED] - best[:, :, COMPARED], known], axis=2
+    )
+    about = np.take_along_axis(padded, (nearest[:, None] + np.arange(2 * CONTEXT + 1))[:, :, None], axis=1)
+    off = (place - nearest).astype(np.float32)
+    columns = [about[:, :, :-1].reshape(rows, -1), about[:, ::KNOWN_EVERY, -1], off[:, None]]
+    return np.concatenate(columns, axis=1), np.log(band_frequencies())[nearest].astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -115,19 +141,20 @@ class Perceptron:
 
 @dataclass(frozen=True)
 class Network:
-    """The two perceptrons, and the quantiles that hold what they promise.
+    """The two perceptrons, and what makes the interval hold what it promises.
 
     Parameters
     ----------
     bands, nearby : Perceptron
         Of the first step and the second.
-    tails : tuple of float
-        Probabilities at which the last distribution is read for the two ends of the interval.
+    widening : ndarray of float64, shape (2, places)
+        Logarithms of median frequencies, rising, and by what the way from the median to either end of the interval, in
+        logarithms, is multiplied there.
     """
 
     bands: Perceptron
     nearby: Perceptron
-    tails: Tuple[float, float]
+    widening: Float64
 
     @classmethod
     def load(cls, path: Path) -> Network:
@@ -145,16 +172,16 @@ class Network:
                     Perceptron(*(tuple(stored[f"{part}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias")))
                     for part in ("bands", "nearby")
                 ]
-                low, high = stored["tails"].tolist()
+                widening = stored["widening"]
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise WeightsError(
                 "E_WEIGHTS", f"{path} holds no network of locres ({error})", "install cryores again, or train it"
             ) from error
-        return cls(parts[0], parts[1], (low, high))
+        return cls(parts[0], parts[1], widening)
 
     def save(self, path: Path) -> None:
         """Write it to a file of numpy."""
-        arrays: Any = {"tails": np.array(self.tails)}
+        arrays: Any = {"widening": self.widening}
         for name, part in (("bands", self.bands), ("nearby", self.nearby)):
             for i, (weight, bias) in enumerate(zip(part.weights, part.biases)):
                 arrays[f"{name}_weight{i}"], arrays[f"{name}_bias{i}"] = weight, bias
@@ -194,15 +221,12 @@ class Estimate:
         Median and interval in cycles a voxel.
     none : ndarray of float32
         Probability that there is no signal at all.
-    limited : ndarray of float32
-        Probability that the signal reaches Nyquist.
     """
 
     frequency: FloatArray
     lowest: FloatArray
     highest: FloatArray
     none: FloatArray
-    limited: FloatArray
 
 
 def estimate(correlations: BandCorrelations, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
@@ -216,36 +240,43 @@ def estimate(correlations: BandCorrelations, inside: BoolArray, network: Network
 def first_answers(correlations: BandCorrelations, inside: BoolArray, perceptron: Perceptron) -> Estimate:
     """Return what the first step says of every voxel, by itself."""
     flat = np.flatnonzero(inside)
-    found = np.empty((len(flat), 5), dtype=np.float32)
-    layers = [x for w, b in zip(perceptron.weights, perceptron.biases) for x in (np.ascontiguousarray(w.T), b)]
-    bands = np.arange(BANDS)
-    about = np.stack([_missing(bands), np.log(band_frequencies() * len(flat) ** (1 / 3)) / 2.0], axis=1)
-    _evaluate(
-        correlations.values, correlations.starts, correlations.shapes, np.array(correlations.shape), flat,
-        about.astype(np.float32), usable_bands(min(correlations.shape)), np.log(frequencies()).astype(np.float32),
-        *layers, np.array(FIRST_QUANTILES), found,
-    )  # fmt: skip
-    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3], found[:, 4])
+    found = np.empty((len(flat), 4), dtype=np.float32)
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        voxels = np.stack(np.unravel_index(flat[part], inside.shape), axis=1)
+        x, place = inputs(correlations.read(voxels), correlations.strong, min(inside.shape))
+        found[part] = _read_from(perceptron, x, place, first_offsets(), QUANTILES)
+    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
 
 
 def corrected(first: Estimate, inside: BoolArray, network: Network, threads: int) -> Estimate:
     """Return what the second step makes of the answers of the first."""
     x, nearby = neighbourhood(first.frequency, first.lowest, first.highest, first.none, inside, threads)
-    found = np.empty((len(x), 5), dtype=np.float32)
-    at = (network.tails[0], 0.5, network.tails[1])
+    found = np.empty((len(x), 4), dtype=np.float32)
     for start in range(0, len(x), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        finer, log_frequency = distribution(network.nearby, x[part], nearby[part])
-        found[part, :3] = quantiles(finer, log_frequency, at)
-        found[part, 3] = 1.0 - finer[:, -1]
-    found[:, 4] = first.limited
-    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3], found[:, 4])
+        found[part] = _read_from(network.nearby, x[part], nearby[part], offsets(), QUANTILES)
+    found[:, :3] = widened(found[:, :3], network.widening)
+    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
 
 
-def distribution(perceptron: Perceptron, x: FloatArray, nearby: FloatArray) -> Tuple[FloatArray, FloatArray]:
-    """Return how likely the resolution is finer, monotonic, and than what (logarithms), of the second step."""
+def widened(read: FloatArray, widening: Float64) -> FloatArray:
+    """Return lowest, median and highest frequencies, shape (rows, 3), with the interval made wider as calibrated."""
+    place = np.log(read[:, 1:2])
+    result: FloatArray = np.exp(place + np.interp(place, *widening) * (np.log(read) - place)).astype(np.float32)
+    return np.minimum(result, np.float32(NYQUIST))
+
+
+def distribution(perceptron: Perceptron, x: FloatArray, place: FloatArray, steps: Float64) -> Tuple[Any, Any]:
+    """Return how likely the resolution is finer, monotonic, and than what (logarithms of frequencies)."""
     finer = np.maximum.accumulate(perceptron.likely(x), axis=1)
-    return finer, (nearby[:, None] + offsets()).astype(np.float32)
+    return finer, (place[:, None] + steps).astype(np.float32)
+
+
+def _read_from(perceptron: Perceptron, x: FloatArray, place: FloatArray, steps: Float64, at: Any) -> FloatArray:
+    """Return three quantiles and the probability of no signal."""
+    finer, log_frequency = distribution(perceptron, x, place, steps)
+    return np.concatenate([quantiles(finer, log_frequency, at), 1.0 - finer[:, -1:]], axis=1)
 
 
 @numba.njit(cache=True)  # type: ignore[misc]
@@ -270,71 +301,3 @@ def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-d
 def _quantiles(finer, log_frequency, at, found):  # type: ignore[no-untyped-def]
     for v in numba.prange(finer.shape[0]):
         _read_quantiles(finer[v], log_frequency[v], at, found[v])
-
-
-@numba.njit(fastmath={"contract", "reassoc", "nsz"}, cache=True)  # type: ignore[misc]
-def _layer(weight, bias, inputs, outputs, rectify):  # type: ignore[no-untyped-def]
-    # `inputs` and `outputs` have the voxels of the block along their rows, which the inner loop runs along.
-    for o in range(weight.shape[0]):
-        total = np.full(BLOCK, bias[o], dtype=np.float32)
-        for i in range(weight.shape[1]):
-            w, source = weight[o, i], inputs[i]
-            for v in range(BLOCK):
-                total[v] += w * source[v]
-        for v in range(BLOCK):
-            outputs[o, v] = max(total[v], np.float32(0)) if rectify else total[v]
-
-
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _evaluate(  # type: ignore[no-untyped-def]
-    values, starts, shapes, shape, flat, about, usable, log_frequency, w1, b1, w2, b2, w3, b3, quantile, found
-):
-    windows = starts.size // BANDS
-    context = (2 * CONTEXT + 1) * windows
-    for block in numba.prange((flat.size + BLOCK - 1) // BLOCK):
-        x = np.zeros((starts.size + 2 * CONTEXT * windows, BLOCK), dtype=np.float32)
-        seen = np.empty((context + 2, BLOCK), dtype=np.float32)
-        h1 = np.empty((w1.shape[0], BLOCK), dtype=np.float32)
-        h2 = np.empty((w2.shape[0], BLOCK), dtype=np.float32)
-        y = np.empty((STEPS, BLOCK), dtype=np.float32)
-        finer = np.zeros((BLOCK, BANDS * STEPS), dtype=np.float32)
-        count = min(BLOCK, flat.size - block * BLOCK)
-        known = 0
-        for k in range(usable):
-            # Features are read when a band first needs them.
-            needed = min(BANDS, k + CONTEXT + 1) * windows
-            for f in range(known, needed):
-                nz, ny, nx = shapes[f, 0], shapes[f, 1], shapes[f, 2]
-                pz, py, px = nz / shape[0], ny / shape[1], nx / shape[2]
-                for v in range(count):
-                    at_voxel = flat[block * BLOCK + v]
-                    plane = at_voxel // shape[2]
-                    z, y_, x_ = plane // shape[1], plane % shape[1], at_voxel % shape[2]
-                    x[CONTEXT * windows + f, v] = interpolated(values, starts[f], nz, ny, nx, z * pz, y_ * py, x_ * px)
-            known = needed
-            for i in range(context):
-                for v in range(BLOCK):
-                    seen[i, v] = x[k * windows + i, v]
-            for v in range(BLOCK):
-                seen[context, v], seen[context + 1, v] = about[k, 0], about[k, 1]
-            _layer(w1, b1, seen, h1, True)
-            _layer(w2, b2, h1, h2, True)
-            _layer(w3, b3, h2, y, False)
-            least = np.float32(1)
-            for v in range(count):
-                for j in range(STEPS):
-                    at = k * STEPS + j
-                    likely = np.float32(1.0 / (1.0 + np.exp(-min(max(y[j, v], -30.0), 30.0))))
-                    finer[v, at] = max(likely, finer[v, at - 1]) if at else likely
-                least = min(least, finer[v, k * STEPS + STEPS - 1])
-            if least > CERTAIN or k == usable - 1:
-                # Coarser bands can add no more: what is likely there is at least as likely as here.
-                for v in range(count):
-                    for j in range((k + 1) * STEPS, BANDS * STEPS):
-                        finer[v, j] = finer[v, j - 1]
-                break
-        for v in range(count):
-            row = found[block * BLOCK + v]
-            _read_quantiles(finer[v], log_frequency, quantile, row)
-            row[3] = 1.0 - finer[v, finer.shape[1] - 1]
-            row[4] = finer[v, 0]

@@ -16,8 +16,8 @@ import numpy as np
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.resolution._band_correlation import FEATURES, band_correlations
-from cryores.resolution._resolution_network import NYQUIST, Estimate, estimate, shipped_network
+from cryores.resolution._band_correlation import band_correlations
+from cryores.resolution._resolution_network import NYQUIST, ROWS_AT_ONCE, Estimate, estimate, shipped_network
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 NO_SIGNAL = 0.5
@@ -154,7 +154,7 @@ def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float
     # In volumes: two spectra, a band of each, a product's spectrum and what is averaged of it; the correlations of all
     # bands, two bytes each, take as much as four volumes at the end. The allocator keeps two more of what blocks took.
     inside = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return 4.0 * inputs.grid.size * 12.7 + 40.0 * float(inside) + 8.0 * FEATURES
+    return 4.0 * inputs.grid.size * 12.0 + 40.0 * float(inside) + 2000.0 * ROWS_AT_ONCE
 
 
 METHOD = Method(

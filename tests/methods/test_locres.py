@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from cryores.atoms import density_from_model, helix_bundle
+from cryores.cli import main
 from cryores.errors import InputError, WeightsError
 from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered
+from cryores.mapio import read_map, write_map
 from cryores.planted import plant
-from cryores.resolution import locres
+from cryores.resolution import compare, locres
 from cryores.resolution._band_correlation import band_correlations, band_frequencies
 from cryores.resolution._locres_training import fit
 from cryores.resolution._neighbourhood import neighbourhood
@@ -129,9 +131,33 @@ def test_correlations_are_one_for_equal_maps_and_none_for_noise():
     assert read(a, a + 1e-6 * b).min() > 0.99
     # The wider the window, the closer to none; the finest band has the most coefficients.
     spread = read(a, b)[:, 0].std(axis=0)
-    assert np.all(np.diff(spread) < 0) and spread[-1] < 0.06
+    assert np.all(np.diff(spread.reshape(2, 3), axis=1) < 0) and spread.reshape(2, 3)[:, -1].max() < 0.06
     half_signal = read(a + b, a - 2 * b + rng.standard_normal(GRID.shape).astype(np.float32) * 0)
     np.testing.assert_allclose(half_signal[:, 0, -1].mean(), (1 - 2) / np.sqrt(2 * 5), atol=0.06)
+
+
+def test_the_surface_is_seen_through_where_nothing_is_sure(made, tmp_path):
+    maps = {f"half{i}.mrc": half for i, half in enumerate((made.halves.half1, made.halves.half2), 1)}
+    for name, volume in {**maps, "mask.mrc": made.mask}.items():
+        write_map(tmp_path / name, volume)
+    out = tmp_path / "out"
+    files = ["--half1", "half1.mrc", "--half2", "half2.mrc", "--mask", "mask.mrc"]
+    arguments = [str(tmp_path / f) if f.endswith(".mrc") else f for f in files]
+    assert main(["locres", *arguments, "--out", str(out), "--widest-interval", "1.06"]) == 0
+    (script,) = out.rglob("view.cxc")
+    sampled = next(line for line in script.read_text().splitlines() if line.startswith("color sample"))
+    unsure, colour = sampled.split(":")[-1].split(",")
+    filled = read_map(script.parent / "resolution_filled.mrc").data
+    uncertain = np.isclose(filled, float(unsure), rtol=1e-5)
+    assert colour == "#9a9a9a50" and 0.5 < uncertain.sum() / np.count_nonzero(made.mask.data) <= 1.0
+    assert filled[~uncertain].max() < 0.1 * float(unsure)
+
+
+def test_its_map_can_be_compared_with_another(made, found):
+    told = found.resolution.like(np.nan_to_num(found.resolution.data))
+    coarser = told.like(1.5 * told.data)
+    pair = compare(made.halves.mean(), {"locres": told, "other": coarser}, made.mask).pairs[0]
+    assert pair.rank == pytest.approx(1.0, abs=1e-3)
 
 
 def test_averages_nearby_are_those_of_the_answers():
@@ -165,7 +191,7 @@ def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
     network.save(tmp_path / "one.npz")
     again = Network.load(tmp_path / "one.npz")
     np.testing.assert_array_equal(again.bands.weights[0], network.bands.weights[0])
-    assert again.tails == network.tails
+    np.testing.assert_array_equal(again.widening, network.widening)
     (tmp_path / "bad.npz").write_bytes((tmp_path / "one.npz").read_bytes()[:500])
     with pytest.raises(WeightsError, match="E_WEIGHTS"):
         Network.load(tmp_path / "bad.npz")

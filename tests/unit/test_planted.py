@@ -46,6 +46,17 @@ def test_every_family_has_a_truth_on_the_model_and_nowhere_else(family):
     assert not np.array_equal(made.halves.half1.data, made.halves.half2.data)
 
 
+@pytest.mark.parametrize("family", ["lowpass", "residues"])
+def test_a_mask_that_reaches_farther_changes_no_truth_on_the_model(family):
+    tight, loose = planted(family), planted(family, reach=5.0)
+    inside, wide = tight.mask.data > 0.5, loose.mask.data > 0.5
+    assert np.count_nonzero(wide) > 1.5 * np.count_nonzero(inside) and not np.any(inside & ~wide)
+    np.testing.assert_array_equal(loose.truth.data[inside], tight.truth.data[inside])
+    assert (
+        np.isfinite(loose.truth.data[wide]).mean() > 0.99 and loose.description["noise"] == tight.description["noise"]
+    )
+
+
 def test_a_gradient_of_b_factors_is_a_gradient_of_the_truth():
     made = planted("bfactor")
     inside = made.mask.data > 0.5
