@@ -25,7 +25,7 @@ from cryores.simulation import _mask_of
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
-    "lowpass": "each voxel is low-passed to its own resolution, over an edge of 1.5 to 5 shells or 3 to 15 % of it",
+    "lowpass": "each voxel is low-passed to its own resolution, sharply: over half a shell to two, or 2 to 8 % of it",
     "bfactor": "each atom has a B-factor that follows a field: the signal fades smoothly",
     "residues": "each residue has a B-factor of its own, correlated along the chain",
     "flexible": "a part is averaged over rigid rotations and shifts",
@@ -253,8 +253,8 @@ Made = Tuple[FloatArray, FloatArray, Dict[str, Any]]
 
 def _lowpass(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     noise = world.noise_for(finest, snr)
-    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.03), np.log(0.15))))
-    shells = float(world.rng.uniform(1.5, 5.0)) / max(*world.grid.extent, SHELLS_OF * world.grid.spacing)
+    relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.02), np.log(0.08))))
+    shells = float(world.rng.uniform(0.5, 2.0)) / max(*world.grid.extent, SHELLS_OF * world.grid.spacing)
     cuts = (finest + (coarsest - finest) * world.voxel_shares()).astype(np.float32)
 
     def pass_up_to(cut: float, s: Float64) -> Float64:

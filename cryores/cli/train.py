@@ -14,7 +14,7 @@ from cryores.errors import InputError, UsageError
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
 ENHANCERS = ("tightTarget", "wideTarget", "highRes")
-MAPS, EPOCHS, LOCRES_SEED = 474, 14, 8
+MAPS, EPOCHS, LOCRES_SEED = 1644, 16, 8
 """Of the network of locres that ships."""
 
 

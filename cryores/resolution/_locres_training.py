@@ -28,16 +28,16 @@ from cryores.resolution._resolution_network import (
 )
 from cryores.volume import FloatArray
 
-HIDDEN = (96, 48)
+HIDDEN = (192, 96)
 HIDDEN_NEARBY = (48, 32)
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 1500
+VOXELS_A_MAP = 1000
 LARGEST_NEARBY = 50000
 """Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
 
-BLUR = 0.15
+BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
 
 CALIBRATION_SHARE = 0.2
@@ -135,7 +135,17 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
     say(f"{len(voxels)} maps to fit")
     bands = _fitted(voxels, HIDDEN, first_offsets(), epochs, rng, say)
-    answers = [some_answers(e, bands, rng) for e in examples() if np.count_nonzero(e.inside) <= LARGEST_NEARBY]
+    # The second step has to learn from answers as they are for models that the first has not seen.
+    say("the same on either half of the models")
+    others = [
+        _fitted([v for v in voxels if _half(v.model) != half], HIDDEN, first_offsets(), epochs, rng, say)
+        for half in (0, 1)
+    ]
+    answers = [
+        some_answers(e, bands if for_calibration(e.model) else others[_half(e.model)], rng)
+        for e in examples()
+        if np.count_nonzero(e.inside) <= LARGEST_NEARBY
+    ]
     say(f"{len(answers)} maps to look around in")
     kept = [a for a in answers if for_calibration(a.model)]
     fitting = [a for a in answers if not for_calibration(a.model)]
@@ -146,6 +156,10 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
 def for_calibration(model: str) -> bool:
     """Tell whether a model is kept for the calibration: a share of all names, the same whatever the others are."""
     return hashlib.sha256(model.encode()).digest()[0] < 256 * CALIBRATION_SHARE
+
+
+def _half(model: str) -> int:
+    return hashlib.sha256(model.encode()).digest()[1] % 2
 
 
 # --- what is learnt -----------------------------------------------------------------------------------------------

@@ -29,16 +29,18 @@ def examples():
     names = [f"m{i}" for i in range(50)]
     kept = [name for name in names if training.for_calibration(name)]
     fitted = [name for name in names if not training.for_calibration(name)]
+    one, other = (next(name for name in fitted if training._half(name) == half) for half in (0, 1))
     assert 2 <= len(kept) <= 20
     return [
-        an_example("bfactor", fitted[0], 1), an_example("noise", fitted[1], 2), an_example("bfactor", kept[0], 3)
+        an_example("bfactor", one, 1), an_example("noise", one, 2), an_example("bfactor", other, 4),
+        an_example("noise", other, 5), an_example("bfactor", kept[0], 3),
     ]  # fmt: skip
 
 
 def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     said = []
     network, kept = training.train(lambda: iter(examples), 80, 1, said.append)
-    assert [a.model for a in kept] == [examples[2].model] and len(said) == 2 + 2 * 80
+    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 3 + 4 * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
