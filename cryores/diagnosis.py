@@ -162,13 +162,18 @@ def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[s
     They hold the good practices of local resolution (Vilas et al. 2020): half maps rather than one map, raw maps, a
     mask with room around it, a range that holds the resolution of the map.
     """
+    return [str(finding) for finding in suspicious(inputs, method, parameters)]
+
+
+def suspicious(inputs: Inputs, method: Method, parameters: Any = None) -> List[Finding]:
+    """Return what `suspicions` puts into words."""
     found = list(_grid_findings(inputs))
     if method.needs_noise:
         found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
         found += _practice_findings(inputs, method)
         found += diagnose(inputs.maps, inputs.mask)
         found += range_findings(inputs.maps, parameters)
-    return [str(finding) for finding in found]
+    return found
 
 
 def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> List[Finding]:

@@ -28,7 +28,7 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     is in both: the value holds for the directions that there are.
     """
 
-    _label = "local Resolution MonoTomo"
+    _label = "MonoTomo"
     _method = "monotomo"
     _fields = {"min_resolution": "minRes", "max_resolution": "maxRes", "resolution_step": "stepSize"}
     _possibleOutputs = {"outputLocalResolutionSetOfTomograms": SetOfTomograms}
@@ -203,6 +203,10 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     def readReportOf(self, name):
         """Return the engine's report on the tomogram called ``name``."""
         return self._readJson(os.path.join(self.resultFolderOf(name), "report.json"))
+
+    def hasResult(self):
+        """Return whether a tomogram has been finished."""
+        return bool(self.finishedNames())
 
     def finishedNames(self):
         """Return the names of the tomograms that have a report, in the order of the set."""

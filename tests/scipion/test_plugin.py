@@ -1,5 +1,6 @@
 """The plugin in a real, headless Scipion: its own tests, its discovery and a queue."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -85,6 +86,54 @@ def running(request, tmp_path_factory):
 def test_protocols(running, case):
     passed, said = running[case].result(timeout=600)
     assert passed, said[-6000:]
+
+
+@pytest.fixture(scope="module")
+def looked(running, display, tmp_path_factory):
+    """What the viewers of the runs that the tests of all protocols left behind showed in the real window."""
+    asked = [done.result(timeout=600) for done in running.values()]
+    if len(asked) < len(CASES):
+        pytest.skip("only some of the protocols were run")
+    home = tmp_path_factory.mktemp("looked")
+    browser = home / "browser"  # instead of one: it notes what it was to open
+    browser.write_text(f'#!/bin/sh\necho "$1" >> "{home}/opened"\n')
+    browser.chmod(0o755)
+    words = [str(Path(__file__).parent / "viewing.py"), str(tmp_path_factory.getbasetemp())]
+    windows = {"DISPLAY": display, "MPLBACKEND": "TkAgg", "BROWSER": str(browser)}
+    done = run(words, environment(home), **windows)
+    assert done.returncode == 0 and "Traceback" not in done.stderr + done.stdout, (
+        done.stdout[-2000:] + done.stderr[-3000:]
+    )
+    return json.loads(done.stdout.splitlines()[-1]), (home / "opened").read_text().splitlines()
+
+
+def test_every_protocol_was_run_and_its_viewer_shows_something_behind_every_eye(looked):
+    from cryores.method import method_summaries
+
+    seen, reports = looked
+    protocols = set(seen) - {"no result"}
+    assert len(protocols) == len(method_summaries()) - (0 if find_spec("tomo") else 1)
+    for name in protocols:
+        assert seen[name]["viewer"].startswith("Cryores") and seen[name]["forms"], name
+        for form, eyes in seen[name]["forms"].items():
+            assert eyes, (name, form)
+            for eye, shown in eyes.items():
+                elsewhere = "Report" in eye or "Values of the residues" in eye or form == "CryoresResidueViewer"
+                assert all(shown["figures"]) and (shown["figures"] or shown["said"] or elsewhere), (
+                    name,
+                    form,
+                    eye,
+                    shown,
+                )
+    assert all(Path(address[len("file://") :]).name == "report.html" for address in reports)
+    assert len(reports) == len(protocols)
+
+
+def test_a_viewer_without_a_result_says_so(looked):
+    seen, _ = looked
+    for one in seen["no result"]:
+        (said,) = one["said"] or one["forms"][one["viewer"]][""]["said"]
+        assert "no result to show yet" in said
 
 
 def test_scipion_finds_every_part_of_the_plugin(scipion):
