@@ -123,13 +123,16 @@ class ProjectJob:
         classes = {
             "fsc": "FSC", "monores": "MonoRes", "blocres": "Blocres", "locres": "Locres", "deepres": "DeepRes",
             "resmap": "ResMap", "relion-locres": "RelionLocres", "monodir": "MonoDir", "fso": "FSO",
-            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate",
+            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate", "autosharpen": "AutoSharpen",
+            "localdeblur": "LocalDeblur", "locspiral": "LocSpiral", "deepemhancer": "DeepEMhancer",
         }  # fmt: skip
         values, pointers = getattr(self, f"_{name.replace('-', '_')}Form")()
         protocol = self.project.newProtocol(getattr(protocols, f"CryoresProt{classes[name]}"), **values)
         for field, role in pointers.items():
             if role in self.sources:
                 self._point(getattr(protocol, field), *self.sources[role])
+        if name == "localdeblur" and self.localMaps:
+            self._point(protocol.resolutionVolume, *next(iter(self.localMaps.values())))
         if name == "verdict" and "sharpened" in self.sources:
             self._append(protocol.sharpenedMaps, *self.sources["sharpened"])
         return protocol
@@ -200,6 +203,22 @@ class ProjectJob:
 
     def _postprocessForm(self):
         return {}, {"inputVolume": "map", "solventMask": "mask"}
+
+    def _autosharpenForm(self):
+        return self._halvesOrMap(), {"inputVolume": "map", "mask": "mask"}
+
+    def _locspiralForm(self):
+        return self._halvesOrMap(), {"inputVolume": "map", "mask": "mask"}
+
+    def _halvesOrMap(self):
+        """Return what the forms of the new protocols call their input."""
+        return {"inputType": 0 if self.halves else 2}
+
+    def _localdeblurForm(self):
+        return {}, {"inputVolume": "map"}
+
+    def _deepemhancerForm(self):
+        return {"useHalfMapsInsteadVol": self.halves}, {"inputVolume": "map"}
 
     def _verdictForm(self):
         return {}, {"inputVolume": "map", "mask": "mask", "model": "model"}

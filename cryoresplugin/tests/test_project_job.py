@@ -26,6 +26,13 @@ class TestProjectJob(CryoresTest):
                     protocol = job._protocol(offer.name)
                     self.assertEqual(protocol._validate(), [], f"{offer.name}, halves: {halves}")
 
+    def testLocalDeblurTakesTheFirstLocalResolutionOfTheJob(self):
+        job = self.job(True)
+        self.assertIsNone(job._protocol("localdeblur").resolutionVolume.get())
+        job.localMaps = {"locres": (self.full, "outputVolume"), "monores": (None, "resolution_Volume")}
+        pointer = job._protocol("localdeblur").resolutionVolume
+        self.assertEqual(pointer.getUniqueId(), f"{self.full.getObjId()}.outputVolume")
+
     def testAModelIsHandedOn(self):
         model = self.newProtocol(type(self.full))
         model._defineOutputs(outputPdb=AtomStruct(filename="model.pdb"))

@@ -1,7 +1,7 @@
 """Scipion's real viewers on a display: of every protocol that was run, each eye is pressed. Run as a script.
 
 ``viewing.py FOLDER [PICTURES]``: below FOLDER are projects; PICTURES receives a screenshot of everything that opens.
-It prints what it saw as JSON: protocol -> its viewer, the forms that opened, and what each of their eyes showed or said.
+It prints as JSON: protocol -> its viewer, the forms that opened, and what each of their eyes showed or said.
 """
 
 import json
@@ -40,7 +40,7 @@ def main(folder, pictures=None):
     for path in sorted(Path(folder).resolve().rglob("project.sqlite")):
         project = Project(domain, str(path.parent))
         project.load()
-        looking = Looking(project, pictures and os.path.abspath(pictures), looking and looking.window)
+        looking = Looking(project, pictures and os.path.abspath(pictures), looking)
         for run in project.getRuns():
             name = run.getClassName()
             if name.startswith("Cryores") and name not in seen and run.isFinished():
@@ -56,8 +56,10 @@ def main(folder, pictures=None):
 class Looking(Desk):
     """Opens viewers, presses their eyes, and closes what that opens."""
 
-    def __init__(self, project, pictures, window=None):
-        super().__init__(project, pictures, window)
+    def __init__(self, project, pictures, before):
+        super().__init__(project, pictures, before and before.window)
+        # Form and label of the eyes that were pressed; a later form has its first eye pressed, and those that are new.
+        self.pressed = before.pressed if before else set()
         self.window.root._root().report_callback_exception = fail
         self.run, self.forms, self.said, self.begun = None, {}, [], set()
 
@@ -101,6 +103,9 @@ class Looking(Desk):
         eyes = self.forms[name] = {}
         for button in [one for one in below(form) if one.winfo_class() == "Button" and one.cget("text") == EYE]:
             label = labelBeside(button.master)
+            if eyes and (name, label) in self.pressed:
+                continue  # the same eye of the same viewer, on another protocol's run
+            self.pressed.add((name, label))
             button.invoke()
             eyes[label] = self.shown(f"{self.run.getClassName()}-{label}")
         form.quit()
