@@ -24,6 +24,8 @@ class Offer:
         For which of them it is chosen unless the user says otherwise.
     needs : tuple of str
         Further inputs without which it cannot run.
+    asks : tuple of str
+        Settings that one map does not tell, and that must then be given.
     local : bool
         Whether it gives a local-resolution map, which `compare` sets beside others.
     """
@@ -34,6 +36,7 @@ class Offer:
     kinds: Tuple[str, ...]
     recommended: Tuple[str, ...] = ()
     needs: Tuple[str, ...] = ()
+    asks: Tuple[str, ...] = ()
     local: bool = True
 
 
@@ -53,11 +56,11 @@ MENU = (
     Offer("postprocess", "Post-processing", "One sharpened map by a B-factor, weighted by the FSC", (HALVES,),
           local=False),
     Offer("autosharpen", "AutoSharpen", "Sharpened by the B-factor that shows most detail in fewest pieces",
-          (HALVES, ONE_MAP), local=False),
+          (HALVES, ONE_MAP), asks=("resolution",), local=False),
     Offer("localdeblur", "LocalDeblur", "Sharpened at each place near the local resolution that was measured first",
           (HALVES, ONE_MAP), local=False),
     Offer("locspiral", "LocSpiral", "Weak regions as visible as strong ones; heights are significance, not density",
-          (HALVES, ONE_MAP), local=False),
+          (HALVES, ONE_MAP), asks=("resolution",), local=False),
     Offer("deepemhancer", "DeepEMhancer", "Sharpened and masked by a network; to look at and build in, not to measure",
           (HALVES, ONE_MAP), local=False),
     Offer("verdict", "Sharpening verdict",
@@ -72,6 +75,7 @@ SETTINGS = {
     "voxel_size": ("Voxel size (Å)", 0.01, 100.0),
     "min_resolution": ("Finest resolution tested (Å)", 0.1, 200.0),
     "max_resolution": ("Coarsest resolution tested (Å)", 0.1, 1000.0),
+    "resolution": ("Resolution of one map (Å)", 0.5, 100.0),
     "box": ("Box of blocres (voxels)", 4, 400),
 }
 """Name -> label, least and largest value. All may be left open."""
@@ -119,6 +123,11 @@ def plan(inputs: Mapping[str, Any], methods: Any, settings: Any) -> Dict[str, An
     values = {name: number(name, given[name]) for name in SETTINGS if given.get(name) not in (None, "")}
     if values.get("min_resolution", 0.0) >= values.get("max_resolution", float("inf")):
         raise UsageError("E_RANGE", "the finest resolution is not finer than the coarsest", "exchange the two numbers")
+    for offer in MENU:
+        wanting = [name for name in offer.asks if name not in values]
+        if wanting and offer.name in chosen and "half1" not in inputs:
+            said = f"one map does not tell {offer.title} what it needs: {SETTINGS[wanting[0]][0]}"
+            raise UsageError("E_SETTING", said, "give it under Settings, or leave the method out")
     return {"methods": chosen + (["compare"] if len(local) > 1 else []), "settings": values}
 
 

@@ -139,6 +139,9 @@ def test_a_viewer_without_a_result_says_so(looked):
 def test_scipion_finds_every_part_of_the_plugin(scipion):
     done = run(["-m", "scipion", "inspect", "cryoresplugin"], scipion)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert not any(
+        word in (done.stdout + done.stderr).lower() for word in ("error", "warning", "traceback", "exception")
+    )
     for part in ("constants", "protocols", "wizards", "viewers", "tests"):
         assert f">>> {part}:  " in done.stdout and "loaded" in done.stdout.split(f">>> {part}:")[1].splitlines()[0], (
             part

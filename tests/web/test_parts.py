@@ -167,6 +167,16 @@ def test_a_plan_keeps_the_order_and_adds_the_comparison():
     ]
 
 
+def test_what_one_map_does_not_tell_is_asked_for():
+    with pytest.raises(UsageError, match="Resolution of one map") as refused:
+        menu.plan({"map": {}}, ["autosharpen"], {})
+    assert refused.value.code == "E_SETTING" and "Settings" in refused.value.hint
+    assert menu.plan({"map": {}}, ["autosharpen", "locspiral"], {"resolution": "3.5"})["settings"] == {
+        "resolution": 3.5
+    }
+    assert menu.plan({"half1": {}, "half2": {}}, ["autosharpen"], {})["methods"] == ["autosharpen"]
+
+
 def test_what_the_engine_takes_of_one_map_is_offered_for_one_map():
     """But for two that then want what the page does not ask for."""
     from cryores.method import MAP, load_method
