@@ -74,11 +74,16 @@ def run(words, scipion, cwd=None, **more):
 
 
 @pytest.fixture(scope="module")
-def running(request, tmp_path_factory):
+def projects(tmp_path_factory):
+    """The folder of the projects of the plugin's tests."""
+    return tmp_path_factory.mktemp("side-by-side")
+
+
+@pytest.fixture(scope="module")
+def running(request, projects):
     """Run the plugin's tests that are asked for in a few interpreters, each with one project for all that it runs."""
     asked = {item.callspec.params["case"] for item in request.session.items if item.name.startswith("test_protocols[")}
-    home = tmp_path_factory.mktemp("side-by-side")
-    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), initializer=start, initargs=(home,)) as pool:
+    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), initializer=start, initargs=(projects,)) as pool:
         yield {case: pool.submit(run_case, case) for case in CASES if case in asked}
 
 
@@ -89,7 +94,7 @@ def test_protocols(running, case):
 
 
 @pytest.fixture(scope="module")
-def looked(running, display, tmp_path_factory):
+def looked(running, projects, display, tmp_path_factory):
     """What the viewers of the runs that the tests of all protocols left behind showed in the real window."""
     asked = [done.result(timeout=600) for done in running.values()]
     if len(asked) < len(CASES):
@@ -98,7 +103,7 @@ def looked(running, display, tmp_path_factory):
     browser = home / "browser"  # instead of one: it notes what it was to open
     browser.write_text(f'#!/bin/sh\necho "$1" >> "{home}/opened"\n')
     browser.chmod(0o755)
-    words = [str(Path(__file__).parent / "viewing.py"), str(tmp_path_factory.getbasetemp())]
+    words = [str(Path(__file__).parent / "viewing.py"), str(projects)]
     windows = {"DISPLAY": display, "MPLBACKEND": "TkAgg", "BROWSER": str(browser)}
     done = run(words, environment(home), **windows)
     assert done.returncode == 0 and "Traceback" not in done.stderr + done.stdout, (
