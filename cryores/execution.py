@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import time
 from contextlib import contextmanager
 from typing import Callable, Dict, Iterator, Optional
@@ -10,6 +12,9 @@ from typing import Callable, Dict, Iterator, Optional
 from cryores.errors import MemoryBudgetError
 
 GIGABYTE = 1024.0**3
+
+LIBRARIES, A_THREAD = 192.0 * 1024**2, 256.0 * 1024**2
+"""Addresses, not memory, that libraries still to be loaded take, and that each thread of the pools does."""
 
 
 class Stage:
@@ -34,6 +39,16 @@ def available_memory() -> float:
     import psutil
 
     return float(psutil.virtual_memory().available)
+
+
+def available_addresses(threads: int) -> float:
+    """Return the bytes of arrays that a limit on the address space (``ulimit -v``) leaves; infinite without a limit."""
+    import psutil
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    return max(0.0, limit - psutil.Process().memory_info().vms - LIBRARIES - threads * A_THREAD)
 
 
 class Execution:
@@ -82,8 +97,9 @@ class Execution:
 
     @property
     def budget(self) -> float:
-        """Bytes that the computation may hold: the budget, or what is free."""
-        return self.memory * GIGABYTE if self.memory is not None else available_memory()
+        """Bytes that the computation may hold: the budget, or what is free; no more than can be addressed."""
+        allowed = self.memory * GIGABYTE if self.memory is not None else available_memory()
+        return min(allowed, available_addresses(self.threads))
 
     def require_memory(self, needed: float) -> None:
         """Print the plan, and refuse it when it does not fit.

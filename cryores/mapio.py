@@ -5,6 +5,7 @@ In memory the axes are always (z, y, x); a file's own axis order is kept in its 
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import math
@@ -12,15 +13,16 @@ import os
 import tempfile
 import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import mrcfile
 import mrcfile.mrcinterpreter
 import numpy as np
 
 from cryores.errors import InputError
-from cryores.files import PathLike
+from cryores.files import CHUNK, PathLike
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
@@ -28,6 +30,8 @@ REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
 HEADER_BYTES = 1024
 NSYMBT = 92
 """Where the header states the length of the extended one."""
+STACKS = range(401, 631)
+"""Space groups that mean several volumes in one file."""
 
 
 def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
@@ -92,32 +96,11 @@ def read_header(path: PathLike) -> Grid:
         ``E_NO_FILE`` · ``E_NOT_MRC`` · ``E_TRUNCATED`` · ``E_MODE`` · ``E_NOT_3D`` · ``E_CELL``, as `read_map`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
-    size = path.stat().st_size
-    not_mrc = InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
-    if size < HEADER_BYTES:
-        raise not_mrc
+    _require_file(path)
     with open(path, "rb") as file:
-        raw = file.read(HEADER_BYTES)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
-            bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
-            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
-        except ValueError as error:
-            raise not_mrc from error
-    extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
-    _check_mode(header, path)
-    shape = (int(header.nz), int(header.ny), int(header.nx))
-    if min(shape) < 1 or extended < 0:
-        raise not_mrc
-    if HEADER_BYTES + extended + math.prod(shape) * np.dtype(REAL_MODES[int(header.mode)]).itemsize > size:
-        raise _truncated(path)
-    if min(shape) < 2 or int(header.ispg) == 401:
-        raise _not_a_volume(path, shape)
-    return _grid_of(header, shape, path)
+        found = _read_claims(file, path)
+    _compare(found, path)
+    return _grid_of(found.header, found.shape, path)
 
 
 def read_half_maps(half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None) -> HalfMaps:
@@ -159,39 +142,94 @@ def _nan_as_zero(data: FloatArray) -> FloatArray:
     return np.where(np.isnan(data), np.float32(0), data)
 
 
+@dataclass(frozen=True)
+class _Claims:
+    """What a header says: of its own, the shape (sections, rows, columns), bytes before the data, type of a voxel."""
+
+    header: Any
+    shape: Tuple[int, int, int]
+    offset: int
+    voxel: Any
+
+
 def _read_file(path: Path) -> Tuple[Any, Any]:
+    _require_file(path)
+    packed = _packing(path)
+    try:
+        with packed(path) if packed else open(path, "rb") as file:
+            found = _read_claims(file, path)
+            if packed:
+                _read_at_most(file, found.offset - HEADER_BYTES, keep=False)
+                raw = _read_at_most(file, math.prod(found.shape) * found.voxel.itemsize)
+                _read_at_most(file, CHUNK, keep=False)  # the checksum lies behind the data
+                data = np.frombuffer(raw, found.voxel, len(raw) // found.voxel.itemsize)
+            else:
+                _compare(found, path)
+                data = np.fromfile(file, found.voxel, math.prod(found.shape), offset=found.offset - HEADER_BYTES)
+    except (EOFError, zlib.error) as error:
+        raise _truncated(path) from error
+    except OSError as error:
+        raise InputError(
+            "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
+        ) from error
+    if data.size != math.prod(found.shape):
+        raise _truncated(path)
+    return data.reshape(found.shape), found.header
+
+
+def _require_file(path: Path) -> None:
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
-    if not _is_compressed(path):
-        # mrcfile makes room for what the header claims before it reads.
-        read_header(path)
+
+
+def _packing(path: Path) -> Optional[Callable[[Path], Any]]:
+    with open(path, "rb") as file:
+        start = file.read(2)
+    return {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}.get(start)
+
+
+def _read_at_most(file: Any, wanted: int, keep: bool = True) -> bytearray:
+    """Read bytes out of a packed file: room is made for what has come, and not for what is claimed."""
+    raw = bytearray()
+    while wanted > 0:
+        block = file.read(min(wanted, CHUNK))
+        if not block:
+            break
+        wanted -= len(block)
+        raw += block if keep else b""
+    return raw
+
+
+def _read_claims(file: Any, path: Path) -> _Claims:
+    """Read a header, believing nothing that it says; see `_compare`."""
+    raw = file.read(HEADER_BYTES)
+    not_mrc = InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
+    if len(raw) < HEADER_BYTES:
+        raise not_mrc
     with warnings.catch_warnings():
-        # A header with an odd stamp or machine word is common and harmless; data that is missing is found below.
+        # A header with an odd stamp or machine word is common and harmless.
         warnings.simplefilter("ignore")
         try:
-            with mrcfile.open(path, permissive=True) as mrc:
-                header, data = mrc.header.copy(), mrc.data
-                expected = int(header.nx) * int(header.ny) * int(header.nz)
-                _check_mode(header, path)
-                if data is None or data.size != expected:
-                    raise _truncated(path)
-                data = np.array(data)
-        except InputError:
-            raise
-        except (EOFError, zlib.error) as error:
-            raise _truncated(path) from error
-        except (OSError, ValueError, gzip.BadGzipFile) as error:
-            raise InputError(
-                "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
-            ) from error
-    if data.ndim != 3 or min(data.shape) < 2:
-        raise _not_a_volume(path, data.shape)
-    return data, header
+            # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
+            bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
+            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
+        except ValueError as error:
+            raise not_mrc from error
+    extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
+    _check_mode(header, path)
+    shape = (int(header.nz), int(header.ny), int(header.nx))
+    if min(shape) < 1 or extended < 0:
+        raise not_mrc
+    if min(shape) < 2 or int(header.ispg) in STACKS:
+        raise _not_a_volume(path, shape)
+    voxel = np.dtype(REAL_MODES[int(header.mode)]).newbyteorder(header.dtype["nx"].byteorder)
+    return _Claims(header, shape, HEADER_BYTES + extended, voxel)
 
 
-def _is_compressed(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) in (b"\x1f\x8b", b"BZ")
+def _compare(found: _Claims, path: Path) -> None:
+    """Raise `InputError` if a file that is not packed is shorter than its header says."""
+    if found.offset + math.prod(found.shape) * found.voxel.itemsize > path.stat().st_size:
+        raise _truncated(path)
 
 
 def _check_mode(header: Any, path: Path) -> None:
