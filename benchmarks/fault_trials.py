@@ -36,8 +36,8 @@ from cryores.mapio import read_map, write_map
 from cryores.method import HALVES, load_method, method_summaries
 
 SIZE = 36
-WARM = ("cryores.report", "cryores.report.html", "matplotlib.pyplot", "plotly.graph_objects", "numba", "skimage.filters",
-        "scipy.ndimage", "cryores.openmp")  # fmt: skip
+WARM = ("cryores.report", "cryores.report.html", "matplotlib.pyplot", "plotly.graph_objects", "numba",
+        "skimage.filters", "scipy.ndimage", "cryores.openmp")  # fmt: skip
 """What nearly every run imports."""
 
 NETWORKS = ("deepres", "deepemhancer")
@@ -244,8 +244,8 @@ def signalled(number: int) -> Callable[..., Tuple[int, str]]:
             status = run.status(random.uniform(0.02, 1.0) * case.seconds)
         else:
             # The moments that matter: while the finished files are given their names.
-            status = run.status_when(lambda: any(out.glob(".cryores-*/report.json")))
-            status = run.status(random.uniform(0.0, 0.03)) if status is None else status
+            status = run.status_when(lambda: any(out.glob(".cryores-*/report.html")))
+            status = run.status(random.uniform(0.0, 0.01)) if status is None else status
         if status is None:
             os.kill(run.pid, number)
             status = run.over()

@@ -55,7 +55,14 @@ def _members(data: bytes) -> List[Any]:
 
 
 def _tarred(data: bytes) -> bytes:
-    kinds = [tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE]
+    kinds = [
+        tarfile.REGTYPE,
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.DIRTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.GNUTYPE_SPARSE,
+    ]
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz" if data[:1] > b"\x80" else "w", format=tarfile.PAX_FORMAT) as archive:
         for name, size, kind in _members(data):
@@ -124,8 +131,8 @@ def _read_curve(path: Path) -> None:
 
 
 def _tables(folder: Path) -> List[bytes]:
-    return [b"name,half1,half2,mask\na,1.mrc,2.mrc,\nb,1.mrc,2.mrc,m.mrc\n", b"name\tmap\na\tb.mrc\n", b'name,map\n"a\n',
-            "\ufeffName,Voxel-Size,map\nä,1.5,x\n".encode()]  # fmt: skip
+    return [b"name,half1,half2,mask\na,1.mrc,2.mrc,\nb,1.mrc,2.mrc,m.mrc\n", b"name\tmap\na\tb.mrc\n",
+            b'name,map\n"a\n', "\ufeffName,Voxel-Size,map\nä,1.5,x\n".encode()]  # fmt: skip
 
 
 def _read_table(path: Path) -> None:
@@ -285,7 +292,7 @@ READERS: Dict[str, Reader] = {
     "table": Reader(_read_table, _tables, ["cryores.tables", "csv"]),
     "model": Reader(_read_model, _models, ["cryores.atoms"]),
     "archive": Reader(_read_archive, _archives, ["cryores.nets._archives", "tarfile", "zipfile"]),
-    "network": Reader(_read_description, _networks, ["cryores.nets.legacy_hdf5", "cryores.nets._legacy_layers", "json"]),
+    "network": Reader(_read_description, _networks, ["cryores.nets.legacy_hdf5", "cryores.nets._legacy_layers"]),
     "weights": Reader(_read_weight_file, _weight_files, ["cryores.nets.legacy_hdf5"]),
     "upload": Reader(_read_upload, lambda folder: [*_maps(folder), *_models(folder)],
                      ["cryores.web.uploads", "cryores.mapio"]),

@@ -69,7 +69,9 @@ def read_model(path: Union[str, os.PathLike[str]]) -> Any:
     if not len(structure) or structure[0].count_atom_sites() == 0:
         raise InputError("E_MODEL", f"{path} holds no atom", "give a PDB or mmCIF file with coordinates")
     if not np.isfinite(atom_positions(structure)).all():
-        raise InputError("E_MODEL", f"{path} has atoms without a position", "give a model whose coordinates are numbers")
+        raise InputError(
+            "E_MODEL", f"{path} has atoms without a position", "give a model whose coordinates are numbers"
+        )
     return structure
 
 

@@ -48,7 +48,8 @@ def available_addresses(threads: int) -> float:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return math.inf
-    return max(0.0, limit - psutil.Process().memory_info().vms - LIBRARIES - threads * A_THREAD)
+    taken = float(psutil.Process().memory_info().vms)
+    return max(0.0, limit - taken - LIBRARIES - threads * A_THREAD)
 
 
 class Execution:

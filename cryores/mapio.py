@@ -15,7 +15,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import mrcfile
 import mrcfile.mrcinterpreter
@@ -185,7 +185,8 @@ def _require_file(path: Path) -> None:
 def _packing(path: Path) -> Optional[Callable[[Path], Any]]:
     with open(path, "rb") as file:
         start = file.read(2)
-    return {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}.get(start)
+    packings: Dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+    return packings.get(start)
 
 
 def _read_at_most(file: Any, wanted: int, keep: bool = True) -> bytearray:

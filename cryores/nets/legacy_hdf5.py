@@ -257,10 +257,11 @@ def _build(record: NetworkRecord, group_norm: str, path: PathLike) -> Tuple[Any,
         return made[name]
 
     def applied(layer: LayerRecord, taken: List[Any]) -> Any:
+        apply = layer_of(layer.name)
         # Keras makes room for the weights at once, however many the file says there are.
         if sum(most_weights(layer.kind, layer.options, one.shape) for one in taken) > room:
             _damaged(path, f"layer {layer.name!r} needs more weights than the file can hold")
-        return layer_of(layer.name)(taken if len(taken) > 1 else taken[0])
+        return apply(taken if len(taken) > 1 else taken[0])
 
     def tensor(source: Source, above: Tuple[Source, ...] = ()) -> Any:
         name, call = source
