@@ -324,7 +324,7 @@ def keep_inside(folder: Path) -> None:
     sys.addaudithook(watch)
 
 
-def main(reader: str, executions: int, seed: int) -> None:
+def main(reader: str, executions: int, seconds: int, seed: int) -> None:
     chosen = READERS[reader]
     warnings.simplefilter("ignore")
     with atheris.instrument_imports(include=chosen.modules):
@@ -360,7 +360,7 @@ def main(reader: str, executions: int, seed: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
     keep_inside(folder)
     options = [f"-runs={executions}", f"-timeout={SECONDS}", f"-max_len={LONGEST}", f"-seed={seed}", "-rss_limit_mb=0",
-               "-print_final_stats=1", "-verbosity=0"]  # fmt: skip
+               f"-max_total_time={seconds}", "-print_final_stats=1", "-verbosity=0"]  # fmt: skip
     atheris.Setup([sys.argv[0], *options, str(corpus)], one)
     atheris.Fuzz()
 
@@ -369,6 +369,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("reader", choices=READERS)
     parser.add_argument("--executions", type=int, default=100_000)
+    parser.add_argument("--seconds", type=int, default=0, help="end sooner than that (default: no limit)")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    main(given.reader, given.executions, given.seed)
+    main(given.reader, given.executions, given.seconds, given.seed)

@@ -64,7 +64,7 @@ def read_model(path: Union[str, os.PathLike[str]]) -> Any:
         # Names are bytes until they are asked for.
         for chain in structure[0] if len(structure) else ():
             _ = [(chain.name, residue.name, str(residue.seqid), [atom.name for atom in residue]) for residue in chain]
-    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise InputError("E_MODEL", f"{path} is no atomic model ({error})", "give a PDB or mmCIF file") from error
     if not len(structure) or structure[0].count_atom_sites() == 0:
         raise InputError("E_MODEL", f"{path} holds no atom", "give a PDB or mmCIF file with coordinates")

@@ -21,6 +21,8 @@ STAGING_PREFIX = ".cryores-"
 RECORD = "report.json"
 """Where it stands, all that it tells of is there and belongs together: it goes first and comes last."""
 
+NOTE = f"{STAGING_PREFIX}moving.json"
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -80,21 +82,28 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _move(staging: Path, folder: Path) -> None:
-    """Replace the result in ``folder`` by the one in ``staging``: nothing of the earlier one stays beside it."""
-    ours, earlier = {item.name for item in staging.iterdir()}, _recorded(folder)
+    """Replace the result in ``folder`` by the one in ``staging``: nothing of an earlier one stays beside it.
+
+    A note of all their names stands meanwhile. Whoever finds it clears up after a run that was killed here.
+    """
+    ours = {item.name for item in staging.iterdir()}
+    earlier = _named_in(folder / RECORD) | _named_in(folder / NOTE)
+    (staging / NOTE).write_text(json.dumps({"files": sorted(earlier | ours)}), encoding="utf-8")
+    os.replace(staging / NOTE, folder / NOTE)
     (folder / RECORD).unlink(missing_ok=True)
     for name in earlier - ours:
         (folder / name).unlink(missing_ok=True)
     for name in sorted(ours, key=lambda name: (name == RECORD, name)):
         os.replace(staging / name, folder / name)
     staging.rmdir()
+    (folder / NOTE).unlink()
 
 
-def _recorded(folder: Path) -> Set[str]:
-    """Return the files of ``folder`` that its record names."""
+def _named_in(record: Path) -> Set[str]:
+    """Return the files beside a record or a note that it names."""
     try:
-        names = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
-        return {name for name in names if Path(name).name == name and (folder / name).is_file()}
+        names = json.loads(record.read_text(encoding="utf-8"))["files"]
+        return {name for name in names if Path(name).name == name and record.with_name(name).is_file()}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
