@@ -1,6 +1,7 @@
 """The plugin in a real, headless Scipion: its own tests, its discovery and a queue."""
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -20,17 +21,24 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(path.stem for path in (ROOT / "cryoresplugin" / "tests").glob("test_*.py"))
 AT_ONCE = 3
 
-QUEUE = """[localhost]
-PARALLEL_COMMAND = mpirun -np %%_(JOB_NODES)d %%_(COMMAND)s
-NAME = FAKE
-MANDATORY = False
-SUBMIT_COMMAND = {submit} %%_(JOB_SCRIPT)s
-SUBMIT_TEMPLATE = #!/bin/bash
-        %%_(JOB_COMMAND)s
-CANCEL_COMMAND = kill %%_(JOB_ID)s
-CHECK_COMMAND = ps %%_(JOB_ID)s
-QUEUES = {{"default": [["JOB_MEMORY", "1024", "Memory (MB)", "of the job"]]}}
-"""
+REPLIES = {"pbs": "$!.server", "sge": "Your job $! has been submitted"}
+"""Queue system -> what its qsub says; Slurm's is in tests/docs/test_recipes.py."""
+
+ASKED = {
+    "pbs": ("#PBS -q short", "#PBS -l select=1:ncpus=2:mem=1024mb", "cd $PBS_O_WORKDIR"),
+    "sge": ("#$ -q short", "#$ -pe smp 2", "#$ -l mem_free=1024M", "#$ -cwd"),
+}
+
+COMMANDS = {
+    "qsub": """#!/bin/bash
+cat "$1" >> "$0.log"
+PBS_O_WORKDIR="$PWD" bash "$1" > /dev/null 2>&1 &
+echo "{reply}"
+""",
+    "qstat": """#!/bin/bash
+kill -0 "${{@: -1}}" 2> /dev/null && echo "${{@: -1}}"
+""",
+}
 
 QUEUED_RUN = """
 import os, sys, time
@@ -50,7 +58,8 @@ protocol = project.newProtocol(CryoresProtFSC)
 protocol.inputVolume.set(imported)
 protocol.inputVolume.setExtended("outputVolume")
 protocol._useQueue.set(True)
-protocol.setQueueParams(("default", {"JOB_MEMORY": "1024"}))
+protocol.numberOfThreads.set(2)
+protocol.setQueueParams(("short", {"JOB_MEMORY": "1024"}))
 project.launchProtocol(protocol)
 for _ in range(120):
     time.sleep(1)
@@ -208,14 +217,14 @@ def test_every_method_is_a_protocol_whose_citations_scipion_resolves(scipion):
     assert done.stdout.splitlines()[-1:] == [" ".join(sorted(methods))], done.stderr[-3000:]
 
 
-def test_a_job_goes_through_the_queue(scipion, simulated, tmp_path):
-    submit = tmp_path / "submit.sh"
-    submit.write_text(
-        '#!/bin/bash\nbash "$1" > /dev/null 2>&1 &\necho "Submitted batch job $!"\necho "$1" >> "$0.log"\n'
-    )
-    submit.chmod(0o755)
-    hosts = tmp_path / "hosts.conf"
-    hosts.write_text(QUEUE.format(submit=submit).replace("%%", "%"))
-    done = run(["-c", QUEUED_RUN, str(simulated)], scipion, cwd=tmp_path, SCIPION_HOSTS=str(hosts))
+@pytest.mark.parametrize("system", ASKED)
+def test_a_protocol_is_submitted_as_the_hosts_conf_of_the_plugin_says(scipion, simulated, tmp_path, system):
+    for name, text in COMMANDS.items():
+        (tmp_path / name).write_text(text.format(reply=REPLIES[system]))
+        (tmp_path / name).chmod(0o755)
+    place = {"SCIPION_HOSTS": str(ROOT / "cryoresplugin" / "hosts" / f"{system}.conf"),
+             "PATH": f"{tmp_path}{os.pathsep}{scipion['PATH']}"}  # fmt: skip
+    done = run(["-c", QUEUED_RUN, str(simulated)], scipion, cwd=tmp_path, **place)
     assert "STATUS finished" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
-    assert (tmp_path / "submit.sh.log").read_text().count(".job") == 1
+    submitted = (tmp_path / "qsub.log").read_text()
+    assert all(submitted.count(line) == 1 for line in ASKED[system]), submitted
