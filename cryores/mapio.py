@@ -258,7 +258,7 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
     if sorted(axis_order) != [1, 2, 3]:
         axis_order = (1, 2, 3)  # many programs leave these fields at zero
     angles = tuple(float(header.cellb[a]) for a in ("alpha", "beta", "gamma"))
-    if any(a != 0 and abs(a - 90) > 0.01 for a in angles):
+    if not all(a == 0 or abs(a - 90) <= 0.01 for a in angles):
         raise InputError(
             "E_CELL",
             f"{path} has cell angles {angles}: its axes are not orthogonal",
@@ -271,7 +271,8 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
         shape=shape,  # type: ignore[arg-type]
         cell=tuple(float(header.cella[a]) for a in "zyx"),  # type: ignore[arg-type]
         sampling=(int(header.mz), int(header.my), int(header.mx)),
-        origin=tuple(float(header.origin[a]) for a in "zyx"),  # type: ignore[arg-type]
+        # Older programs leave whatever it may be in these fields.
+        origin=tuple(float(v) if np.isfinite(v) else 0.0 for v in (header.origin[a] for a in "zyx")),  # type: ignore[arg-type]
         nstart=(nstart[3], nstart[2], nstart[1]),
         axis_order=axis_order,
         angles=angles,  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import sys
 import tarfile
 import tracemalloc
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from cryores.atoms import helix_bundle, read_model
 from cryores.curves import Curve, read_curve, star_text, xml_text
+from cryores.emdb import number_of
 from cryores.errors import CryoresError
 from cryores.mapio import read_map, write_map
 from cryores.nets._archives import is_archive, unpack
@@ -97,6 +99,17 @@ def test_a_packed_map_whose_checksum_is_wrong_is_refused(tmp_path):
     assert code_of(read_map, tmp_path / "a.map.gz") == "E_NOT_MRC"
 
 
+def test_fields_that_are_no_numbers(tmp_path):
+    path = tmp_path / "a.mrc"
+    write_map(path, Volume(np.arange(64, dtype=np.float32).reshape(4, 4, 4), Grid.regular((4,) * 3, 1.0)))
+    whole = path.read_bytes()
+    nan = np.float32(np.nan).tobytes()
+    path.write_bytes(whole[:200] + nan + whole[204:])  # XORIGIN and its neighbours are words 50 to 52
+    assert read_map(path).grid.origin == (0.0, 0.0, 0.0)
+    path.write_bytes(whole[:56] + nan + whole[60:])
+    assert code_of(read_map, path) == "E_CELL"
+
+
 # --- text -------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +179,15 @@ def test_damaged_models(tmp_path, content):
     for suffix in ("pdb", "cif"):
         structure = read_or_refused(read_model, tmp_path / f"m.{suffix}", content)
         assert structure is None or structure[0].count_atom_sites() > 0
+
+
+@FUZZED
+@given(entry=st.one_of(st.text(max_size=12), st.integers(), st.from_regex(r"\AEMD-\d{1,9}\Z")))
+def test_numbers_of_entries(entry):
+    try:
+        assert re.fullmatch("[0-9]{4,8}", number_of(entry))
+    except CryoresError as error:
+        assert error.code == "E_EMDB_NUMBER"
 
 
 # --- archives ---------------------------------------------------------------------------------------------------
