@@ -90,11 +90,12 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
         # Asked first: what comes between the two questions is found by the second.
         growing = self._isGrowing()
         new = self._insertNewTomograms()
-        if growing:
-            self._publish(Set.STREAM_OPEN)
-        else:
+        over = not growing and all(step.isFinished() for step in self._steps if step is not waiting[0])
+        if over:
             waiting[0].setStatus(STATUS_NEW)
-        if new or not growing:
+        else:
+            self._publish(Set.STREAM_OPEN)
+        if new or over:
             self.updateSteps()
 
     def _isGrowing(self):
