@@ -143,7 +143,7 @@ class Run:
         while True:
             pid, raw = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                return os.waitstatus_to_exitcode(raw)
+                return -os.WTERMSIG(raw) if os.WIFSIGNALED(raw) else os.WEXITSTATUS(raw)
             if moment():
                 return None
             time.sleep(0.001)
