@@ -203,7 +203,7 @@ def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:
     def open_stage(title: str, steps: int) -> Stage:
         stop_if_asked()
-        return Stage() if quiet else progress.open_stage(title, steps)
+        return progress.Silent() if quiet else progress.open_stage(title, steps)
 
     return open_stage
 

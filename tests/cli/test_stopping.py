@@ -10,6 +10,7 @@ import pytest
 
 from cryores.cli import main
 from cryores.cli.output import NOTE, OutputFolder
+from cryores.cli.progress import Bar, Lines, Silent
 from cryores.cli.stopping import listen, stop_if_asked
 
 
@@ -32,6 +33,18 @@ def test_a_lost_interrupt_is_remembered(number, tmp_path):
     assert not (tmp_path / "out").exists()
     listen()
     stop_if_asked()
+
+
+@pytest.mark.parametrize("stage", [Silent(), Lines("working", 3), Bar("working", 3)])
+def test_a_lost_interrupt_ends_the_stage_at_its_next_step(stage, capsys):
+    listen()
+    stage.advance()
+    with contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        stage.advance()
+    stage.close()
+    listen()
 
 
 WAITS = """
