@@ -33,6 +33,7 @@ import psutil
 
 from cryores.cli import main
 from cryores.mapio import read_map, write_map
+from cryores.masks import sphere
 from cryores.method import HALVES, load_method, method_summaries
 
 SIZE = 36
@@ -41,7 +42,7 @@ WARM = ("cryores.report", "cryores.report.html", "matplotlib.pyplot", "plotly.gr
 """What nearly every run imports."""
 
 NETWORKS = ("deepres", "deepemhancer")
-LONGEST = 90.0
+LONGEST = 300.0
 """Seconds after which a run counts as hanging."""
 
 NUMBER = r"-?\d+\.\d+(?:[eE][-+]?\d+)?"
@@ -91,6 +92,7 @@ def inputs_of(folder: Path) -> Tuple[Dict[str, str], Dict[str, str]]:
         subprocess.run([sys.executable, "-m", "cryores", "simulate", *words, "--out", str(place)], check=True)
         half1, half2, truth = (read_map(place / f"{name}.mrc") for name in ("half1", "half2", "truth"))
         write_map(place / "map.mrc", half1.like(0.5 * (half1.data + half2.data)))
+        write_map(place / "inner.mrc", sphere(half1.grid, 0.3 * min(half1.grid.extent)))
         write_map(place / "other.mrc", truth.like(1.1 * truth.data))
         found.append({path.stem: str(path) for path in place.iterdir()})
     return found[0], found[1]
@@ -106,8 +108,11 @@ def words_of(name: str, files: Dict[str, str]) -> List[str]:
         "compare": ["--maps", files["truth"], files["other"]],
         "evaluate": ["--model", files["model"]],
         "blocres-shells": ["--thickness", "6"],
+        "monodir": ["--fast", "--min-resolution", "4", "--max-resolution", "8", "--resolution-step", "2"],
     }.get(name, [])
-    return [*words, "--mask", files["mask"], "--threads", "1", "--quiet", "--overwrite"]
+    # MonoDir wants room for the noise between the particle and the faces of the box.
+    mask = files["inner" if name == "monodir" else "mask"]
+    return [*words, "--mask", mask, "--threads", "1", "--quiet", "--overwrite"]
 
 
 # --- runs -------------------------------------------------------------------------------------------------------
