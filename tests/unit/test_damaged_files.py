@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import re
 import sys
@@ -258,3 +259,23 @@ def test_what_is_no_archive_of_ours_is_not_unpacked(tmp_path, content):
 def test_damaged_archives(tmp_path, content):
     read_or_refused(unpacked, tmp_path / "a", content)
     assert {path.name for path in tmp_path.iterdir()} <= {"a", "folder"}
+
+
+# --- weights ----------------------------------------------------------------------------------------------------
+
+INPUT = {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 13, 13, 13, 1]}}
+LARGE = {"class_name": "Dense", "config": {"name": "d", "units": 65536}}
+CLAIMS = [INPUT, {"class_name": "Flatten", "config": {"name": "f"}}, LARGE]
+
+
+@pytest.mark.parametrize(
+    "text", [json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": CLAIMS}}), 60_000 * "["]
+)
+def test_a_network_that_its_file_cannot_hold_is_not_built(tmp_path, text):
+    h5py = pytest.importorskip("h5py", reason="the networks need Python 3.10")
+    pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    from cryores.nets.legacy_hdf5 import read_network
+
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["model_config"] = text
+    assert code_of(read_network, tmp_path / "w.h5") == "E_WEIGHTS_DAMAGED"
