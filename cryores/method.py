@@ -18,12 +18,16 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from cryores.blocks import is_mapped
 from cryores.errors import CryoresWarning, UsageError
 from cryores.execution import Execution
 from cryores.localres_maps import ResolutionMap
-from cryores.volume import Grid, Maps, Volume
+from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
+
+RUNNING_BYTES = 0.25e9
+"""What a process holds of Python, libraries and compiled loops before there is any map."""
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -191,6 +195,13 @@ class Inputs:
         for name, volume in (self.sharpened_maps or {}).items():
             found[several_role("sharpened_maps", name)] = volume
         return found
+
+    @property
+    def held_bytes(self) -> float:
+        """The bytes that all volumes take in memory; those that lie in mapped files take none."""
+        maps = [self.maps.half1, self.maps.half2] if isinstance(self.maps, HalfMaps) else [self.maps]
+        volumes = [*maps, *self.beside_the_maps().values()]
+        return float(sum(volume.data.nbytes for volume in volumes if not is_mapped(volume.data)))
 
     @property
     def grid(self) -> Grid:
@@ -379,6 +390,7 @@ class Method:
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
+        execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
         execution.require_memory(self._planned_memory(inputs, parameters, execution))
         made = self.mask == "made" and inputs.mask is None
         if made:

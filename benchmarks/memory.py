@@ -1,0 +1,133 @@
+"""Peak memory of every method against its plan: one table, each row measured in a process of its own.
+
+``python -m benchmarks.memory 96 160 --threads 1 4`` measures all; ``--methods fsc monores`` some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple
+
+from benchmarks.bench_compare import maps as several_resolutions
+from benchmarks.bench_evaluate import bundle
+from benchmarks.measuring import COMPILING, PeakMemory, phantom, softly_masked, with_resolution
+from cryores.execution import Execution
+from cryores.method import MAP, Inputs, load_method, method_summaries
+from cryores.volume import full_map
+
+HEADER = f"{'method':18}{'given':8}{'size':>6}{'threads':>8}{'peak':>9}{'plan':>9}{'plan/peak':>11}{'start, MB':>11}"
+ROW = "{method:18}{given:8}{size:6d}{threads:8d}{peak:9.2f}{plan:9.2f}{ratio:11.2f}{start:11.0f}"
+
+
+class Measured(NamedTuple):
+    """Bytes of one run: its peak beyond the inputs, its plan, and what the first run of a process loads for good."""
+
+    peak: float
+    plan: float
+    start: float
+
+
+MAKERS: Dict[str, Callable[[int], Inputs]] = {
+    "fsc": softly_masked,
+    "fso": softly_masked,
+    "postprocess": softly_masked,
+    "compare": several_resolutions,
+    "blocfilt": with_resolution,
+    "local-lowpass": with_resolution,
+    "localdeblur": with_resolution,
+}
+"""How inputs are made where half maps under a mask are not enough."""
+
+OPTIONS: Dict[str, Dict[str, Any]] = {
+    "autosharpen": {"resolution": 4.0},
+    "evaluate": {"resolution": 3.5},
+    "locbfactor": {"min_resolution": 3.0},
+    "locbsharpen": {"min_resolution": 3.0},
+    "locscale": {"min_resolution": 3.0},
+    "locspiral": {"min_resolution": 3.0},
+    "deepres": {"range": "2.5-13"},
+    "relion-locres": {"sampling": 16.0},
+    "resmap": {"min_resolution": 3.0, "max_resolution": 9.0},
+    "verdict": {"bfactors": (0.0, -50.0)},
+}
+"""What cannot stay at its default on white signal, or would take long."""
+
+
+def cases() -> List[List[str]]:
+    """List every method with every kind of maps that it takes."""
+    return [[name, kind] for name in method_summaries() for kind in load_method(name).maps]
+
+
+def inputs_of(name: str, given: str, size: int, folder: Path) -> Inputs:
+    """Make what a method is given: ``halves`` or one ``map``, and whatever else it needs."""
+    method = load_method(name)
+    if name == "evaluate":
+        return bundle(size, folder)
+    if (name, given) == ("fsc", MAP):
+        made = bundle(size, folder)
+        return Inputs(made.maps, model=made.model)
+    inputs = MAKERS.get(name, phantom)(size)
+    if given == MAP:
+        inputs = dataclasses.replace(inputs, maps=full_map(inputs.maps))
+        if "reference" in method.optional:
+            inputs = dataclasses.replace(inputs, reference=inputs.maps)
+    return inputs if method.mask != "none" else dataclasses.replace(inputs, mask=None)
+
+
+def measure(name: str, given: str, size: int, threads: int) -> Measured:
+    """Run a method in this process, small to load what stays and then at ``size``; the process should be a new one."""
+    method, execution = load_method(name), Execution(threads)
+    parameters = method.make_parameters(OPTIONS.get(name, {}))
+    with tempfile.TemporaryDirectory() as folder:
+        small = inputs_of(name, given, COMPILING, Path(folder))
+        with PeakMemory() as loading:
+            method.run(small, parameters, execution)
+        inputs = inputs_of(name, given, size, Path(folder))
+        with PeakMemory() as peak:
+            method.run(inputs, parameters, execution)
+        return Measured(peak.bytes, method.memory(inputs, parameters, threads), loading.kept)
+
+
+def measured_apart(name: str, given: str, size: int, threads: int) -> Measured:
+    """Return what `measure` finds in a process of its own."""
+    words = [sys.executable, "-m", "benchmarks.memory", "--one", name, given, str(size), str(threads)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True, cwd=Path(__file__).parent.parent)
+    return Measured(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Print the table, each row as soon as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", default=[96, 160])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--methods", nargs="+", default=list(method_summaries()))
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        name, given, size, threads = asked.one
+        print(json.dumps(measure(name, given, int(size), int(threads))))
+        return
+    print("peak and plan beyond the inputs, in volumes of 4 bytes a voxel; start: what a process loads once")
+    print(HEADER)
+    for name, given in cases():
+        for size in asked.sizes if name in asked.methods else ():
+            for threads in asked.threads:
+                try:
+                    found = measured_apart(name, given, size, threads)
+                except subprocess.CalledProcessError:
+                    print(f"{name:18}{given:8}{size:6d}{threads:8d}   failed", flush=True)
+                    continue
+                volume = 4.0 * size**3
+                columns = {"peak": found.peak / volume, "plan": found.plan / volume, "start": found.start / 1e6}
+                row = {"method": name, "given": given, "size": size, "threads": threads, **columns}
+                print(ROW.format(ratio=found.plan / found.peak, **row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
