@@ -19,7 +19,7 @@ BORDER = 10
 Halves = Tuple[FloatArray, FloatArray]
 
 
-class Test(NamedTuple):
+class Criterion(NamedTuple):
     """What is compared, and with which quantile of the noise: of `MonotomoParameters`, all of them set."""
 
     filter: str
@@ -66,7 +66,7 @@ class Amplitudes:
         Their grid.
     of_halves : tuple of float
         The means of both tomograms, which are subtracted.
-    test : Test
+    test : Criterion
         The filters.
     threads : int
         Threads of the transforms.
@@ -75,7 +75,7 @@ class Amplitudes:
     """
 
     def __init__(
-        self, halves: Halves, grid: Grid, of_halves: Tuple[float, float], test: Test, threads: int, slabs: int = 0
+        self, halves: Halves, grid: Grid, of_halves: Tuple[float, float], test: Criterion, threads: int, slabs: int = 0
     ) -> None:
         box = Grid.regular(padded(grid.shape), grid.voxel_size)
         self._halves, self._means, self._grid, self._test = halves, of_halves, grid, test

@@ -28,7 +28,7 @@ from cryores.resolution._monogenic_sweep import (
     smooth_downwards,
 )
 from cryores.resolution._noise_surface import NoiseSurface
-from cryores.resolution._tomogram import Amplitudes, Test, border, inner, means, padded
+from cryores.resolution._tomogram import Amplitudes, Criterion, border, inner, means, padded
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple
 
 OVERLAP = 4.0
@@ -50,19 +50,19 @@ class _Axis(NamedTuple):
     total: int
 
 
-def overlap_of(test: Test) -> int:
+def overlap_of(test: Criterion) -> int:
     """Return the voxels that a block sees around what it yields."""
     return int(np.ceil(OVERLAP / test.transition))
 
 
-def cuts_within(shape: IntTriple, test: Test, needed: Callable[[IntTriple], float], budget: float) -> Cuts:
+def cuts_within(shape: IntTriple, test: Criterion, needed: Callable[[IntTriple], float], budget: float) -> Cuts:
     """Return the cuts with the least work whose largest block fits into ``budget`` bytes, or those that need the least.
 
     Parameters
     ----------
     shape : tuple of int
         Of the tomogram.
-    test : Test
+    test : Criterion
         Gives overlap and tiles: cuts lie between tiles, and along z there are none.
     needed : callable
         Shape of what a block sees -> bytes.
@@ -80,7 +80,7 @@ def cuts_within(shape: IntTriple, test: Test, needed: Callable[[IntTriple], floa
     return (0, shape[0]), y.edges, x.edges
 
 
-def largest_block(cuts: Cuts, test: Test) -> IntTriple:
+def largest_block(cuts: Cuts, test: Criterion) -> IntTriple:
     """Return the shape of the largest part that a block sees, axis by axis."""
     reaches = [block.reach for block in blocks(cuts, overlap_of(test))]
     z, y, x = (max(reach[axis].stop - reach[axis].start for reach in reaches) for axis in range(3))
@@ -125,7 +125,7 @@ class TomogramInBlocks:
         Where it is cut.
     resolutions : ndarray of float64
         What is tested (Å).
-    test : Test
+    test : Criterion
         How.
     execution : Execution
         Threads, and the folder for files without names.
@@ -134,7 +134,7 @@ class TomogramInBlocks:
     inputs: Inputs
     cuts: Cuts
     resolutions: Float64
-    test: Test
+    test: Criterion
     execution: Execution
     surface: NoiseSurface = field(init=False)
 

@@ -6,16 +6,16 @@ Vilas et al. (2020), Journal of Structural Biology: X 4, 100016.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from cryores.blocks import Cuts
+from cryores.blocks import Cuts, is_mapped
 from cryores.diagnosis import diagnose, range_on_grid
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.fourier import Float64
-from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
+from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, statistics
 from cryores.monogenic import Sweep, moments
 from cryores.resolution._monogenic_sweep import (
     COARSE_GRIDS,
@@ -27,7 +27,7 @@ from cryores.resolution._monogenic_sweep import (
     tested_resolutions,
 )
 from cryores.resolution._noise_surface import NoiseSurface
-from cryores.resolution._tomogram import Amplitudes, Test, border, inner, means, padded
+from cryores.resolution._tomogram import Amplitudes, Criterion, border, inner, means, padded
 from cryores.resolution._tomogram_blocks import TomogramInBlocks, cuts_within, largest_block
 from cryores.slab_monogenic import COLUMN_SHARE, HELD_VOLUMES
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Volume
@@ -45,6 +45,9 @@ LEAST_EDGE = 16
 
 DIAGNOSED_EDGE = 160
 """Voxels along each axis of the central part that is examined for what misleads."""
+
+MOST_VALUES = 2**26
+"""Values from which the statistics are made where the map lies in a file."""
 
 SLABS = (1, 2, 4, 8, 16)
 """Numbers of slabs that are tried when the volumes of the whole tomogram do not fit."""
@@ -87,7 +90,24 @@ class MonotomoParameters:
 
 
 class TomogramResolution(LocalResolution):
-    """The local resolution of a tomogram, which may be too large to be drawn as it is."""
+    """The local resolution of a tomogram, which may be too large to be drawn as it is, or for memory."""
+
+    def values(self) -> FloatArray:
+        """Return the values inside the mask; of a map in a file, those of as many columns as make no large array."""
+        values, asked = self._sample()
+        found: FloatArray = values[asked & np.isfinite(values)]
+        return found
+
+    def summary(self) -> Dict[str, Any]:
+        """Return what every local map tells, of the values that `values` returns."""
+        asked = int(np.count_nonzero(self._sample()[1]))
+        return {**statistics(self.values(), asked), "unit": self.unit, **self.details}
+
+    def _sample(self) -> Tuple[FloatArray, BoolArray]:
+        data = self.resolution.data
+        every = int(np.ceil(np.sqrt(data.size / MOST_VALUES))) if is_mapped(data) else 1
+        columns = (slice(None), slice(None, None, every), slice(None, None, every))
+        return data[columns], self.mask.data[columns] > 0.5
 
 
 def monotomo(
@@ -176,9 +196,9 @@ def _resolutions(grid: Grid, parameters: MonotomoParameters) -> Float64:
     return tested_resolutions(grid, finest, coarsest, parameters.resolution_step, usual)
 
 
-def _test(parameters: MonotomoParameters) -> Test:
+def _test(parameters: MonotomoParameters) -> Criterion:
     width = TRANSITIONS[parameters.filter] if parameters.transition is None else parameters.transition
-    return Test(parameters.filter, width, parameters.significance, parameters.noise_tile)
+    return Criterion(parameters.filter, width, parameters.significance, parameters.noise_tile)
 
 
 def _centre(maps: HalfMaps) -> HalfMaps:
@@ -207,7 +227,7 @@ def _tested(inputs: Inputs) -> BoolArray:
 
 
 def _sweep(
-    sweep: Sweep, resolutions: Float64, source: Amplitudes, surface: NoiseSurface, test: Test, steps: Any
+    sweep: Sweep, resolutions: Float64, source: Amplitudes, surface: NoiseSurface, test: Criterion, steps: Any
 ) -> Progress:
     progress = Progress()
     asked = max(sweep.active, 1)
@@ -336,7 +356,7 @@ def _bytes(shape: IntTriple, parameters: MonotomoParameters, slabs: int) -> floa
     volumes = 0.75 + (3 * (COARSE_GRIDS[-1] * 1.05) ** 3 if parameters.filter == "bandpass" else 0.0)
     volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 6.25
     nz, ny, nx = padded(shape)
-    return volumes * 4.0 * nz * ny * (nx + 2) + 24e6
+    return volumes * 4.0 * nz * ny * (nx + 2)
 
 
 METHOD = Method(
