@@ -74,20 +74,17 @@ def one_fft(data: np.ndarray[Any, Any]) -> float:
 
 
 class PeakMemory:
-    """The most memory that this process holds above what it held at the start, as Linux counts it, in ``bytes``.
-
-    ``kept`` is what it still holds at the end.
-    """
+    """The most memory that this process holds above ``start``, what it held before, as Linux counts it: ``bytes``."""
 
     def __enter__(self) -> PeakMemory:
         _give_back_at_once()
         # Makes the kernel forget the highest mark so far.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        self._start = _held("VmRSS")
+        self.start = _held("VmRSS")
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bytes, self.kept = _held("VmHWM") - self._start, _held("VmRSS") - self._start
+        self.bytes = _held("VmHWM") - self.start
 
 
 def _held(name: str) -> float:
@@ -122,5 +119,5 @@ def cost(title: str, method: Method, make: Callable[[int], Inputs], size: int, *
         "seconds": seconds,
         "rffts": seconds / unit,
         "volumes": peak.bytes / volume,
-        "planned_volumes": method.memory(inputs, parameters, execution.threads) / volume,
+        "planned_volumes": method.plan(inputs, parameters, execution.threads) / volume,
     }

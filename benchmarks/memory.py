@@ -12,25 +12,38 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from benchmarks.bench_compare import maps as several_resolutions
 from benchmarks.bench_evaluate import bundle
 from benchmarks.measuring import COMPILING, PeakMemory, phantom, softly_masked, with_resolution
 from cryores.execution import Execution
-from cryores.method import MAP, Inputs, load_method, method_summaries
+from cryores.method import MAP, RUNNING_BYTES, Inputs, load_method, method_summaries
 from cryores.volume import full_map
 
-HEADER = f"{'method':18}{'given':8}{'size':>6}{'threads':>8}{'peak':>9}{'plan':>9}{'plan/peak':>11}{'start, MB':>11}"
-ROW = "{method:18}{given:8}{size:6d}{threads:8d}{peak:9.2f}{plan:9.2f}{ratio:11.2f}{start:11.0f}"
+HEADER = "{:18}{:8}{:>6}{:>8}{:>9}{:>9}{:>11}{:>11}{:>7}".format(
+    "method", "given", "size", "threads", "peak", "plan", "peak, MB", "plan, MB", "ratio"
+)
+ROW = "{:18}{:8}{:6d}{:8d}{:9.2f}{:9.2f}{:11.0f}{:11.0f}{:7.2f}"
 
 
 class Measured(NamedTuple):
-    """Bytes of one run: its peak beyond the inputs, its plan, and what the first run of a process loads for good."""
+    """Bytes beyond the inputs: peak and plan of a run, and of one of `COMPILING` voxels; what the process held before.
+
+    The difference of the two runs is what grows with the maps: the rest is histograms, tables and stacks of threads.
+    """
 
     peak: float
     plan: float
-    start: float
+    small_peak: float
+    small_plan: float
+    before: float
+
+    def row(self, size: int) -> Tuple[float, ...]:
+        """Return growth of peak and plan in volumes, both of the whole process in MB, and their ratio."""
+        volume, whole, planned = 4.0 * (size**3 - COMPILING**3), self.before + self.peak, RUNNING_BYTES + self.plan
+        grown = (self.peak - self.small_peak) / volume, (self.plan - self.small_plan) / volume
+        return (*grown, whole / 1e6, planned / 1e6, planned / whole)
 
 
 MAKERS: Dict[str, Callable[[int], Inputs]] = {
@@ -86,12 +99,15 @@ def measure(name: str, given: str, size: int, threads: int) -> Measured:
     parameters = method.make_parameters(OPTIONS.get(name, {}))
     with tempfile.TemporaryDirectory() as folder:
         small = inputs_of(name, given, COMPILING, Path(folder))
-        with PeakMemory() as loading:
+        method.run(small, parameters, execution)
+        with PeakMemory() as least:
             method.run(small, parameters, execution)
         inputs = inputs_of(name, given, size, Path(folder))
         with PeakMemory() as peak:
             method.run(inputs, parameters, execution)
-        return Measured(peak.bytes, method.plan(inputs, parameters, threads), loading.kept)
+        plan, small_plan = (method.plan(these, parameters, threads) for these in (inputs, small))
+    before = peak.start - inputs.held_bytes - small.held_bytes
+    return Measured(peak.bytes, plan, least.bytes, small_plan, before)
 
 
 def measured_apart(name: str, given: str, size: int, threads: int) -> Measured:
@@ -113,16 +129,13 @@ def main() -> None:
         name, given, size, threads = asked.one
         print(json.dumps(measure(name, given, int(size), int(threads))))
         return
-    print("peak and plan beyond the inputs, in volumes of 4 bytes a voxel; start: what a process loads once")
+    print("beyond the inputs: of the computation in volumes of 4 bytes a voxel, of the whole process in MB")
     print(HEADER)
     for name, given in cases():
         for size in asked.sizes if name in asked.methods else ():
             for threads in asked.threads:
                 found = measured_apart(name, given, size, threads)
-                volume = 4.0 * size**3
-                columns = {"peak": found.peak / volume, "plan": found.plan / volume, "start": found.start / 1e6}
-                row = {"method": name, "given": given, "size": size, "threads": threads, **columns}
-                print(ROW.format(ratio=found.plan / found.peak, **row), flush=True)
+                print(ROW.format(name, given, size, threads, *found.row(size)), flush=True)
 
 
 if __name__ == "__main__":

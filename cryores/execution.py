@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import contextmanager
@@ -118,7 +119,7 @@ class Execution:
             raise MemoryBudgetError(
                 "E_MEMORY",
                 f"this needs {whole:.2f} GB and the budget is {allowed:.2f} GB",
-                f"set --memory to {whole:.2f} or more, free memory, or crop or bin the maps",
+                f"set --memory to {math.ceil(100 * whole) / 100:.2f} or more, free memory, or crop or bin the maps",
             )
 
     def use_threads(self) -> None:
