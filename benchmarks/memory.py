@@ -81,7 +81,8 @@ def inputs_of(name: str, given: str, size: int, folder: Path) -> Inputs:
     """Make what a method is given: ``halves`` or one ``map``, and whatever else it needs."""
     method = load_method(name)
     if name == "evaluate":
-        return bundle(size, folder)
+        made = bundle(size, folder)
+        return dataclasses.replace(made, processed_half1=made.before)
     if (name, given) == ("fsc", MAP):
         made = bundle(size, folder)
         return Inputs(made.maps, model=made.model)

@@ -27,7 +27,7 @@ from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
 
-RUNNING_BYTES = 0.25e9
+RUNNING_BYTES = 0.22e9
 """What a process holds of Python, libraries and compiled loops before there is any map."""
 
 

@@ -186,6 +186,7 @@ def _resolutions_of_spheres(
                 corrected = corrected_curve(curve, random, first)
                 s = crossing_frequency(frequency, corrected, parameters.cutoff, "shell")
                 total[number] += max(s or 0.0, 1.0 / coarsest)
+            del pair  # before the next one is made
     return [float(resolution) for resolution in parameters.draws / total]
 
 
