@@ -1,6 +1,7 @@
 """Peak memory of every method against its plan: one table, each row measured in a process of its own.
 
 ``python -m benchmarks.memory 96 160 --threads 1 4`` measures all; ``--methods fsc monores`` some.
+``512 --plans`` runs nothing and tells the plans.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from benchmarks.bench_compare import maps as several_resolutions
 from benchmarks.bench_evaluate import bundle
 from benchmarks.measuring import COMPILING, PeakMemory, phantom, softly_masked, with_resolution
-from cryores.execution import Execution
+from cryores.execution import GIGABYTE, Execution
 from cryores.method import MAP, RUNNING_BYTES, Inputs, load_method, method_summaries
 from cryores.volume import full_map
 
@@ -86,12 +88,17 @@ def inputs_of(name: str, given: str, size: int, folder: Path) -> Inputs:
     if (name, given) == ("fsc", MAP):
         made = bundle(size, folder)
         return Inputs(made.maps, model=made.model)
-    inputs = MAKERS.get(name, phantom)(size)
+    inputs = _made(MAKERS.get(name, phantom), size)
     if given == MAP:
         inputs = dataclasses.replace(inputs, maps=full_map(inputs.maps))
         if "reference" in method.optional:
             inputs = dataclasses.replace(inputs, reference=inputs.maps)
     return inputs if method.mask != "none" else dataclasses.replace(inputs, mask=None)
+
+
+@lru_cache(maxsize=1)
+def _made(maker: Callable[[int], Inputs], size: int) -> Inputs:
+    return maker(size)
 
 
 def measure(name: str, given: str, size: int, threads: int) -> Measured:
@@ -118,17 +125,34 @@ def measured_apart(name: str, given: str, size: int, threads: int) -> Measured:
     return Measured(*json.loads(done.stdout.splitlines()[-1]))
 
 
+def print_plans(methods: List[str], sizes: List[int], threads: List[int]) -> None:
+    """Print what every method plans to hold at most, libraries and maps included, in GB (2**30 bytes)."""
+    print("{:18}{:8}{:>6}{:>8}{:>10}".format("method", "given", "size", "threads", "plan, GB"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, given in (case for case in cases() if case[0] in methods):
+            method = load_method(name)
+            for size in sizes:
+                inputs, parameters = inputs_of(name, given, size, Path(folder)), method.make_parameters({})
+                for count in threads:
+                    needed = RUNNING_BYTES + inputs.held_bytes + method.plan(inputs, parameters, count)
+                    print(f"{name:18}{given:8}{size:6d}{count:8d}{needed / GIGABYTE:10.1f}", flush=True)
+
+
 def main() -> None:
     """Print the table, each row as soon as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=[96, 160])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--methods", nargs="+", default=list(method_summaries()))
+    parser.add_argument("--plans", action="store_true", help="run nothing: say what would be needed, maps included")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
         name, given, size, threads = asked.one
         print(json.dumps(measure(name, given, int(size), int(threads))))
+        return
+    if asked.plans:
+        print_plans(asked.methods, asked.sizes, asked.threads)
         return
     print("beyond the inputs: of the computation in volumes of 4 bytes a voxel, of the whole process in MB")
     print(HEADER)

@@ -354,7 +354,7 @@ def _way(grid: Grid, parameters: MonotomoParameters, budget: float) -> Way:
 def _bytes(shape: IntTriple, parameters: MonotomoParameters, slabs: int) -> float:
     # The state of the sweep takes three quarters of a volume; a narrow band three on the largest of the coarse grids.
     volumes = 0.75 + (3 * (COARSE_GRIDS[-1] * 1.05) ** 3 if parameters.filter == "bandpass" else 0.0)
-    volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 6.25
+    volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 5.15
     nz, ny, nx = padded(shape)
     return volumes * 4.0 * nz * ny * (nx + 2)
 
