@@ -7,6 +7,7 @@ all threads. Only what a function needs around a block limits how small blocks c
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -92,7 +93,7 @@ def in_blocks(
     depth = tuple(overlap if len(edges) > 2 else 0 for edges in cuts)
     made = dask.array.map_overlap(
         one,
-        *(dask.array.from_array(source, chunks=_sizes(cuts), name=False) for source in sources),
+        *(dask.array.from_array(_Lazy(source), chunks=_sizes(cuts), name=False) for source in sources),
         depth=depth,
         boundary="none",
         trim=False,
@@ -100,8 +101,20 @@ def in_blocks(
         chunks=_sizes(out_cuts or cuts),
         dtype=out.dtype,
         meta=np.empty((0, 0, 0), dtype=out.dtype),
+        # Dask would name the result by all that the function knows, whole volumes among it.
+        name=f"blocks-{uuid.uuid4().hex}",
     )
     dask.array.store(made, out, lock=False, scheduler="synchronous")
+
+
+class _Lazy:
+    """An array that dask slices block by block: of what it knows as an array of numpy it makes copies of all blocks."""
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, part: Any) -> npt.NDArray[Any]:
+        return np.asarray(self._array[part])
 
 
 def _sizes(cuts: Cuts) -> Tuple[Tuple[int, ...], ...]:
