@@ -49,6 +49,9 @@ DIAGNOSED_EDGE = 160
 MOST_VALUES = 2**26
 """Values from which the statistics are made where the map lies in a file."""
 
+DASK_BYTES = 60e6
+"""What dask and its list of tasks take, whatever the block."""
+
 SLABS = (1, 2, 4, 8, 16)
 """Numbers of slabs that are tried when the volumes of the whole tomogram do not fit."""
 
@@ -343,7 +346,7 @@ def _way(grid: Grid, parameters: MonotomoParameters, budget: float) -> Way:
 
     def of_block(seen: IntTriple) -> float:
         # Of a spectrum less than the whole, for signal and noise take turns; and both halves of what it sees.
-        return _bytes(seen, parameters, 0) + 4.0 * float(np.prod(seen))
+        return _bytes(seen, parameters, 0) + 4.0 * float(np.prod(seen)) + DASK_BYTES
 
     cuts = cuts_within(grid.shape, test, of_block, budget)
     in_blocks = Way(0, cuts, of_block(largest_block(cuts, test)))

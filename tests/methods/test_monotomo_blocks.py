@@ -1,6 +1,7 @@
 """MonoTomo in overlapping blocks: what it changes, what it saves, and when it is chosen."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -33,6 +34,14 @@ def halves():
     noise = 0.5 + x / SHAPE[2]
     made = (signal + noise * rng.standard_normal(SHAPE, dtype=np.float32) for _ in "12")
     return HalfMaps(*(Volume(data.astype(np.float32), grid) for data in made))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_dask():
+    """Let blocks pay on tomograms of a few megabytes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys.modules["cryores.resolution.monotomo"], "DASK_BYTES", 0.0)
+        yield
 
 
 def least(parameters):
@@ -115,7 +124,7 @@ def test_a_large_tomogram_fits_into_little_memory():
         grid = Grid.regular((800, 1900, 1900), 3.0)
 
     parameters = METHOD.make_parameters({})
-    assert memory(OfGrid, parameters, 4) > 80 * GIGABYTE
+    assert memory(OfGrid, parameters, 4) > 70 * GIGABYTE
     assert memory_within(OfGrid, parameters, 4, 20 * GIGABYTE) <= 20 * GIGABYTE
 
 
@@ -128,3 +137,62 @@ def test_cuts_lie_between_tiles_and_leave_room_for_the_overlap():
     assert np.prod(largest) <= 0.2 * np.prod(shape)
     assert largest[1] == max(b.reach[1].stop - b.reach[1].start for b in blocks(cuts, 80))
     assert cuts_within(shape, test, lambda seen: float(np.prod(seen)), 1e12) == ((0, 40), (0, 900), (0, 1300))
+
+
+CHILD = """
+import json, sys, threading
+from pathlib import Path
+import numpy as np
+from cryores.execution import Execution
+from cryores.mapio import read_half_maps
+from cryores.method import Inputs, load_method
+from cryores.volume import Grid, HalfMaps, Volume
+
+folder, chosen, cut = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3] == "blocks"
+method = load_method("monotomo")
+sys.modules["cryores.resolution.monotomo"].DASK_BYTES = 0.0
+parameters = method.make_parameters(chosen)
+
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+def run(halves):
+    execution = Execution(2, scratch=folder)
+    budget = 0.35 * method.memory(Inputs(halves), parameters, 2) if cut else np.inf
+    execution.planned_bytes = method.memory_within(Inputs(halves), parameters, 2, budget)
+    return method.compute(Inputs(halves), parameters, execution).details["blocks_yx"]
+
+rng, grid = np.random.default_rng(0), Grid.regular((20, 40, 40), 5.0)
+run(HalfMaps(*(Volume(rng.standard_normal(grid.shape, dtype=np.float32), grid) for _ in "12")))
+halves = read_half_maps(folder / "half1.mrc", folder / "half2.mrc", mapped=True)
+start, peak, over = held(), 0, threading.Event()
+
+def watch():
+    global peak
+    while not over.wait(0.003):
+        peak = max(peak, held() - start)
+
+watching = threading.Thread(target=watch)
+watching.start()
+blocks = run(halves)
+over.set()
+watching.join()
+print(json.dumps([blocks, peak, method.memory(Inputs(halves), parameters, 2)]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what cannot be given back is read from Linux's /proc")
+def test_blocks_hold_less_than_the_whole(tmp_path):
+    rng, grid = np.random.default_rng(0), Grid.regular((40, 300, 560), 5.0)
+    for name in ("half1", "half2"):
+        write_map(tmp_path / f"{name}.mrc", Volume(rng.standard_normal(grid.shape, dtype=np.float32), grid))
+    chosen = json.dumps({**CHOSEN, "resolution_step": 15.0})
+    found = {}
+    for kind in ("whole", "blocks"):
+        words = [sys.executable, "-c", CHILD, str(tmp_path), chosen, kind]
+        found[kind] = json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout)
+    assert found["whole"][0] == [1, 1] and max(found["blocks"][0]) > 1
+    planned = found["whole"][2]
+    assert 0.8 * planned < found["whole"][1] < 1.15 * planned
+    assert found["blocks"][1] < 0.75 * planned
