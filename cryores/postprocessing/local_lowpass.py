@@ -187,7 +187,7 @@ def _check(inputs: Inputs, parameters: LocalLowpassParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: LocalLowpassParameters, threads: int) -> float:
     # In volumes: mean of the halves, resolution and its places, two spectra, the filtered map, the sum, the mask.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * (8.1 if isinstance(inputs.maps, HalfMaps) else 7.6))
+    return memory(inputs, threads, 4.0 * inputs.grid.size * (8.3 if isinstance(inputs.maps, HalfMaps) else 7.6))
 
 
 METHOD = Method(

@@ -230,8 +230,8 @@ def _check(inputs: Inputs, parameters: RelionLocresParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: RelionLocresParameters, threads: int) -> float:
-    # In volumes: two maps without their mean, two of noise, a real and two spectra; the sums come when these are gone.
-    return 4.0 * inputs.grid.size * 7.5
+    # In volumes: two maps without their mean, two of noise, a real and two spectra; a map that loses its phases.
+    return 4.0 * inputs.grid.size * 8.4
 
 
 METHOD = Method(
