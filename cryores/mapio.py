@@ -21,6 +21,7 @@ import mrcfile
 import mrcfile.mrcinterpreter
 import numpy as np
 
+from cryores.blocks import slabs
 from cryores.errors import InputError
 from cryores.files import CHUNK, PathLike
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
@@ -34,7 +35,7 @@ STACKS = range(401, 631)
 """Space groups that mean several volumes in one file."""
 
 
-def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+def read_map(path: PathLike, voxel_size: Optional[float] = None, mapped: bool = False) -> Volume:
     """Read a density map.
 
     Parameters
@@ -43,6 +44,9 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
         An MRC or CCP4 file of mode 0, 1, 2, 6 or 12, either byte order, any axis order, gzipped or not.
     voxel_size : float, optional
         Voxel size in Å; overrides the header.
+    mapped : bool
+        Leave the voxels in the file where they lie there as they are in memory (mode 2, native byte order, axes x, y,
+        z, not compressed): for volumes larger than memory. The file must not change as long as the volume is used.
 
     Returns
     -------
@@ -56,8 +60,8 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
         ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is not
         orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
     """
-    volume = read_map_with_gaps(path, voxel_size)
-    bad = volume.data.size - int(np.count_nonzero(np.isfinite(volume.data)))
+    volume = read_map_with_gaps(path, voxel_size, mapped)
+    bad = volume.data.size - sum(int(np.count_nonzero(np.isfinite(part))) for part in slabs(volume.data))
     if bad:
         raise InputError(
             "E_NOT_FINITE",
@@ -67,10 +71,10 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
     return volume
 
 
-def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None, mapped: bool = False) -> Volume:
     """Read a map whose voxels may be NaN or infinite, as some programs mark what has no value; else as `read_map`."""
     path = Path(path)
-    raw, header = _read_file(path)
+    raw, header = _read_file(path, mapped)
     grid = _grid_of(header, raw.shape, path)
     if voxel_size is not None:
         if not np.isfinite(voxel_size) or voxel_size <= 0:
@@ -103,9 +107,11 @@ def read_header(path: PathLike) -> Grid:
     return _grid_of(found.header, found.shape, path)
 
 
-def read_half_maps(half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None) -> HalfMaps:
-    """Read two half maps; raises what `read_map` and `HalfMaps` raise."""
-    return HalfMaps(read_map(half1, voxel_size), read_map(half2, voxel_size))
+def read_half_maps(
+    half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None, mapped: bool = False
+) -> HalfMaps:
+    """Read two half maps as `read_map` does; raises what `read_map` and `HalfMaps` raise."""
+    return HalfMaps(read_map(half1, voxel_size, mapped), read_map(half2, voxel_size, mapped))
 
 
 def write_map(path: PathLike, volume: Volume) -> None:
@@ -121,7 +127,7 @@ def write_map(path: PathLike, volume: Volume) -> None:
     path = Path(path)
     grid = volume.grid
     order = _file_to_zyx(grid.axis_order)
-    in_file = np.ascontiguousarray(_nan_as_zero(volume.data).transpose(np.argsort(order)))
+    in_file = volume.data.transpose(np.argsort(order))
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
@@ -152,7 +158,7 @@ class _Claims:
     voxel: Any
 
 
-def _read_file(path: Path) -> Tuple[Any, Any]:
+def _read_file(path: Path, mapped: bool) -> Tuple[Any, Any]:
     _require_file(path)
     packed = _packing(path)
     try:
@@ -165,6 +171,8 @@ def _read_file(path: Path) -> Tuple[Any, Any]:
                 data = np.frombuffer(raw, found.voxel, len(raw) // found.voxel.itemsize)
             else:
                 _compare(found, path)
+                if mapped and found.voxel == np.float32:
+                    return np.memmap(path, found.voxel, "r", found.offset, found.shape), found.header
                 data = np.fromfile(file, found.voxel, math.prod(found.shape), offset=found.offset - HEADER_BYTES)
     except (EOFError, zlib.error) as error:
         raise _truncated(path) from error
@@ -288,11 +296,23 @@ def _file_to_zyx(axis_order: Tuple[int, int, int]) -> Tuple[int, int, int]:
 
 
 def _write_file(path: str, in_file: Any, grid: Grid, compressed: bool) -> None:
+    """Write header and sections; of volumes that may be larger than memory, so that no copy is made but of a few."""
+    _write_header(path, in_file, grid)
+    header = Path(path).read_bytes()
+    with gzip.open(path, "wb") if compressed else open(path, "wb") as file:
+        file.write(header)
+        for part in slabs(in_file):
+            file.write(np.ascontiguousarray(_nan_as_zero(part)).data)
+
+
+def _write_header(path: str, in_file: Any, grid: Grid) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mrcfile.new(path, overwrite=True, compression="gzip" if compressed else None) as mrc:
-            mrc.set_data(in_file)
+        with mrcfile.new(path, overwrite=True) as mrc:
             header = mrc.header
+            header.mode = 2
+            header.nz, header.ny, header.nx = in_file.shape
+            header.dmin, header.dmax, header.dmean, header.rms = _density_statistics(in_file)
             start = dict(zip((3, 2, 1), grid.nstart))
             header.nxstart, header.nystart, header.nzstart = (start[axis] for axis in grid.axis_order)
             header.mz, header.my, header.mx = grid.sampling
@@ -303,6 +323,14 @@ def _write_file(path: str, in_file: Any, grid: Grid, compressed: bool) -> None:
                 header.origin[axis] = origin
             for name, angle in zip(("alpha", "beta", "gamma"), grid.angles):
                 header.cellb[name] = angle
+
+
+def _density_statistics(data: Any) -> Tuple[float, float, float, float]:
+    """Return minimum, maximum, mean and standard deviation, NaN counting as 0."""
+    lows, highs, totals = zip(*((p.min(), p.max(), p.sum(dtype=np.float64)) for p in map(_nan_as_zero, slabs(data))))
+    mean = float(sum(totals)) / data.size
+    squares = sum(float(np.square(part - mean, dtype=np.float64).sum()) for part in map(_nan_as_zero, slabs(data)))
+    return float(min(lows)), float(max(highs)), mean, math.sqrt(squares / data.size)
 
 
 def _umask() -> int:

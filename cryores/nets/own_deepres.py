@@ -142,8 +142,8 @@ def shipped_weights(working_voxel: float) -> Path:
 
 
 def memory(shape: IntTriple, threads: int) -> float:
-    """Return the bytes that `estimate` holds for a volume of ``shape``: map, answers twice, what is kept, a block."""
-    return 4.0 * float(np.prod(shape)) * 13.0 + _of_block(EDGES[0], threads)
+    """Return the least bytes that `estimate` holds for ``shape``; larger blocks take what a budget leaves."""
+    return 4.0 * float(np.prod(shape)) * 5.0 + _of_block(EDGES[0], threads)
 
 
 def _of_block(edge: int, threads: int) -> float:

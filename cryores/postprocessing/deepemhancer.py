@@ -28,6 +28,9 @@ COMPAT = "deepemhancer"
 USE = "For looking at and for building a model; never refine or measure a resolution against it"
 """What an enhanced map may be used for; report and page say so."""
 
+TENSORFLOW_BYTES = 0.6e9
+"""What TensorFlow and a network hold, whatever the map."""
+
 LEAST_SYMMETRIC = 0.9
 """Correlation of a map with its turned self below which it does not have the symmetry."""
 
@@ -232,7 +235,7 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
     fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
-    return 4.0 * (8.0 * inputs.grid.size + 18.0 * max(fine, 96.0**3)) + 1.0e9
+    return 4.0 * (4.0 * inputs.grid.size + 13.0 * max(fine, 96.0**3)) + TENSORFLOW_BYTES
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
