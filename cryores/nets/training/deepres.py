@@ -1,16 +1,18 @@
 """Training of our own DeepRes: ``cryores train deepres --models DIR --out DIR``.
 
 Pieces of models are degraded and described by the fixed part of the network, once; then the head learns from the
-descriptions. Both stages go on where they were stopped.
+descriptions. Both stages go on where they were stopped, and end as if they had not been; what another seed, other
+models or settings made in the same folder lies apart.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from cryores.nets.training.card import write_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.degraded import Degrader, Recipe, clean
 from cryores.nets.training.pieces import EDGE, Pieces, listed_models, pieces_of, split
+from cryores.nets.training.state import keep, key, restore
 from cryores.volume import FloatArray
 
 CHUNK = 200
@@ -98,6 +101,7 @@ def train(
     seed: int = 0,
     threads: int = 1,
     cache: Optional[Union[str, os.PathLike[str]]] = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train a network and write its weights and the list of models that it never saw.
 
@@ -117,6 +121,8 @@ def train(
         Processes that cut and describe the pieces.
     cache : path, optional
         Folder for the pieces; default, ``pieces`` in ``out``.
+    tell : callable
+        Receives a line of progress now and then.
 
     Returns
     -------
@@ -127,16 +133,17 @@ def train(
     keras.utils.set_random_seed(seed)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    tell(f"{target.name}: cutting pieces")
     seen, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
     store = Path(cache) if cache else folder / "pieces"
     unseen = pieces_of(aside, target.voxel_size, store, "validation", seed + 1_000_000, threads)
-    descriptions, truth = _all_described(
-        pieces_of(seen, target.voxel_size, store, "training", seed, threads), target, folder, lessons, seed, threads
-    )
+    cut = pieces_of(seen, target.voxel_size, store, "training", seed, threads)
+    workplace = _workplace(folder, target, cut, lessons, seed)
+    descriptions, truth = _all_described(cut, target, workplace, lessons, seed, threads, tell)
     counted = common(descriptions)
     descriptions = np.clip(with_rest(descriptions, np.random.default_rng([seed, lessons])), *counted)
-    learned, losses = _fitted_head(descriptions, truth, target, folder / f"checkpoint-{target.name}")
+    learned, losses = _fitted_head(descriptions, truth, target, seed, workplace / "state.npz", tell)
     arrays = {**arrays_of(learned), COUNTED: counted}
     told: Dict[str, Any] = {
         "format": FORMAT, "name": target.name, "voxel_size": target.voxel_size, "finest": target.finest,
@@ -150,14 +157,27 @@ def train(
     return file
 
 
+def _workplace(folder: Path, target: Target, pieces: Pieces, lessons: int, seed: int) -> Path:
+    """Return the folder of what is made on the way: another one for another seed, other pieces or settings."""
+    settings = {
+        "format": FORMAT, "range": asdict(target), "recipe": asdict(target.recipe), "pieces": pieces.base.name,
+        "lessons": lessons, "chunk": CHUNK, "voxels": VOXELS, "seed": seed,
+    }  # fmt: skip
+    place = folder / f"{target.name}-{key(settings)}"
+    place.mkdir(exist_ok=True)
+    (place / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    return place
+
+
 # --- describing ---------------------------------------------------------------------------------------------------
 
 
 def _all_described(
-    pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int
+    pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int, tell: Callable[[str], None]
 ) -> Tuple[FloatArray, FloatArray]:
-    files = [folder / f"described-{target.name}-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
-    make_missing(partial(_describe_chunk, pieces.base, target, lessons, seed), files, threads)
+    files = [folder / f"described-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
+    describing = partial(_describe_chunk, pieces.base, target, lessons, seed)
+    make_missing(describing, files, threads, lambda line: tell(f"{target.name}: described {line}"))
     stored = [np.load(file) for file in files]
     descriptions, truth = (np.concatenate([s[what] for s in stored]) for what in ("described", "truth"))
     # A few models with extreme B-factors make pieces that are not finite.
@@ -197,24 +217,35 @@ def describe(pieces: Pieces, recipe: Recipe, number: int, rng: np.random.Generat
 # --- learning -----------------------------------------------------------------------------------------------------
 
 
-def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpoint: Path) -> Tuple[Any, List[float]]:
+def _fitted_head(
+    lessons: FloatArray, truth: FloatArray, target: Target, seed: int, state: Path, tell: Callable[[str], None]
+) -> Tuple[Any, List[float]]:
     import keras
 
     middle, width = lessons.mean(axis=0), lessons.std(axis=0) + 1e-6
     learned = head()
     blurred = keras.layers.GaussianNoise(BLUR, seed=0)(learned.inputs[0])
     model = keras.Model(learned.inputs[0], learned(_gained(blurred, width)))
-    steps = EPOCHS * (len(truth) // BATCH)
+    steps = EPOCHS * -(-len(truth) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
-    kept = keras.callbacks.BackupAndRestore(str(checkpoint), delete_checkpoint=False)
+    model.optimizer.build(model.trainable_variables)
     logs = np.log(target.bounds)
     place = np.clip((np.log(truth) - logs[0]) / (logs[1] - logs[0]), 0.5, ANSWERS - 0.5).astype(np.float32)
-    history = model.fit((lessons - middle) / width, place, batch_size=BATCH, epochs=EPOCHS, callbacks=[kept], verbose=0)
+    scaled = ((lessons - middle) / width).astype(np.float32)
+    # Those of the noise are among them.
+    variables = [*model.variables, *model.optimizer.variables]
+    losses = restore(variables, state)["losses"].tolist() if state.exists() else []
+    for epoch in range(len(losses), EPOCHS):
+        order = np.random.default_rng([seed, epoch]).permutation(len(place))
+        told = model.fit(scaled[order], place[order], batch_size=BATCH, shuffle=False, verbose=0)
+        losses.append(round(told.history["loss"][0], 4))
+        keep(variables, state, losses=losses)
+        tell(f"{target.name}: epoch {epoch + 1} of {EPOCHS}, loss {losses[-1]:.4f}")
     first = learned.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / width[:, None], bias - (middle / width) @ kernel])
-    return learned, [round(value, 4) for value in history.history.get("loss", [])]
+    return learned, losses
 
 
 def common(lessons: FloatArray) -> FloatArray:
