@@ -14,7 +14,7 @@ from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import write_map
-from cryores.nets.homogeneous import MARGIN, Describer, quantiles, resolutions
+from cryores.nets.homogeneous import MARGIN, Describer, quantiles
 from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.tiles import corners, over_blocks
@@ -104,7 +104,7 @@ def read(data, first, edge, places):
     stored = load_weights(shipped_weights(1.0), FORMAT)
     window = data[tuple(slice(start, start + edge) for start in first)]
     described = Describer(edge)(window, tuple(np.array(places).T - np.array(first)[:, None]))
-    return Reading(stored.arrays, resolutions(*stored.description["bounds"]))(described)[0]
+    return Reading(stored.arrays)(described)[0]
 
 
 def test_a_window_has_the_answer_of_the_volume(made):
@@ -205,7 +205,7 @@ def test_damaged_and_foreign_weights_are_refused(tmp_path):
     stored = load_weights(shipped_weights(1.0), FORMAT)
     arrays = {name: array for name, array in stored.arrays.items() if not name.startswith("head0/")}
     with pytest.raises(WeightsError, match="another network"):
-        Reading(arrays, resolutions(2.0, 16.0))
+        Reading(arrays)
 
 
 @needs_tensorflow

@@ -14,7 +14,6 @@ import pytest
 
 from cryores.atoms import helix_bundle
 from cryores.cli import main
-from cryores.nets.homogeneous import resolutions
 from cryores.nets.own_deepres import FORMAT, Reading
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.training.chunks import workers
@@ -56,7 +55,7 @@ def assert_same(one, other):
 def test_training_ends_and_says_what_it_did(first, out):
     kept = (out / "kept-aside.txt").read_text().split()
     assert kept == ["bundle5.pdb"] and first.description["models"] == 5 and len(first.description["loss"]) == EPOCHS
-    reading = Reading(first.arrays, resolutions(*first.description["bounds"]))
+    reading = Reading(first.arrays)
     answer, error = reading(np.zeros((3, len(first.arrays["head0/kernel"])), dtype=np.float32))
     assert answer.shape == error.shape == (3,) and (answer > 1.5).all() and (answer < 19.0).all()
     assert "not shown to it" in (out / "deepres-low.md").read_text()
