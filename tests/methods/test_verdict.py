@@ -79,6 +79,18 @@ def test_of_maps_that_look_equally_fine_the_least_sharpened_is_taken():
     assert best([*series, *given], SUPPORTED).name == "given 0.02"
 
 
+def test_of_b_factors_that_do_not_over_sharpen_the_expected_one_is_taken():
+    medians = {0: P20 + 1.0, -30: P20 + 0.8, -60: P20 + 0.5, -90: P20 + 0.2, -120: P20 - 0.1}
+    series = [with_median(m, str(b), float(b)) for b, m in medians.items()]
+    for expected, name in ((-62.0, "-60"), (-45.0, "-30"), (-200.0, "-90"), (10.0, "0")):
+        assert best(series, SUPPORTED, expected).name == name
+    assert best(series[4:], SUPPORTED, 0.0).name == "-120", "all are over-sharpened: the coarsest"
+    given = with_median(P20 + 0.05, "given")
+    assert best([*series, given], SUPPORTED, -62.0).name == "given", "between programs, by the look"
+    assert best([*series, with_median(P20 - 0.05, "too sharp")], SUPPORTED, -62.0).name == "-60"
+    assert best([with_median(P20 + 2.0, "dull"), *series], SUPPORTED, -62.0).name == "-60"
+
+
 def test_past_the_turn_of_deepres_a_map_is_over_sharpened_and_never_the_best():
     medians = {0: 5.0, -50: 4.5, -100: 4.2, -150: 4.3, -200: 8.0}
     maps = [with_median(m, f"B = {b}", float(b)) for b, m in medians.items()] + [with_median(9.0, "given")]
@@ -236,8 +248,10 @@ def test_without_b_factors_they_are_chosen_about_the_guinier_plot(folder, tmp_pa
     assert main([*words(folder), "--out", str(tmp_path / "out")]) == 0
     summary = json.loads((tmp_path / "out" / "report.json").read_text())["summary"]
     guinier = summary["guinier_bfactor"]
-    assert summary["bfactors"] == [round(share * guinier) for share in (0, 1 / 3, 2 / 3, 1, 4 / 3)]
+    assert summary["bfactors"] == [round(share * guinier) for share in (0, 0.2, 0.4, 0.7, 1)]
     assert -300 < guinier < -60, "the planted 60 and the decay of the molecule"
+    assert summary["expected_bfactor"] == pytest.approx(0.4 * guinier)
+    assert summary["best_bfactor"] == pytest.approx(0.4 * guinier, abs=0.5)
 
 
 CASES = {
