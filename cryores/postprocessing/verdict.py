@@ -413,7 +413,9 @@ def _correlations(inputs: Inputs, series: _Series, execution: Execution) -> Dict
 
 def _doubts(judgements: List[Judgement], chosen: Judgement, share: float, expected: Optional[float]) -> List[str]:
     found = []
-    if chosen.verdict != BALANCED:
+    if chosen.verdict != BALANCED and any(one.verdict == BALANCED for one in judgements):
+        found.append(f"{chosen.name} is best by the decay of the half maps, although by its look {chosen.verdict}")
+    elif chosen.verdict != BALANCED:
         found.append(f"no map is balanced: {chosen.name} is nearest, and {chosen.verdict}; try other B-factors or maps")
     turned = [one.name for one in judgements if one.turned]
     if turned:
