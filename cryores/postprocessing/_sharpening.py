@@ -32,7 +32,7 @@ SUPPORTED_PERCENTILE = 20.0
 
 EXPECTED_SHARE = 0.4
 """Of the B-factor of the Guinier plot, that which is to be expected: the rest is what the atoms' own motion and the
-loss of resolution in parts of the map add to the decay. The median of seven simulated sets (docs/sharpening.rst)."""
+loss of resolution in parts of the map add to the decay. The median of six simulated sets (docs/sharpening.rst)."""
 
 EQUAL = 0.1
 """Å: medians of DeepRes that are nearer than this do not tell one map from another."""
