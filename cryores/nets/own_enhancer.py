@@ -11,7 +11,8 @@ import numpy as np
 from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.files import PathLike
-from cryores.nets.cubes import CubePlan, predicted
+from cryores.nets import denoiser
+from cryores.nets.cubes import CubePlan, occupied, predicted
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (
     BLOCK,
@@ -25,7 +26,7 @@ from cryores.nets.enhancer_bands import (
     with_gains,
 )
 from cryores.nets.one_angstrom import OneAngstrom
-from cryores.nets.predictor import predictor
+from cryores.nets.predictor import on_channels, predictor
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.nets.weights import SHIPPED
@@ -33,6 +34,9 @@ from cryores.volume import FloatArray, HalfMaps, Maps, full_map
 
 PLAN = CubePlan(edge=16, stride=8)
 """Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
+
+DENOISER_PLAN = CubePlan(edge=64, stride=48)
+"""Cubes of voxels in which the second step sees the enhanced map."""
 
 EMPTY, HELD = 0.05, 0.15
 """Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
@@ -95,7 +99,18 @@ def read_enhancer(path: PathLike) -> Any:
     return network
 
 
-def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> Enhanced:
+def read_denoiser(target: str) -> Any:
+    """Return the second step's network for ``target``, or None where there is none."""
+    path = SHIPPED / f"denoiser-{target}.npz"
+    if not path.is_file():
+        return None
+    stored = load_weights(path, denoiser.FORMAT)
+    network = denoiser.build_denoiser(tuple(stored.description["widths"]))
+    stored.put_into(network)
+    return network
+
+
+def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, second: Any = None) -> Enhanced:
     """Enhance a map, or the mean of two half maps.
 
     Parameters
@@ -107,7 +122,9 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
     execution : Execution
         Threads, device, and who hears of the progress.
     views : int
-        Rotations in which the network sees the blocks, 1 to 24; the gains are averaged.
+        Rotations in which the networks see the map, 1 to 24; their results are averaged.
+    second : keras.Model, optional
+        From `read_denoiser`.
     """
     threads = execution.threads
     data = full_map(maps).data
@@ -115,20 +132,23 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
     with execution.stage("bands of the map"):
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
-        gains, variance = _gains(told, network, views, stage)
-        gains = _steadied(gains, told)
+        gains, variance = local_gains(told, network, views, stage)
     with execution.stage("enhancing"):
-        density = way.back(with_gains(told, gains, threads), threads)
+        noise = _noise_power(maps, way, told, threads)
+        density = with_gains(told, gains, threads)
+    if second is not None:
+        density += _correction(density, denoiser.noise_let_through(told, gains, noise), second, views, execution)
+    density = way.back(density, threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
-        known = spread_over_voxels(_known_share(maps, way, told, threads) * agreeing)
+        known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
     return Enhanced(density, confidence, details)
 
 
-def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[FloatArray, FloatArray]:
-    """Return mean and variance of the gains over the views."""
+def local_gains(told: Described, network: Any, views: int = 1, stage: Any = None) -> Tuple[FloatArray, FloatArray]:
+    """Return the gains of the blocks, and their variance over the views."""
     predict = predictor(network)
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
@@ -142,7 +162,7 @@ def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[Float
     held = something * np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
     total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
-    return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
+    return _steadied(mean, told), np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
 
 def _steadied(gains: FloatArray, told: Described) -> FloatArray:
@@ -167,16 +187,36 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     return steadied
 
 
-def _known_share(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
+def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
+    """Return the power of the noise by blocks and bands: of half the difference of half maps, or the solvent's."""
+    if not isinstance(maps, HalfMaps):
+        return told.noise
+    difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
+    return widened(block_powers(difference, threads))
+
+
+def _correction(
+    density: FloatArray, let_through: FloatArray, network: Any, views: int, execution: Execution
+) -> FloatArray:
+    """Return what is added to an enhanced map so that less of it is noise."""
+    given = denoiser.shown(density, let_through)
+    predict = on_channels(network)
+    noisy = (given[..., 1] > 0).astype(np.float32)
+    total = np.zeros(density.shape, dtype=np.float32)
+    cubes = len(occupied(DENOISER_PLAN.places(density.shape), DENOISER_PLAN.edge, noisy))  # type: ignore[arg-type]
+    with execution.stage("noise", views * cubes) as stage:
+        for turn in rotated_views(views):
+            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), 1, stage)
+            total += unseen(found, turn)
+    return denoiser.bounded(total * np.float32(CONTRAST / views), let_through, execution.threads)
+
+
+def _known_share(noise: FloatArray, told: Described) -> FloatArray:
     """Return the share of what a molecule's density holds that the map knows, block by block.
 
     A band counts by its power in atomic models, as far as the map's best places know it; known is signal over signal
-    and noise, whose power is that of half the difference of half maps, or the solvent's.
+    and noise.
     """
-    noise = told.noise
-    if isinstance(maps, HalfMaps):
-        difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
-        noise = widened(block_powers(difference, threads))
     known = np.clip(1.0 - noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
     molecule = told.features[..., -1] > HELD
     best = np.percentile(known[molecule], BEST, axis=0) if molecule.any() else np.zeros(COUNT)

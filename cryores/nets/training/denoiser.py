@@ -1,0 +1,201 @@
+"""Training of the enhancers' second step: what the first makes of simulated maps, and what it would make without noise.
+
+The wanted density of a band has the phases of the signal alone and about the amplitude of the enhanced band: its gain
+is raised by what the noise added to the amplitude, sqrt((S + N) / S) with the local powers of signal and noise, twice
+at most. A band in which a map knows nothing has no gain: the network does not learn to go beyond the resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from cryores.files import PathLike, appearing
+from cryores.nets.denoiser import FORMAT, WIDTHS, build_denoiser, noise_let_through, shown
+from cryores.nets.enhancer_bands import (
+    BLOCK,
+    CONTRAST,
+    block_powers,
+    described,
+    spread_over_voxels,
+    weighted_bands,
+    widened,
+    with_gains,
+)
+from cryores.nets.own_enhancer import local_gains, read_enhancer, weights_file
+from cryores.nets.stored_weights import arrays_of, save_weights
+from cryores.nets.training.card import write_denoiser_card
+from cryores.nets.training.chunks import make_missing
+from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, VALIDATION_LESSONS, map_cache, model_part
+from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Pair, Simulator, fine_power
+from cryores.nets.training.loop import Learner, Schedule, learnt
+from cryores.nets.training.pieces import listed_models, split
+from cryores.volume import FloatArray
+
+STEPS, LESSONS, BATCH = 1600, 600, 2
+"""Batches, simulated maps and lessons of a batch of the networks of the package."""
+
+CROP = 48
+"""Voxels along the edge of the part of a lesson that is shown at a time."""
+
+MOST_RAISED = 2.0
+"""Most that a wanted band is stronger than what the first step makes of its signal."""
+
+
+@dataclass(frozen=True)
+class DenoiserLesson:
+    """An enhanced map, deviation of its noise by blocks, and what it would be without; all over `CONTRAST`."""
+
+    enhanced: FloatArray
+    deviation: FloatArray
+    wanted: FloatArray
+
+
+FIELDS = ("enhanced", "deviation", "wanted")
+
+
+def denoiser_lesson(pair: Pair, enhancer: Any, keeps_belt: bool, noise_is_known: bool) -> DenoiserLesson:
+    """Return what is to be learnt from a pair.
+
+    Parameters
+    ----------
+    pair : Pair
+        A simulated map.
+    enhancer : keras.Model
+        The first step.
+    keeps_belt : bool
+        Whether density beside the model is wanted.
+    noise_is_known : bool
+        Whether the noise is that in each place, as from half maps, or the solvent's.
+    """
+    told = described(pair.given)
+    gains, _ = local_gains(told, enhancer)
+    signal = (pair.signal if keeps_belt else pair.signal - pair.belt) / np.float32(told.scale.contrast)
+    noise = pair.noise / np.float32(told.scale.contrast)
+    let_through = noise_let_through(told, gains, widened(block_powers(noise)) if noise_is_known else told.noise)
+    known, unknown = fine_power(signal), fine_power(noise)
+    raised = np.sqrt(np.minimum(1.0 + unknown / np.maximum(known, 1e-20), MOST_RAISED**2))
+    wanted = weighted_bands(signal, (raised * gains / told.amplitude).astype(np.float32))
+    seen = shown(with_gains(told, gains), let_through)
+    deviation = np.sqrt(let_through.sum(axis=-1)) / np.float32(CONTRAST)
+    return DenoiserLesson(seen[..., 0], deviation.astype(np.float32), wanted / np.float32(CONTRAST))
+
+
+def train_on_folder(
+    target: str,
+    models: PathLike,
+    out: PathLike,
+    schedule: Schedule,
+    start_from: Optional[PathLike] = None,
+    processes: int = 1,
+    tell: Callable[[str], None] = print,
+) -> Path:
+    """Train the second step of ``target`` on simulated maps, behind the first of ``out``, or else the package's.
+
+    Parameters are those of `cryores.nets.training.enhancer.train_on_folder`, as is what is kept aside.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = folder / f"enhancer-{target}.npz"
+    first_step = own if own.is_file() else weights_file(target)
+    training, aside = split(listed_models(models))
+    (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    judged = _validation(map_cache(aside[:VALIDATION_LESSONS], folder / "maps", schedule.seed), target, first_step)
+    map_cache(training, folder / "maps", schedule.seed)
+    files = [
+        folder / f"denoiser-{target}-lessons-{schedule.seed}-{n}.npz" for n in range(-(-schedule.lessons // CHUNK))
+    ]
+    make_missing(partial(_make_chunk, training, target, schedule.seed, folder, first_step), files, processes)
+    lessons = [one for file in files for one in _stored(file)][: schedule.lessons]
+    network, curve = learnt(
+        Learner(f"denoiser-{target}", build_denoiser, FORMAT),
+        lambda seed: batches(lessons, schedule.batch, seed),
+        lambda network: judge(network, judged),
+        folder,
+        schedule,
+        start_from,
+        tell,
+    )
+    file = folder / f"denoiser-{target}.npz"
+    about = {
+        "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
+        "material": "simulated maps of atomic models", "maps": len(training), "kept_aside": len(aside),
+        "started_from": Path(start_from).name if start_from else None, "curve": curve,
+    }  # fmt: skip
+    save_weights(file, arrays_of(network, np.float16), about)
+    write_denoiser_card(file, about)
+    return file
+
+
+def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Any) -> DenoiserLesson:
+    rng = simulator.rng
+    pair = simulator.pair(model_part(item, simulator.shape, rng), bool(rng.random() < NOISE_ONLY))
+    return denoiser_lesson(pair, enhancer, simulator.recipe.keeps_belt, bool(rng.random() < 0.5))
+
+
+def _validation(maps: Sequence[ModelMap], target: str, first_step: Path) -> List[DenoiserLesson]:
+    enhancer = read_enhancer(first_step)
+    return [_new_lesson(item, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, item in enumerate(maps)]
+
+
+def _make_chunk(
+    models: List[Path], target: str, seed: int, folder: Path, first_step: Path, job: Tuple[int, Path]
+) -> None:
+    chunk, file = job
+    maps, enhancer = map_cache(models, folder / "maps", seed), read_enhancer(first_step)
+    simulator = Simulator(RECIPES[target], 1000 * seed + 500 + chunk, SHAPE)
+    made = [_new_lesson(maps[simulator.rng.integers(len(maps))], simulator, enhancer) for _ in range(CHUNK)]
+    with appearing(file) as unfinished:
+        np.savez(unfinished, **{k: np.stack([getattr(m, k) for m in made]).astype(np.float16) for k in FIELDS})
+
+
+def _stored(file: Path) -> List[DenoiserLesson]:
+    with np.load(file) as stored:
+        return [DenoiserLesson(*arrays) for arrays in zip(*(stored[k] for k in FIELDS))]
+
+
+def _seen(lesson: DenoiserLesson) -> Tuple[FloatArray, FloatArray]:
+    deviation = spread_over_voxels(lesson.deviation.astype(np.float32))
+    return np.stack([lesson.enhanced.astype(np.float32), deviation], axis=-1), lesson.wanted.astype(np.float32)
+
+
+def batches(lessons: Sequence[DenoiserLesson], size: int, seed: int) -> Iterator[Tuple[Any, Any]]:
+    """Yield endless batches of what is seen and what is to be corrected, turned and cut out anew."""
+    rng = np.random.default_rng(seed)
+    while True:
+        some = [_part(lessons[rng.integers(len(lessons))], rng) for _ in range(size)]
+        yield np.stack([seen for seen, _ in some]), np.stack([correction for _, correction in some])
+
+
+def _part(lesson: DenoiserLesson, rng: Any) -> Tuple[FloatArray, FloatArray]:
+    """Return a part of a lesson, its edges on blocks, turned by random multiples of 90 degrees."""
+    z, y, x = (BLOCK * int(rng.integers(0, (n - CROP) // BLOCK + 1)) for n in lesson.enhanced.shape)
+    part = (slice(z, z + CROP), slice(y, y + CROP), slice(x, x + CROP))
+    seen, wanted = _seen(lesson)
+    seen, correction = seen[part], (wanted - seen[..., 0])[part][..., None]
+    for turns, axes in zip(rng.integers(0, 4, 3), ((0, 1), (1, 2), (0, 2))):
+        seen, correction = (np.rot90(array, turns, axes) for array in (seen, correction))
+    return seen, correction
+
+
+def judge(network: Any, lessons: Sequence[DenoiserLesson]) -> Dict[str, float]:
+    """Return how much of the first step's error is left, and the correlation with what is wanted before and after."""
+    left, before, after = [], [], []
+    for lesson in lessons:
+        seen, wanted = _seen(lesson)
+        if not wanted.any():
+            continue
+        result = seen[..., 0] + np.asarray(network(seen[None], training=False))[0, ..., 0]
+        left.append(float(np.sum(np.square(result - wanted)) / np.sum(np.square(seen[..., 0] - wanted))))
+        before.append(float(np.corrcoef(seen[..., 0].ravel(), wanted.ravel())[0, 1]))
+        after.append(float(np.corrcoef(result.ravel(), wanted.ravel())[0, 1]))
+    return {
+        "error_left": float(np.median(left)),
+        "before": float(np.median(before)),
+        "correlation": float(np.median(after)),
+        "worst": float(np.max(left)),
+    }
