@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
 from cryores.errors import WeightsError
-from cryores.execution import Execution
+from cryores.execution import Execution, Stage
 from cryores.files import PathLike
 from cryores.nets import denoiser
-from cryores.nets.cubes import CubePlan, occupied, predicted
+from cryores.nets.cubes import CubePlan, Predict, occupied, predicted
+from cryores.nets.devices import device_names
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (
     BLOCK,
@@ -66,10 +67,11 @@ BEST = 95
 
 @dataclass(frozen=True)
 class Enhanced:
-    """An enhanced map, and how much of what should be in it is known, 0 to 1."""
+    """An enhanced map, how much of what should be in it is known, 0 to 1, and the noise that the gains let through."""
 
     density: FloatArray
     confidence: FloatArray
+    noise: FloatArray
     details: Dict[str, Any] = field(default_factory=dict)
 
 
@@ -132,28 +134,32 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
     with execution.stage("bands of the map"):
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
-        gains, variance = local_gains(told, network, views, stage)
+        devices = device_names(execution)
+        gains, variance = local_gains(told, predictor(network, devices), views, stage, TOGETHER * len(devices))
     with execution.stage("enhancing"):
         noise = _noise_power(maps, way, told, threads)
+        let_through = denoiser.noise_let_through(told, gains, noise)
         density = with_gains(told, gains, threads)
     if second is not None:
-        density += _correction(density, denoiser.noise_let_through(told, gains, noise), second, views, execution)
+        density += _correction(density, let_through, second, views, execution)
     density = way.back(density, threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
         known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
+        deviation = np.maximum(way.back(denoiser.deviation(let_through), threads), 0.0)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
-    return Enhanced(density, confidence, details)
+    return Enhanced(density, confidence, deviation, details)
 
 
-def local_gains(told: Described, network: Any, views: int = 1, stage: Any = None) -> Tuple[FloatArray, FloatArray]:
-    """Return the gains of the blocks, and their variance over the views."""
-    predict = predictor(network)
+def local_gains(
+    told: Described, predict: Predict, views: int = 1, stage: Optional[Stage] = None, batch: int = TOGETHER
+) -> Tuple[FloatArray, FloatArray]:
+    """Return the gains of the blocks by a `predictor` of a network, and their variance over the views."""
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
         given = seen(told.features, turn)
-        gains = predicted(given, predict, PLAN, batch=TOGETHER, stage=stage, channels=COUNT)
+        gains = predicted(given, predict, PLAN, batch=batch, stage=stage, channels=COUNT)
         found = np.maximum(unseen(gains, turn), 0.0)
         total += found
         squares += np.square(found)
@@ -200,13 +206,14 @@ def _correction(
 ) -> FloatArray:
     """Return what is added to an enhanced map so that less of it is noise."""
     given = denoiser.shown(density, let_through)
-    predict = on_channels(network)
+    devices = device_names(execution)
+    predict = on_channels(network, devices)
     noisy = (given[..., 1] > 0).astype(np.float32)
     total = np.zeros(density.shape, dtype=np.float32)
     cubes = len(occupied(DENOISER_PLAN.places(density.shape), DENOISER_PLAN.edge, noisy))  # type: ignore[arg-type]
     with execution.stage("noise", views * cubes) as stage:
         for turn in rotated_views(views):
-            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), 1, stage)
+            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), len(devices), stage)
             total += unseen(found, turn)
     return denoiser.bounded(total * np.float32(CONTRAST / views), let_through, execution.threads)
 

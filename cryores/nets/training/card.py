@@ -135,9 +135,9 @@ def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
     lines = [
         f"# {file.name}",
         "",
-        f"The second step of the enhancer for {target}: a 3D U-net on voxels of 1 Å "
-        f"({', '.join(map(str, told['widths']))} channels, no normalisation layers) that takes noise out of the enhanced "
-        f"map. Format: {told['format']}.",
+        f"The second step of the enhancer for {target}: a 3D U-net on voxels of 1 to 8 Å "
+        f"({', '.join(map(str, told['widths']))} channels, no normalisation layers) that takes noise out of the "
+        f"enhanced map. Format: {told['format']}.",
         "",
         "## Training",
         "",

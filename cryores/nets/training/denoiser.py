@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from cryores.files import PathLike, appearing
+from cryores.nets.cubes import Predict
 from cryores.nets.denoiser import FORMAT, WIDTHS, build_denoiser, noise_let_through, shown
 from cryores.nets.enhancer_bands import (
     BLOCK,
@@ -27,6 +28,7 @@ from cryores.nets.enhancer_bands import (
     with_gains,
 )
 from cryores.nets.own_enhancer import local_gains, read_enhancer, weights_file
+from cryores.nets.predictor import predictor
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_denoiser_card
 from cryores.nets.training.chunks import make_missing
@@ -36,7 +38,7 @@ from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 1600, 600, 2
+STEPS, LESSONS, BATCH = 2000, 500, 2
 """Batches, simulated maps and lessons of a batch of the networks of the package."""
 
 CROP = 48
@@ -58,15 +60,15 @@ class DenoiserLesson:
 FIELDS = ("enhanced", "deviation", "wanted")
 
 
-def denoiser_lesson(pair: Pair, enhancer: Any, keeps_belt: bool, noise_is_known: bool) -> DenoiserLesson:
+def denoiser_lesson(pair: Pair, enhancer: Predict, keeps_belt: bool, noise_is_known: bool) -> DenoiserLesson:
     """Return what is to be learnt from a pair.
 
     Parameters
     ----------
     pair : Pair
         A simulated map.
-    enhancer : keras.Model
-        The first step.
+    enhancer : callable
+        The first step, a `predictor`.
     keeps_belt : bool
         Whether density beside the model is wanted.
     noise_is_known : bool
@@ -131,14 +133,14 @@ def train_on_folder(
     return file
 
 
-def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Any) -> DenoiserLesson:
+def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> DenoiserLesson:
     rng = simulator.rng
     pair = simulator.pair(model_part(item, simulator.shape, rng), bool(rng.random() < NOISE_ONLY))
     return denoiser_lesson(pair, enhancer, simulator.recipe.keeps_belt, bool(rng.random() < 0.5))
 
 
 def _validation(maps: Sequence[ModelMap], target: str, first_step: Path) -> List[DenoiserLesson]:
-    enhancer = read_enhancer(first_step)
+    enhancer = predictor(read_enhancer(first_step))
     return [_new_lesson(item, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, item in enumerate(maps)]
 
 
@@ -146,7 +148,7 @@ def _make_chunk(
     models: List[Path], target: str, seed: int, folder: Path, first_step: Path, job: Tuple[int, Path]
 ) -> None:
     chunk, file = job
-    maps, enhancer = map_cache(models, folder / "maps", seed), read_enhancer(first_step)
+    maps, enhancer = map_cache(models, folder / "maps", seed), predictor(read_enhancer(first_step))
     simulator = Simulator(RECIPES[target], 1000 * seed + 500 + chunk, SHAPE)
     made = [_new_lesson(maps[simulator.rng.integers(len(maps))], simulator, enhancer) for _ in range(CHUNK)]
     with appearing(file) as unfinished:
