@@ -12,8 +12,17 @@ from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered, irfft, rfft, shell_sums
 from cryores.mapio import read_map, write_map
+from cryores.nets import denoiser
 from cryores.nets.cubes import CubePlan, occupied, predicted
-from cryores.nets.enhancer_bands import FEATURES, bands, described, spread_over_voxels, with_gains
+from cryores.nets.enhancer_bands import (
+    FEATURES,
+    bands,
+    block_powers,
+    described,
+    spread_over_voxels,
+    widened,
+    with_gains,
+)
 from cryores.nets.enhancer_input import automatic_statistics, noise_radius, normalised_in_mask
 from cryores.nets.enhancer_scale import density_scale
 from cryores.nets.one_angstrom import OneAngstrom
@@ -114,6 +123,15 @@ def test_what_blocks_look_like_turns_with_the_map():
     np.testing.assert_allclose(turned, seen(described(data).features, view), atol=2e-3)
 
 
+def test_a_box_without_solvent_takes_its_weakest_part_for_it():
+    """White noise of mean 0 in a ball: no block's mean is below the threshold of the scale."""
+    from benchmarks.measuring import phantom as white_ball
+
+    halves = white_ball(64).maps
+    told = described(halves.mean().data)
+    assert np.isfinite(told.features).all() and np.all(told.noise > 0)
+
+
 def test_values_of_blocks_are_linear_between_their_middles():
     blocks = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 2, 3), dtype=np.float32)
     along = spread_over_voxels(blocks)[:, 0, 0]
@@ -121,6 +139,31 @@ def test_values_of_blocks_are_linear_between_their_middles():
 
 
 # --- the published normalisations -----------------------------------------------------------------------------------
+
+
+def test_a_correction_has_no_more_power_than_the_noise_in_any_band():
+    rng = np.random.default_rng(4)
+    correction = rng.standard_normal((32, 40, 48)).astype(np.float32)
+    power = widened(block_powers(correction))
+    np.testing.assert_allclose(denoiser.bounded(correction, 1e6 * power), correction, atol=2e-5)
+    allowed = np.full_like(power, 1e-4)
+    allowed[..., :4] = 0.0
+    left = widened(block_powers(denoiser.bounded(correction, allowed)))
+    # Bands overlap: what is cut off in one is seen in its neighbour too.
+    assert np.all(left[..., 5:].mean(axis=(0, 1, 2)) < 1.1e-4) and np.all(left[..., :3] < 1e-6)
+
+
+def test_where_no_noise_was_let_through_nothing_is_corrected():
+    keras = pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    keras.utils.set_random_seed(2)
+    network = denoiser.build_denoiser((4, 6, 8))
+    network.get_layer("units").kernel.assign(keras.random.normal((3, 3, 3, denoiser.LAST_WIDTH + 2, 1), seed=1))
+    let_through = np.zeros((8, 8, 8, 10), dtype=np.float32)
+    let_through[:4] = 1.0
+    density = np.random.default_rng(5).standard_normal((32, 32, 32)).astype(np.float32)
+    shown = denoiser.shown(density, let_through)
+    correction = np.asarray(network(shown[None]))[0, ..., 0]
+    assert correction[:12].std() > 0 and not correction[19:].any()
 
 
 def phantom(edge=64, radius=14.0):

@@ -38,7 +38,7 @@ from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 2000, 500, 2
+STEPS, LESSONS, BATCH = 1500, 325, 2
 """Batches, simulated maps and lessons of a batch of the networks of the package."""
 
 CROP = 48
