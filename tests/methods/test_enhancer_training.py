@@ -72,7 +72,7 @@ def test_the_second_step_learns_what_the_first_would_make_without_noise(folder):
     simulator = Simulator(RECIPES["tightTarget"], 4, SHAPE)
     pair = simulator.pair(model_part(item, SHAPE, simulator.rng))
     wanted_gains = lesson(pair, simulator.recipe).gains
-    one = of_denoiser.denoiser_lesson(pair, lambda features: wanted_gains[None], False, True)
+    one = of_denoiser.denoiser_lesson(pair, lambda features: wanted_gains[None], True)
     near = pair.distance <= 2.5
 
     def agreement(volume):
@@ -86,14 +86,14 @@ def test_the_second_step_learns_what_the_first_would_make_without_noise(folder):
 
 
 def test_the_command_trains_the_second_step(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(of_denoiser, "CHUNK", 2)
+    monkeypatch.setattr(of_denoiser, "CHUNK", 3)
     models = tmp_path / "models"
     models.mkdir()
     for n in range(6):
         (models / f"m{n}.pdb").write_text((folder / "one.pdb").read_text())
     out = tmp_path / "out"
     words = ["train", "deepemhancer", "--second-step", "--models", str(models), "--out", str(out), "--quiet"]
-    assert main([*words, "--target", "tightTarget", "--steps", "2", "--lessons", "2"]) == 0
+    assert main([*words, "--target", "tightTarget", "--steps", "2", "--lessons", "3"]) == 0
     stored = load_weights(out / "denoiser-tightTarget.npz", of_denoiser.FORMAT)
     assert stored.description["schedule"]["steps"] == 2 and (out / "kept-aside.txt").read_text() == "m5.pdb\n"
     assert "--second-step --target tightTarget" in (out / "denoiser-tightTarget.md").read_text()

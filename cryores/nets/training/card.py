@@ -143,7 +143,8 @@ def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
         "",
         f"- Material: {told['material']} ({told['maps']}), enhanced by enhancer-{target}.npz; {told['kept_aside']} "
         "more, listed in kept-aside.txt, were not shown to it.",
-        f"- {schedule['lessons']} lessons of 64³ voxels of 1 Å, each turned in every way and shown in parts of 48³; "
+        f"- {told['lessons']} lessons ({schedule['lessons']} simulated maps, those left out that have belts which the "
+        "target has not) of 64³ voxels of 1 Å, each turned in every way and shown in parts of 48³; "
         f"{schedule['steps']} batches of {schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
         + (f", started from {told['started_from']}." if told["started_from"] else "."),
         f"- `cryores train deepemhancer --second-step --target {target} --models DIR --out DIR --steps "

@@ -32,14 +32,17 @@ from cryores.nets.predictor import predictor
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_denoiser_card
 from cryores.nets.training.chunks import make_missing
-from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, VALIDATION_LESSONS, map_cache, model_part
+from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, map_cache, model_part
 from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Pair, Simulator, fine_power
 from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 1500, 325, 2
-"""Batches, simulated maps and lessons of a batch of the networks of the package."""
+STEPS, LESSONS, BATCH = 700, 350, 2
+"""Batches, simulated maps (those with belts that the target has not are left out), and lessons of a batch."""
+
+JUDGES = 8
+"""Models kept aside whose lessons the network is judged by."""
 
 CROP = 48
 """Voxels along the edge of the part of a lesson that is shown at a time."""
@@ -60,7 +63,7 @@ class DenoiserLesson:
 FIELDS = ("enhanced", "deviation", "wanted")
 
 
-def denoiser_lesson(pair: Pair, enhancer: Predict, keeps_belt: bool, noise_is_known: bool) -> DenoiserLesson:
+def denoiser_lesson(pair: Pair, enhancer: Predict, noise_is_known: bool) -> DenoiserLesson:
     """Return what is to be learnt from a pair.
 
     Parameters
@@ -69,15 +72,12 @@ def denoiser_lesson(pair: Pair, enhancer: Predict, keeps_belt: bool, noise_is_kn
         A simulated map.
     enhancer : callable
         The first step, a `predictor`.
-    keeps_belt : bool
-        Whether density beside the model is wanted.
     noise_is_known : bool
         Whether the noise is that in each place, as from half maps, or the solvent's.
     """
     told = described(pair.given)
     gains, _ = local_gains(told, enhancer)
-    signal = (pair.signal if keeps_belt else pair.signal - pair.belt) / np.float32(told.scale.contrast)
-    noise = pair.noise / np.float32(told.scale.contrast)
+    signal, noise = (some / np.float32(told.scale.contrast) for some in (pair.signal, pair.noise))
     let_through = noise_let_through(told, gains, widened(block_powers(noise)) if noise_is_known else told.noise)
     known, unknown = fine_power(signal), fine_power(noise)
     raised = np.sqrt(np.minimum(1.0 + unknown / np.maximum(known, 1e-20), MOST_RAISED**2))
@@ -106,13 +106,13 @@ def train_on_folder(
     first_step = own if own.is_file() else weights_file(target)
     training, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
-    judged = _validation(map_cache(aside[:VALIDATION_LESSONS], folder / "maps", schedule.seed), target, first_step)
+    judged = _validation(map_cache(aside[:JUDGES], folder / "maps", schedule.seed), target, first_step)
     map_cache(training, folder / "maps", schedule.seed)
     files = [
         folder / f"denoiser-{target}-lessons-{schedule.seed}-{n}.npz" for n in range(-(-schedule.lessons // CHUNK))
     ]
     make_missing(partial(_make_chunk, training, target, schedule.seed, folder, first_step), files, processes)
-    lessons = [one for file in files for one in _stored(file)][: schedule.lessons]
+    lessons = [one for file in files for one in _stored(file)]
     network, curve = learnt(
         Learner(f"denoiser-{target}", build_denoiser, FORMAT),
         lambda seed: batches(lessons, schedule.batch, seed),
@@ -125,23 +125,29 @@ def train_on_folder(
     file = folder / f"denoiser-{target}.npz"
     about = {
         "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
-        "material": "simulated maps of atomic models", "maps": len(training), "kept_aside": len(aside),
-        "started_from": Path(start_from).name if start_from else None, "curve": curve,
+        "material": "simulated maps of atomic models", "maps": len(training), "lessons": len(lessons),
+        "kept_aside": len(aside), "started_from": Path(start_from).name if start_from else None,
+        "curve": curve,
     }  # fmt: skip
     save_weights(file, arrays_of(network, np.float16), about)
     write_denoiser_card(file, about)
     return file
 
 
-def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> DenoiserLesson:
+def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> Optional[DenoiserLesson]:
+    """Return a new lesson, or None of a map with density that the first step is to leave out: it is no noise."""
     rng = simulator.rng
     pair = simulator.pair(model_part(item, simulator.shape, rng), bool(rng.random() < NOISE_ONLY))
-    return denoiser_lesson(pair, enhancer, simulator.recipe.keeps_belt, bool(rng.random() < 0.5))
+    noise_is_known = bool(rng.random() < 0.5)
+    if pair.belt.any() and not simulator.recipe.keeps_belt:
+        return None
+    return denoiser_lesson(pair, enhancer, noise_is_known)
 
 
 def _validation(maps: Sequence[ModelMap], target: str, first_step: Path) -> List[DenoiserLesson]:
     enhancer = predictor(read_enhancer(first_step))
-    return [_new_lesson(item, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, item in enumerate(maps)]
+    made = (_new_lesson(item, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, item in enumerate(maps))
+    return [one for one in made if one is not None]
 
 
 def _make_chunk(
@@ -151,8 +157,9 @@ def _make_chunk(
     maps, enhancer = map_cache(models, folder / "maps", seed), predictor(read_enhancer(first_step))
     simulator = Simulator(RECIPES[target], 1000 * seed + 500 + chunk, SHAPE)
     made = [_new_lesson(maps[simulator.rng.integers(len(maps))], simulator, enhancer) for _ in range(CHUNK)]
+    kept = [one for one in made if one is not None]
     with appearing(file) as unfinished:
-        np.savez(unfinished, **{k: np.stack([getattr(m, k) for m in made]).astype(np.float16) for k in FIELDS})
+        np.savez(unfinished, **{k: np.stack([getattr(one, k) for one in kept]).astype(np.float16) for k in FIELDS})
 
 
 def _stored(file: Path) -> List[DenoiserLesson]:
