@@ -106,7 +106,7 @@ def train_on_folder(
     first_step = own if own.is_file() else weights_file(target)
     training, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
-    judged = _validation(map_cache(aside[:JUDGES], folder / "maps", schedule.seed), target, first_step)
+    judged = _validation(aside[:JUDGES], target, schedule.seed, folder, first_step)
     map_cache(training, folder / "maps", schedule.seed)
     files = [
         folder / f"denoiser-{target}-lessons-{schedule.seed}-{n}.npz" for n in range(-(-schedule.lessons // CHUNK))
@@ -144,10 +144,21 @@ def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> Opti
     return denoiser_lesson(pair, enhancer, noise_is_known)
 
 
-def _validation(maps: Sequence[ModelMap], target: str, first_step: Path) -> List[DenoiserLesson]:
-    enhancer = predictor(read_enhancer(first_step))
-    made = (_new_lesson(item, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, item in enumerate(maps))
-    return [one for one in made if one is not None]
+def _validation(models: List[Path], target: str, seed: int, folder: Path, first_step: Path) -> List[DenoiserLesson]:
+    """Return the lessons by which the network is judged: of each model one, by fixed seeds; kept in ``folder``."""
+    file = folder / f"denoiser-{target}-judges-{seed}.npz"
+    if not file.exists():
+        enhancer = predictor(read_enhancer(first_step))
+        maps = map_cache(models, folder / "maps", seed)
+        made = [_new_lesson(one, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, one in enumerate(maps)]
+        _store(file, made)
+    return _stored(file)
+
+
+def _store(file: Path, lessons: Sequence[Optional[DenoiserLesson]]) -> None:
+    kept = [one for one in lessons if one is not None]
+    with appearing(file) as unfinished:
+        np.savez(unfinished, **{k: np.stack([getattr(one, k) for one in kept]).astype(np.float16) for k in FIELDS})
 
 
 def _make_chunk(
@@ -157,9 +168,7 @@ def _make_chunk(
     maps, enhancer = map_cache(models, folder / "maps", seed), predictor(read_enhancer(first_step))
     simulator = Simulator(RECIPES[target], 1000 * seed + 500 + chunk, SHAPE)
     made = [_new_lesson(maps[simulator.rng.integers(len(maps))], simulator, enhancer) for _ in range(CHUNK)]
-    kept = [one for one in made if one is not None]
-    with appearing(file) as unfinished:
-        np.savez(unfinished, **{k: np.stack([getattr(one, k) for one in kept]).astype(np.float16) for k in FIELDS})
+    _store(file, made)
 
 
 def _stored(file: Path) -> List[DenoiserLesson]:
