@@ -37,9 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     enhancer.add_argument(
         "--pairs", metavar="TABLE", help="in place of --models: half1, half2, model, resolution of maps (CSV or TSV)"
     )
-    enhancer.add_argument(
-        "--second-step", action="store_true", help="the network that takes noise out of what the first makes"
-    )
     enhancer.add_argument("--start-from", metavar="FILE", help="weights to start from (default: random)")
     enhancer.add_argument("--steps", type=positive_int, help="batches to learn from (default: as shipped)")
     locres = parser.add_argument_group("locres only")
@@ -75,25 +72,15 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
 
 
 def _train_enhancers(arguments: argparse.Namespace) -> None:
-    from cryores.nets.training import denoiser
-    from cryores.nets.training.enhancer import WARM_RATE, train_on_folder
-    from cryores.nets.training.loop import LESSONS, STEPS, Schedule
+    from cryores.nets.training.enhancer import LESSONS, STEPS, WARM_RATE, Schedule, train_on_folder
     from cryores.nets.training.pairs import train_on_pairs
 
     tell = (lambda line: None) if arguments.quiet else say
+    steps, lessons = arguments.steps or STEPS, arguments.lessons or LESSONS
+    schedule = Schedule(steps=steps, lessons=lessons, seed=1 if arguments.seed is None else arguments.seed)
+    if arguments.start_from:
+        schedule = replace(schedule, rate=WARM_RATE)
     train, material = (train_on_pairs, arguments.pairs) if arguments.pairs else (train_on_folder, arguments.models)
-    schedule = Schedule(STEPS, lessons=LESSONS)
-    if arguments.second_step:
-        if arguments.pairs:
-            raise UsageError("E_USAGE", "the second step learns from simulated maps", "give --models, not --pairs")
-        train, schedule = denoiser.train_on_folder, Schedule(denoiser.STEPS, denoiser.BATCH, denoiser.LESSONS)
-    schedule = replace(
-        schedule,
-        steps=arguments.steps or schedule.steps,
-        lessons=arguments.lessons or schedule.lessons,
-        seed=schedule.seed if arguments.seed is None else arguments.seed,
-        rate=WARM_RATE if arguments.start_from else schedule.rate,
-    )
     for target in [arguments.target] if arguments.target else ENHANCERS:
         file = train(target, material, arguments.out, schedule, arguments.start_from, arguments.threads, tell)
         tell(f"trained: {file}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
 from cryores.errors import WeightsError
 from cryores.execution import Execution, Stage
 from cryores.files import PathLike
-from cryores.nets import denoiser
-from cryores.nets.cubes import CubePlan, Predict, occupied, predicted
+from cryores.nets.cubes import CubePlan, predicted
 from cryores.nets.devices import device_names
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (
@@ -27,7 +26,7 @@ from cryores.nets.enhancer_bands import (
     with_gains,
 )
 from cryores.nets.one_angstrom import OneAngstrom
-from cryores.nets.predictor import on_channels, predictor
+from cryores.nets.predictor import predictor
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.nets.weights import SHIPPED
@@ -35,9 +34,6 @@ from cryores.volume import FloatArray, HalfMaps, Maps, full_map
 
 PLAN = CubePlan(edge=16, stride=8)
 """Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
-
-DENOISER_PLAN = CubePlan(edge=64, stride=48)
-"""Cubes of voxels in which the second step sees the enhanced map."""
 
 EMPTY, HELD = 0.05, 0.15
 """Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
@@ -60,6 +56,9 @@ TOGETHER = 8
 
 MODEL_POWER = np.array([0.165, 0.104, 0.065, 0.060, 0.143, 0.144, 0.094, 0.061, 0.049, 0.093])
 """Power of each band in the density of atomic models: median of the models that the networks learnt from."""
+
+SLOW = 3
+"""Bands, up to 1/10 Å, in which the power over the solvent's and the network's gains are brought to one strength."""
 
 BEST = 95
 """Percentile of the molecule's blocks that says what a map knows at its best."""
@@ -101,18 +100,7 @@ def read_enhancer(path: PathLike) -> Any:
     return network
 
 
-def read_denoiser(target: str) -> Any:
-    """Return the second step's network for ``target``, or None where there is none."""
-    path = SHIPPED / f"denoiser-{target}.npz"
-    if not path.is_file():
-        return None
-    stored = load_weights(path, denoiser.FORMAT)
-    network = denoiser.build_denoiser(tuple(stored.description["widths"]))
-    stored.put_into(network)
-    return network
-
-
-def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, second: Any = None) -> Enhanced:
+def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> Enhanced:
     """Enhance a map, or the mean of two half maps.
 
     Parameters
@@ -124,9 +112,7 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
     execution : Execution
         Threads, device, and who hears of the progress.
     views : int
-        Rotations in which the networks see the map, 1 to 24; their results are averaged.
-    second : keras.Model, optional
-        From `read_denoiser`.
+        Rotations in which the network sees the blocks, 1 to 24; the gains are averaged.
     """
     threads = execution.threads
     data = full_map(maps).data
@@ -134,28 +120,26 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
     with execution.stage("bands of the map"):
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
-        devices = device_names(execution)
-        gains, variance = local_gains(told, predictor(network, devices), views, stage, TOGETHER * len(devices))
+        gains, variance = _gains(told, network, views, stage, device_names(execution))
+        gains = _encouraged(_steadied(gains, told), told)
     with execution.stage("enhancing"):
-        noise = _noise_power(maps, way, told, threads)
-        let_through = denoiser.noise_let_through(told, gains, noise)
-        density = with_gains(told, gains, threads)
-    if second is not None:
-        density += _correction(density, let_through, second, views, execution)
-    density = way.back(density, threads)
+        density = way.back(with_gains(told, gains, threads), threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
+        noise = _noise_power(maps, way, told, threads)
         known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
-        deviation = np.maximum(way.back(denoiser.deviation(let_through), threads), 0.0)
+        let_through = np.square(gains / told.amplitude) * np.minimum(noise, told.power)
+        deviation = way.back(spread_over_voxels(np.sqrt(let_through.sum(axis=-1))), threads)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
-    return Enhanced(density, confidence, deviation, details)
+    return Enhanced(density, confidence, np.maximum(deviation, 0.0), details)
 
 
-def local_gains(
-    told: Described, predict: Predict, views: int = 1, stage: Optional[Stage] = None, batch: int = TOGETHER
+def _gains(
+    told: Described, network: Any, views: int, stage: Stage, devices: Sequence[str]
 ) -> Tuple[FloatArray, FloatArray]:
-    """Return the gains of the blocks by a `predictor` of a network, and their variance over the views."""
+    """Return mean and variance of the gains over the views."""
+    predict, batch = predictor(network, devices), TOGETHER * len(devices)
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
         given = seen(told.features, turn)
@@ -168,7 +152,7 @@ def local_gains(
     held = something * np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
     total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
-    return _steadied(mean, told), np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
+    return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
 
 def _steadied(gains: FloatArray, told: Described) -> FloatArray:
@@ -179,11 +163,9 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     """
     from scipy.ndimage import gaussian_filter
 
-    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
-    if not strength.any():
+    if not gains.any():
         return gains
-    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
-    within = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
+    within = _within(gains)
     width = (STEADY, STEADY, STEADY, 0.0)
     wanted, there = gains * told.amplitude, within * np.square(told.amplitude)
     around = gaussian_filter(there, width)
@@ -193,29 +175,36 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     return steadied
 
 
+def _within(gains: FloatArray) -> FloatArray:
+    """Return how far each block belongs to the molecule, 0 to 1, by its strength."""
+    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
+    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
+    within: FloatArray = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
+    return within
+
+
+def _encouraged(gains: FloatArray, told: Described) -> FloatArray:
+    """Return the geometric means of the gains and of those that a band's power over the solvent's speaks for.
+
+    The latter have the spectrum of atomic models, weighted by the root of the share of signal, and the strength of the
+    gains in the slow bands. Where there is noise, a network that learnt means of what may be gives less than there is.
+    """
+    if not gains.any():
+        return gains
+    known = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
+    spoken = np.sqrt(MODEL_POWER * known) * _within(gains)
+    slow = (..., slice(0, SLOW))
+    scale = np.sum(gains[slow] * spoken[slow]) / max(float(np.sum(np.square(spoken[slow]))), 1e-20)
+    encouraged: FloatArray = np.sqrt(gains * spoken * scale).astype(np.float32)
+    return encouraged
+
+
 def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
     """Return the power of the noise by blocks and bands: of half the difference of half maps, or the solvent's."""
     if not isinstance(maps, HalfMaps):
         return told.noise
     difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
     return widened(block_powers(difference, threads))
-
-
-def _correction(
-    density: FloatArray, let_through: FloatArray, network: Any, views: int, execution: Execution
-) -> FloatArray:
-    """Return what is added to an enhanced map so that less of it is noise."""
-    given = denoiser.shown(density, let_through)
-    devices = device_names(execution)
-    predict = on_channels(network, devices)
-    noisy = (given[..., 1] > 0).astype(np.float32)
-    total = np.zeros(density.shape, dtype=np.float32)
-    cubes = len(occupied(DENOISER_PLAN.places(density.shape), DENOISER_PLAN.edge, noisy))  # type: ignore[arg-type]
-    with execution.stage("noise", views * cubes) as stage:
-        for turn in rotated_views(views):
-            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), len(devices), stage)
-            total += unseen(found, turn)
-    return denoiser.bounded(total * np.float32(CONTRAST / views), let_through, execution.threads)
 
 
 def _known_share(noise: FloatArray, told: Described) -> FloatArray:

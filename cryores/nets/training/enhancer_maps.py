@@ -330,14 +330,11 @@ def lesson(pair: Pair, recipe: Recipe) -> Lesson:
 
 
 def _powers(pair: Pair, with_belt: bool) -> Tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return the local powers of signal, noise, reference and belt."""
-    signal, noise, reference = (fine_power(v) for v in (pair.signal, pair.noise, pair.reference))
-    return signal, noise, reference, fine_power(pair.belt) if with_belt else np.zeros_like(signal)
-
-
-def fine_power(volume: FloatArray) -> FloatArray:
-    """Return the power of each band over windows of `FINE_WINDOW`, by blocks."""
+    """Return the local powers of signal, noise, reference and belt over windows of `FINE_WINDOW`."""
     from scipy.ndimage import gaussian_filter
 
-    power: FloatArray = gaussian_filter(block_powers(volume), (FINE_WINDOW, FINE_WINDOW, FINE_WINDOW, 0.0))
-    return power
+    width = (FINE_WINDOW, FINE_WINDOW, FINE_WINDOW, 0.0)
+    parts = (pair.signal, pair.noise, pair.reference)
+    signal, noise, reference = (gaussian_filter(block_powers(v), width) for v in parts)
+    belt = gaussian_filter(block_powers(pair.belt), width) if with_belt else np.zeros_like(signal)
+    return signal, noise, reference, belt
