@@ -57,9 +57,6 @@ TOGETHER = 8
 MODEL_POWER = np.array([0.165, 0.104, 0.065, 0.060, 0.143, 0.144, 0.094, 0.061, 0.049, 0.093])
 """Power of each band in the density of atomic models: median of the models that the networks learnt from."""
 
-SLOW = 3
-"""Bands, up to 1/10 Å, in which the power over the solvent's and the network's gains are brought to one strength."""
-
 BEST = 95
 """Percentile of the molecule's blocks that says what a map knows at its best."""
 
@@ -121,7 +118,7 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
         gains, variance = _gains(told, network, views, stage, device_names(execution))
-        gains = _encouraged(_steadied(gains, told), told)
+        gains = _steadied(gains, told)
     with execution.stage("enhancing"):
         density = way.back(with_gains(told, gains, threads), threads)
     with execution.stage("confidence"):
@@ -163,9 +160,11 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     """
     from scipy.ndimage import gaussian_filter
 
-    if not gains.any():
+    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
+    if not strength.any():
         return gains
-    within = _within(gains)
+    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
+    within = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
     width = (STEADY, STEADY, STEADY, 0.0)
     wanted, there = gains * told.amplitude, within * np.square(told.amplitude)
     around = gaussian_filter(there, width)
@@ -173,30 +172,6 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     signal = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0) ** PURE
     steadied: FloatArray = (signal * factor * within * told.amplitude + (1.0 - signal) * gains).astype(np.float32)
     return steadied
-
-
-def _within(gains: FloatArray) -> FloatArray:
-    """Return how far each block belongs to the molecule, 0 to 1, by its strength."""
-    strength = np.sqrt(np.sum(np.square(gains), axis=-1, keepdims=True))
-    usual = np.median(strength[strength > LEAST_STRENGTH * strength.max()])
-    within: FloatArray = np.minimum(strength / (LEAST_STRENGTH * usual), 1.0)
-    return within
-
-
-def _encouraged(gains: FloatArray, told: Described) -> FloatArray:
-    """Return the geometric means of the gains and of those that a band's power over the solvent's speaks for.
-
-    The latter have the spectrum of atomic models, weighted by the root of the share of signal, and the strength of the
-    gains in the slow bands. Where there is noise, a network that learnt means of what may be gives less than there is.
-    """
-    if not gains.any():
-        return gains
-    known = np.clip(1.0 - told.noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
-    spoken = np.sqrt(MODEL_POWER * known) * _within(gains)
-    slow = (..., slice(0, SLOW))
-    scale = np.sum(gains[slow] * spoken[slow]) / max(float(np.sum(np.square(spoken[slow]))), 1e-20)
-    encouraged: FloatArray = np.sqrt(gains * spoken * scale).astype(np.float32)
-    return encouraged
 
 
 def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
