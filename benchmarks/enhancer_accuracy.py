@@ -98,10 +98,10 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
             values["half_test"] = half_map_loss(halves, made, target, threads)
             values["noise_out"] = noise_out(halves, enhanced.sharpened, made, target, threads)
             values["random_phases"] = random_phases_gain(halves.mean(), made, target, threads)
-    for name in found:
+    for kind in found:
         for what in ("fsc", "tight", "deepres"):
-            if name != "input":
-                values[f"{what}_gain_{name}"] = values[f"{what}_input"] - values[f"{what}_{name}"]
+            if kind != "input":
+                values[f"{what}_gain_{kind}"] = values[f"{what}_input"] - values[f"{what}_{kind}"]
     return {"name": name, "edge": before.grid.shape[0], **values}
 
 
@@ -169,9 +169,10 @@ def half_map_loss(halves: HalfMaps, made: Judged, target: str, threads: int) -> 
     return float(np.min((fsc_curve(after) - fsc_curve(raw))[upto]))
 
 
-def deposited(folder: Path, threads: int) -> Iterator[Any]:
+def deposited(folder: Path, entries: List[str], threads: int) -> Iterator[Any]:
     """Yield names and maps of the deposited entries, as they are and blurred with noise."""
-    for name, (file, model) in DEPOSITED.items():
+    for name in entries:
+        file, model = DEPOSITED[name]
         volume, structure = read_map(folder / file), read_model(folder / model)
         structure.remove_waters()
         grid = volume.grid
@@ -199,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path)
     parser.add_argument("--maps", type=Path)
+    parser.add_argument("--entries", nargs="+", choices=DEPOSITED, default=list(DEPOSITED), help="of --maps")
     parser.add_argument("--target", default="tightTarget")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--largest", type=float, default=62.0, help="largest extent of a model in Å")
@@ -208,7 +210,7 @@ def main() -> None:
     material = (
         simulated(given.models, given.largest, given.choose, given.threads)
         if given.models
-        else deposited(given.maps, given.threads)
+        else deposited(given.maps, given.entries, given.threads)
     )
     rows: List[Dict[str, Any]] = []
     for _, (name, made) in zip(range(given.count), material):
