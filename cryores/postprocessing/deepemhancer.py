@@ -97,8 +97,9 @@ def deepemhancer(
     Returns
     -------
     EnhancedMap
-        ``sharpened``, in which 1 is bright density; ``extra["confidence"]`` (own networks), ``C^2 / (C^2 + e^2)``: C
-        is the contrast of a molecule and e the noise that the gains let through, from the half maps or the solvent.
+        ``sharpened``, in which 1 is bright density; with own networks ``extra["confidence"]``, the share of what a
+        molecule's density holds that is known in this place, and ``extra["noise"]``, the deviation of the noise that
+        the gains let through; both from the half maps, or the solvent.
 
     Raises
     ------
@@ -149,7 +150,8 @@ def _own(
     with on_device(execution):
         network = read_enhancer(_find_weights(parameters))
         found = enhance(inputs.maps, network, execution, parameters.views)
-    return found.density, {"confidence": full_map(inputs.maps).like(found.confidence)}, found.details
+    like = full_map(inputs.maps).like
+    return found.density, {"confidence": like(found.confidence), "noise": like(found.noise)}, found.details
 
 
 def _published(
@@ -281,6 +283,8 @@ METHOD = Method(
         "masked.mrc": "the enhanced map times the mask",
         "difference.mrc": "enhanced minus input, in standard deviations inside the mask",
         "confidence.mrc": "0 to 1: how little of the density is noise (own networks)",
+        "noise.mrc": "standard deviation of the noise that the gains let through, on the enhanced map's scale "
+        "(own networks)",
     },
     citations=("SanchezGarcia2021",),
     optional=("keep",),
