@@ -16,7 +16,6 @@ from cryores.filters import bfactor
 from cryores.fourier import filtered
 from cryores.mapio import read_map
 from cryores.masks import automatic_mask
-from cryores.nets.homogeneous import resolutions
 from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.training.deepres import TARGETS, accuracy, answers, flawed
@@ -40,7 +39,7 @@ def unseen(models: str, cache: str, pieces: int) -> None:
     aside = split(listed_models(models))[1]
     for target in TARGETS.values():
         stored = load_weights(shipped_weights(target.voxel_size), FORMAT)
-        judge = Reading(stored.arrays, resolutions(*stored.description["bounds"]))
+        judge = Reading(stored.arrays)
         cut = pieces_of(aside, target.voxel_size, Path(cache), "validation", 1_000_000)
         for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
             found = accuracy(*answers(judge, cut, recipe, target, pieces, seed=2)[:2], target)

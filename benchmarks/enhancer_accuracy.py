@@ -3,6 +3,7 @@
 ``--models``: half maps of the models that training kept aside, made by `benchmarks.enhancer_maps`. ``--maps``:
 deposited maps with their models, as they are, and blurred by B = 100 Å^2 with noise. Each is compared with LocScale's
 map of it in a tight mask, and with its model, before, after auto-B post-processing, and after the enhancer.
+``--choose`` takes the models that choices may be made on; the others are for the final table.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from cryores.atoms import atom_positions, density_from_model, read_model
 from cryores.errors import CryoresWarning
 from cryores.execution import Execution
 from cryores.filters import bfactor, gaussian
-from cryores.fourier import filtered, rfft, shell_sums
+from cryores.fourier import filtered, irfft, rfft, shell_sums
 from cryores.mapio import read_map
 from cryores.masks import soft_edge
 from cryores.nets.training.pieces import listed_models, split
@@ -39,6 +40,12 @@ DEPOSITED = {
     "EMD-5185": ("qrefine_3j06_TMV/3j06_no_ligand_box.ccp4", "qrefine_3j06_TMV/3j06_no_ligand_box_complete.pdb"),
 }
 """Map and model of an entry, below the folder of ``--maps``."""
+
+CHOOSE = ("3klr", "1f94", "1t3y", "6ezf", "3hyn", "3q6l")
+"""Of the models kept aside, those that choices were made on."""
+
+RANDOM_FROM, RANDOM_JUDGED = 6.0, 5.5
+"""Å beyond which phases are made random, and beyond which nothing of the truth may come back."""
 
 BLUR, NOISE_SHARE = 100.0, 0.3
 """B-factor in Å^2 that deposited maps are blurred by, and the noise of a half map that they then get, as a share of the
@@ -86,17 +93,24 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
             # A fit over the few shells of a coarse map can give a B-factor that no number holds.
             found.update({"auto_b": sharpened} if np.isfinite(sharpened.data).all() else {})
         values = measures(found, made, made.resolution, threads)
-        values["confidence"], values["confidence_absolute"] = confidence_ranks(enhanced, made, threads)
+        values.update(confidence_ranks(enhanced, made, threads))
         if isinstance(halves, HalfMaps):
             values["half_test"] = half_map_loss(halves, made, target, threads)
+            values["noise_out"] = noise_out(halves, enhanced.sharpened, made, target, threads)
+            values["random_phases"] = random_phases_gain(halves.mean(), made, target, threads)
+    for kind in found:
+        for what in ("fsc", "tight", "deepres"):
+            if kind != "input":
+                values[f"{what}_gain_{kind}"] = values[f"{what}_input"] - values[f"{what}_{kind}"]
     return {"name": name, "edge": before.grid.shape[0], **values}
 
 
-def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Tuple[float, float]:
-    """Return the rank correlations of 1 - confidence with the error, local root mean square over 3 Å, inside the mask.
+def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Dict[str, float]:
+    """Return rank correlations with the error, local root mean square over 3 Å, inside the mask.
 
-    The truth is the model's density up to the map's resolution, on the scale on which the two fit best. First the error
-    over the truth's own local root mean square, then the bare error, which is large where the density is strong.
+    The truth is the model's density up to the map's resolution, on the scale on which the two fit best. First 1 -
+    confidence with the error over the truth's own local root mean square and with the bare error, which is large where
+    the density is strong; then the noise that the result tells of with the bare error.
     """
     from scipy.stats import spearmanr
 
@@ -107,9 +121,36 @@ def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Tuple[float, 
     scale = np.polyfit(truth[inside], found[inside], 1)
     wrong, right = np.square(found - np.polyval(scale, truth)), np.square(truth)
     error, power = (filtered(some.astype(np.float32), gaussian(3.0), grid, threads)[inside] for some in (wrong, right))
-    doubt = -enhanced.extra["confidence"].data[inside]
+    doubt, noise = -enhanced.extra["confidence"].data[inside], enhanced.extra["noise"].data[inside]
     relative = error / np.maximum(power, 1e-6 * float(power.max()))
-    return tuple(float(spearmanr(doubt, some).statistic) for some in (relative, error))  # type: ignore[return-value]
+    pairs = {"confidence": (doubt, relative), "confidence_bare": (doubt, error), "noise_bare": (noise, error)}
+    return {name: float(spearmanr(*pair).statistic) for name, pair in pairs.items()}
+
+
+def noise_out(halves: HalfMaps, enhanced: Volume, made: Judged, target: str, threads: int) -> float:
+    """Return the RMS of what is made of noise with the map's spectrum, over that of the enhanced map in the mask."""
+    noise = halves.half1.like(halves.half1.data - halves.half2.data)
+    out = deepemhancer(noise, made.tight, execution=Execution(threads), target=target).sharpened.data
+    return float(np.sqrt(np.mean(np.square(out))) / np.sqrt(np.mean(np.square(enhanced.data[made.tight.data > 0.5]))))
+
+
+def random_phases_gain(before: Volume, made: Judged, target: str, threads: int) -> float:
+    """Return the most by which the FSC with the model rises beyond `RANDOM_JUDGED` where phases say nothing.
+
+    Compared are the input times the enhancer's support and its result, in one soft mask.
+    """
+    spectrum, grid = rfft(before.data, threads), before.grid
+    other = rfft(np.random.default_rng(8).standard_normal(grid.shape).astype(np.float32), threads)
+    kept = filtered(before.data, lambda s: (s <= 1.0 / RANDOM_FROM).astype(float), grid, threads)
+    mixed = irfft((np.abs(spectrum) * np.exp(1j * np.angle(other))).astype(np.complex64), grid.shape, threads)
+    volume = before.like(kept + filtered(mixed, lambda s: (s > 1.0 / RANDOM_FROM).astype(float), grid, threads))
+    found = deepemhancer(volume, made.tight, execution=Execution(threads), target=target).sharpened
+    local = np.sqrt(np.maximum(filtered(np.square(found.data), gaussian(2.0), grid, threads), 0.0))
+    support = np.clip(local / (0.2 * np.percentile(local, 99)), 0.0, 1.0)
+    spectra = [rfft(v * made.tight.data, threads) for v in (found.data, volume.data * support, made.reference.data)]
+    after, raw = (shell_sums(some, spectra[2], grid) for some in spectra[:2])
+    beyond = (after.frequency > 1.0 / RANDOM_JUDGED) & (after.frequency < 1.0 / made.resolution)
+    return float(np.max((fsc_curve(after) - fsc_curve(raw))[beyond], initial=-1.0))
 
 
 def crossing_of(volume: Volume, made: Judged, threads: int) -> float:
@@ -128,9 +169,10 @@ def half_map_loss(halves: HalfMaps, made: Judged, target: str, threads: int) -> 
     return float(np.min((fsc_curve(after) - fsc_curve(raw))[upto]))
 
 
-def deposited(folder: Path, threads: int) -> Iterator[Any]:
+def deposited(folder: Path, entries: List[str], threads: int) -> Iterator[Any]:
     """Yield names and maps of the deposited entries, as they are and blurred with noise."""
-    for name, (file, model) in DEPOSITED.items():
+    for name in entries:
+        file, model = DEPOSITED[name]
         volume, structure = read_map(folder / file), read_model(folder / model)
         structure.remove_waters()
         grid = volume.grid
@@ -144,12 +186,12 @@ def deposited(folder: Path, threads: int) -> Iterator[Any]:
             yield f"{name} {kind}", made
 
 
-def simulated(folder: Path, largest: float, left_out: Sequence[str], threads: int) -> Iterator[Any]:
-    """Yield names and maps of the models kept aside that are of a moderate size."""
+def simulated(folder: Path, largest: float, choose: bool, threads: int) -> Iterator[Any]:
+    """Yield names and maps of the models kept aside that are of a moderate size: to choose on, or for the table."""
     for seed, path in enumerate(split(listed_models(folder))[1]):
         positions = atom_positions(read_model(path))
         name = path.name.split(".")[0]
-        if np.ptp(positions, axis=0).max() < largest and len(positions) > 900 and name not in left_out:
+        if np.ptp(positions, axis=0).max() < largest and len(positions) > 900 and (name in CHOOSE) == choose:
             yield name, judged_map(path, seed, threads)
 
 
@@ -158,16 +200,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path)
     parser.add_argument("--maps", type=Path)
+    parser.add_argument("--entries", nargs="+", choices=DEPOSITED, default=list(DEPOSITED), help="of --maps")
     parser.add_argument("--target", default="tightTarget")
-    parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("--largest", type=float, default=70.0, help="largest extent of a model in Å")
-    parser.add_argument("--leave-out", nargs="+", default=[], help="models, such as those that a choice was made on")
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--largest", type=float, default=62.0, help="largest extent of a model in Å")
+    parser.add_argument("--choose", action="store_true", help="the models that choices may be made on")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     material = (
-        simulated(given.models, given.largest, given.leave_out, given.threads)
+        simulated(given.models, given.largest, given.choose, given.threads)
         if given.models
-        else deposited(given.maps, given.threads)
+        else deposited(given.maps, given.entries, given.threads)
     )
     rows: List[Dict[str, Any]] = []
     for _, (name, made) in zip(range(given.count), material):

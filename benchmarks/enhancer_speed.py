@@ -2,7 +2,8 @@
 
 Our network on a box of ``--edge`` Å: seconds, processor seconds and peak memory. ``--published``: how many cubes the
 published loop evaluates on that box and how many we do, and how alike the results are, with an emulated network whose
-reach is that of a few convolutions.
+reach is that of a few convolutions; ``--normalised``: with the published normalisation between these, which sees the
+whole cube, so that no two cubes agree on what they share.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from cryores.execution import Execution
 from cryores.nets import published_enhancer as published
+from cryores.nets.slab_norm import slab_normalization
 from cryores.postprocessing import deepemhancer
 from cryores.volume import FloatArray, Grid, Volume
 
@@ -42,7 +44,7 @@ def own(edge: int, threads: int) -> None:
     print(f"own network, {edge}^3 at 1 Å: {spent[0]:.0f} s, {spent[1]:.0f} processor seconds, peak {peak:.2f} GB")
 
 
-def emulated() -> Any:
+def emulated(normalised: bool) -> Any:
     """Return a network of one channel whose convolutions have random weights."""
     from cryores.nets import load_keras
 
@@ -51,15 +53,17 @@ def emulated() -> Any:
     given = keras.Input((published.EDGE,) * 3 + (1,))
     hidden = keras.layers.Conv3D(4, 5, padding="same", activation="relu")(given)
     hidden = keras.layers.Conv3D(4, 5, strides=2, padding="same", activation="relu")(hidden)
+    if normalised:
+        hidden = slab_normalization(groups=4)(hidden)
     hidden = keras.layers.UpSampling3D(2)(hidden)
     return keras.Model(given, keras.layers.Conv3D(1, 5, padding="same")(hidden))
 
 
-def of_published(edge: int) -> None:
+def of_published(edge: int, normalised: bool) -> None:
     """Print how many evaluations the published loop takes and how many ours, and the correlation of the results."""
     density, grid = blob(edge), Grid.regular((edge,) * 3, 1.0)
     given = published.NoiseStatistics(0.0, 0.3).normalised(density)
-    network, counted = emulated(), Counted()
+    network, counted = emulated(normalised), Counted()
     ours = published.enhanced(given, grid, network, counted, 4)  # type: ignore[arg-type]
     few = counted.steps
     strict = published.as_published(given, None, grid, network, counted, 4)  # type: ignore[arg-type]
@@ -102,9 +106,10 @@ def main() -> None:
     parser.add_argument("--edge", type=int, default=256)
     parser.add_argument("--published", action="store_true")
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--normalised", action="store_true")
     arguments = parser.parse_args()
     if arguments.published:
-        of_published(arguments.edge)
+        of_published(arguments.edge, arguments.normalised)
     else:
         own(arguments.edge, arguments.threads)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import sys
-import threading
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict
 
 import numpy as np
-import psutil
 import scipy.fft
 
 from cryores.execution import Execution
@@ -76,31 +74,30 @@ def one_fft(data: np.ndarray[Any, Any]) -> float:
 
 
 class PeakMemory:
-    """The most memory that this process holds above what it held at the start, sampled every few milliseconds."""
+    """The most memory that this process holds above ``start``, what it held before, as Linux counts it: ``bytes``."""
 
     def __enter__(self) -> PeakMemory:
         _give_back_at_once()
-        self._process = psutil.Process()
-        self._start = self._process.memory_info().rss
-        self.bytes = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        # Makes the kernel forget the highest mark so far.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self.start = _held("VmRSS")
         return self
 
-    def _watch(self) -> None:
-        while not self._stop.wait(0.003):
-            self.bytes = max(self.bytes, self._process.memory_info().rss - self._start)
-
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        self.bytes = _held("VmHWM") - self.start
+
+
+def _held(name: str) -> float:
+    """Return a number of bytes from what Linux tells of this process: ``VmRSS`` now, ``VmHWM`` at most."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
 def _give_back_at_once() -> None:
     """Make freed arrays go back to the system: what the C library keeps for later would count as held."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
+    library = ctypes.CDLL(None)
+    library.mallopt(M_MMAP_THRESHOLD, 1 << 16)
+    library.malloc_trim(0)
 
 
 def cost(title: str, method: Method, make: Callable[[int], Inputs], size: int, **values: Any) -> Dict[str, Any]:
@@ -122,5 +119,5 @@ def cost(title: str, method: Method, make: Callable[[int], Inputs], size: int, *
         "seconds": seconds,
         "rffts": seconds / unit,
         "volumes": peak.bytes / volume,
-        "planned_volumes": method.memory(inputs, parameters, execution.threads) / volume,
+        "planned_volumes": method.plan(inputs, parameters, execution.threads) / volume,
     }

@@ -61,10 +61,17 @@ def read_model(path: Union[str, os.PathLike[str]]) -> Any:
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
     try:
         structure = gemmi.read_structure(os.fspath(path))
-    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
+        # Names are bytes until they are asked for.
+        for chain in structure[0] if len(structure) else ():
+            _ = [(chain.name, residue.name, str(residue.seqid), [atom.name for atom in residue]) for residue in chain]
+    except (RuntimeError, ValueError, IndexError) as error:
         raise InputError("E_MODEL", f"{path} is no atomic model ({error})", "give a PDB or mmCIF file") from error
     if not len(structure) or structure[0].count_atom_sites() == 0:
         raise InputError("E_MODEL", f"{path} holds no atom", "give a PDB or mmCIF file with coordinates")
+    if not np.isfinite(atom_positions(structure)).all():
+        raise InputError(
+            "E_MODEL", f"{path} has atoms without a position", "give a model whose coordinates are numbers"
+        )
     return structure
 
 

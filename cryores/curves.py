@@ -118,12 +118,10 @@ def read_curve(path: Union[str, os.PathLike[str]], column: Optional[str] = None)
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        if text.lstrip().startswith("<"):
-            return _parse_xml(text)
-        if "loop_" in text:
-            return _parse_star(text, column)
-        table = np.loadtxt(text.splitlines(), ndmin=2, usecols=(0, 1))
-        return Curve(table[:, 0], table[:, 1], path.stem)
+        curve = _parse(text, column, path.stem)
+        if not curve.frequency.size or not np.isfinite(curve.frequency).all():
+            raise ValueError("no rows of finite numbers")
+        return curve
     except (ValueError, IndexError, KeyError, TypeError, ElementTree.ParseError) as error:
         raise InputError(
             "E_CURVE", f"{path} holds no FSC curve ({error})", "give an EMDB .xml, a .star table or text of two columns"
@@ -157,7 +155,19 @@ def read_star_table(text: str, required: str) -> Dict[str, List[str]]:
     raise KeyError(f"no column {required}")
 
 
+def _parse(text: str, column: Optional[str], stem: str) -> Curve:
+    if text.lstrip().startswith("<"):
+        return _parse_xml(text)
+    if "loop_" in text:
+        return _parse_star(text, column)
+    rows = [line for line in text.splitlines() if line.split("#")[0].strip()]
+    table = np.loadtxt(rows, ndmin=2, usecols=(0, 1)) if rows else np.empty((0, 2))
+    return Curve(table[:, 0], table[:, 1], stem)
+
+
 def _parse_xml(text: str) -> Curve:
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("it defines entities, which a curve does not need")
     root = ElementTree.fromstring(text)
     points = [(float(point.findtext("x", "")), float(point.findtext("y", ""))) for point in root.iter("coordinate")]
     frequency, values = np.array(points, dtype=np.float64).T

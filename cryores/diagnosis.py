@@ -7,6 +7,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.blocks import slabs
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
 from cryores.method import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, Method, in_words
@@ -128,15 +129,15 @@ def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
             f"resample the {name} onto the grid of the map",
         )
     # In a resolution map, NaN is a voxel without a value.
-    bad = np.isinf(volume.data) if name.startswith("resolution") else ~np.isfinite(volume.data)
-    if bad.any():
+    bad = np.isinf if name.startswith("resolution") else lambda part: ~np.isfinite(part)
+    if any(bad(part).any() for part in slabs(volume.data)):
         raise InputError(
             "E_NOT_FINITE", f"the {name} has voxels that are NaN or infinite", "find the step that wrote them"
         )
 
 
 def _check_mask(mask: Volume) -> None:
-    inside = int(np.count_nonzero(mask.data > 0.5))
+    inside = sum(int(np.count_nonzero(part > 0.5)) for part in slabs(mask.data))
     if inside == 0:
         raise InputError(
             "E_MASK_EMPTY", "the mask is empty: no voxel is above 0.5", "give a mask that is 1 on the particle"
@@ -162,13 +163,23 @@ def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[s
     They hold the good practices of local resolution (Vilas et al. 2020): half maps rather than one map, raw maps, a
     mask with room around it, a range that holds the resolution of the map.
     """
+    return [str(finding) for finding in suspicious(inputs, method, parameters)]
+
+
+def suspicious(inputs: Inputs, method: Method, parameters: Any = None) -> List[Finding]:
+    """Return what `suspicions` puts into words."""
     found = list(_grid_findings(inputs))
     if method.needs_noise:
         found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
         found += _practice_findings(inputs, method)
         found += diagnose(inputs.maps, inputs.mask)
         found += range_findings(inputs.maps, parameters)
-    return [str(finding) for finding in found]
+    return found
+
+
+def checking_bytes(maps: Maps) -> float:
+    """Return the bytes that `suspicions` holds at the peak beyond the maps: a map and its spectrum, or the halves'."""
+    return 4.0 * maps.grid.size * (3.1 if isinstance(maps, HalfMaps) else 3.9)
 
 
 def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> List[Finding]:

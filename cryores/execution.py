@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional
 
 from cryores.errors import MemoryBudgetError
 
 GIGABYTE = 1024.0**3
+
+LIBRARIES, A_THREAD = 192.0 * 1024**2, 256.0 * 1024**2
+"""Addresses, not memory, that libraries still to be loaded take, and that each thread of the pools does."""
 
 
 class Stage:
@@ -36,6 +42,17 @@ def available_memory() -> float:
     return float(psutil.virtual_memory().available)
 
 
+def available_addresses(threads: int) -> float:
+    """Return the bytes of arrays that a limit on the address space (``ulimit -v``) leaves; infinite without a limit."""
+    import psutil
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    taken = float(psutil.Process().memory_info().vms)
+    return max(0.0, limit - taken - LIBRARIES - threads * A_THREAD)
+
+
 class Execution:
     """Threads, memory budget and device of one run; it measures how long each stage takes.
 
@@ -44,13 +61,21 @@ class Execution:
     threads : int, optional
         Number of threads; default, every processor of this process.
     memory : float, optional
-        Memory budget in gigabytes (2**30 bytes); default, what is free.
+        Memory that the process may hold in gigabytes (2**30 bytes), maps and libraries included; default, what is free
+        beyond what it holds already.
     device : str
         ``cpu`` or ``cuda[:N]``.
     open_stage : callable
         Called with a title and a number of steps (0 = unknown); returns a `Stage`.
     say : callable
         Receives one-line messages for the user.
+    scratch : path, optional
+        Folder for files without names that volumes larger than memory need; default, that of the system.
+
+    Attributes
+    ----------
+    planned_bytes, held_bytes : float
+        What the plan allows the computation, and what libraries and maps take beside it.
     """
 
     def __init__(
@@ -60,13 +85,16 @@ class Execution:
         device: str = "cpu",
         open_stage: Callable[[str, int], Stage] = lambda title, steps: Stage(),
         say: Callable[[str], None] = lambda line: None,
+        scratch: Optional[Path] = None,
     ) -> None:
         self.threads = threads or available_threads()
         self.memory = memory
         self.device = device
         self.say = say
+        self.scratch = scratch
         self.timings: Dict[str, float] = {}
         self.planned_bytes = 0.0
+        self.held_bytes = 0.0
         self._open_stage = open_stage
 
     @contextmanager
@@ -82,8 +110,12 @@ class Execution:
 
     @property
     def budget(self) -> float:
-        """Bytes that the computation may hold: the budget, or what is free."""
-        return self.memory * GIGABYTE if self.memory is not None else available_memory()
+        """Bytes that a computation may hold beyond ``held_bytes``: what is left of the budget, or what is free.
+
+        No more than can be addressed.
+        """
+        allowed = self.memory * GIGABYTE - self.held_bytes if self.memory is not None else available_memory()
+        return min(allowed, available_addresses(self.threads))
 
     def require_memory(self, needed: float) -> None:
         """Print the plan, and refuse it when it does not fit.
@@ -91,7 +123,7 @@ class Execution:
         Parameters
         ----------
         needed : float
-            Bytes that the computation will hold at its peak.
+            Bytes that the computation will hold at its peak beyond ``held_bytes``.
 
         Raises
         ------
@@ -100,12 +132,13 @@ class Execution:
         """
         self.planned_bytes = needed
         budget = self.budget
-        self.say(f"memory: needs {needed / GIGABYTE:.2f} GB, {budget / GIGABYTE:.2f} GB allowed")
+        whole, allowed = ((part + self.held_bytes) / GIGABYTE for part in (needed, budget))
+        self.say(f"memory: needs {whole:.2f} GB, {allowed:.2f} GB allowed")
         if needed > budget:
             raise MemoryBudgetError(
                 "E_MEMORY",
-                f"this needs {needed / GIGABYTE:.2f} GB and the budget is {budget / GIGABYTE:.2f} GB",
-                "raise --memory, free memory, or crop or bin the maps",
+                f"this needs {whole:.2f} GB and the budget is {allowed:.2f} GB",
+                f"set --memory to {math.ceil(100 * whole) / 100:.2f} or more, free memory, or crop or bin the maps",
             )
 
     def use_threads(self) -> None:

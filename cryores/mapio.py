@@ -5,6 +5,7 @@ In memory the axes are always (z, y, x); a file's own axis order is kept in its 
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import math
@@ -12,15 +13,17 @@ import os
 import tempfile
 import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import mrcfile
 import mrcfile.mrcinterpreter
 import numpy as np
 
+from cryores.blocks import slabs
 from cryores.errors import InputError
-from cryores.files import PathLike
+from cryores.files import CHUNK, PathLike
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
@@ -28,9 +31,11 @@ REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
 HEADER_BYTES = 1024
 NSYMBT = 92
 """Where the header states the length of the extended one."""
+STACKS = range(401, 631)
+"""Space groups that mean several volumes in one file."""
 
 
-def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+def read_map(path: PathLike, voxel_size: Optional[float] = None, mapped: bool = False) -> Volume:
     """Read a density map.
 
     Parameters
@@ -39,6 +44,9 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
         An MRC or CCP4 file of mode 0, 1, 2, 6 or 12, either byte order, any axis order, gzipped or not.
     voxel_size : float, optional
         Voxel size in Å; overrides the header.
+    mapped : bool
+        Leave the voxels in the file where they lie there as they are in memory (mode 2, native byte order, axes x, y,
+        z, not compressed): for volumes larger than memory. The file must not change as long as the volume is used.
 
     Returns
     -------
@@ -52,8 +60,8 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
         ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is not
         orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
     """
-    volume = read_map_with_gaps(path, voxel_size)
-    bad = volume.data.size - int(np.count_nonzero(np.isfinite(volume.data)))
+    volume = read_map_with_gaps(path, voxel_size, mapped)
+    bad = volume.data.size - sum(int(np.count_nonzero(np.isfinite(part))) for part in slabs(volume.data))
     if bad:
         raise InputError(
             "E_NOT_FINITE",
@@ -63,10 +71,10 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
     return volume
 
 
-def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None) -> Volume:
+def read_map_with_gaps(path: PathLike, voxel_size: Optional[float] = None, mapped: bool = False) -> Volume:
     """Read a map whose voxels may be NaN or infinite, as some programs mark what has no value; else as `read_map`."""
     path = Path(path)
-    raw, header = _read_file(path)
+    raw, header = _read_file(path, mapped)
     grid = _grid_of(header, raw.shape, path)
     if voxel_size is not None:
         if not np.isfinite(voxel_size) or voxel_size <= 0:
@@ -92,37 +100,18 @@ def read_header(path: PathLike) -> Grid:
         ``E_NO_FILE`` · ``E_NOT_MRC`` · ``E_TRUNCATED`` · ``E_MODE`` · ``E_NOT_3D`` · ``E_CELL``, as `read_map`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
-    size = path.stat().st_size
-    not_mrc = InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
-    if size < HEADER_BYTES:
-        raise not_mrc
+    _require_file(path)
     with open(path, "rb") as file:
-        raw = file.read(HEADER_BYTES)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
-            bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
-            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
-        except ValueError as error:
-            raise not_mrc from error
-    extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
-    _check_mode(header, path)
-    shape = (int(header.nz), int(header.ny), int(header.nx))
-    if min(shape) < 1 or extended < 0:
-        raise not_mrc
-    if HEADER_BYTES + extended + math.prod(shape) * np.dtype(REAL_MODES[int(header.mode)]).itemsize > size:
-        raise _truncated(path)
-    if min(shape) < 2 or int(header.ispg) == 401:
-        raise _not_a_volume(path, shape)
-    return _grid_of(header, shape, path)
+        found = _read_claims(file, path)
+    _compare(found, path)
+    return _grid_of(found.header, found.shape, path)
 
 
-def read_half_maps(half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None) -> HalfMaps:
-    """Read two half maps; raises what `read_map` and `HalfMaps` raise."""
-    return HalfMaps(read_map(half1, voxel_size), read_map(half2, voxel_size))
+def read_half_maps(
+    half1: PathLike, half2: PathLike, voxel_size: Optional[float] = None, mapped: bool = False
+) -> HalfMaps:
+    """Read two half maps as `read_map` does; raises what `read_map` and `HalfMaps` raise."""
+    return HalfMaps(read_map(half1, voxel_size, mapped), read_map(half2, voxel_size, mapped))
 
 
 def write_map(path: PathLike, volume: Volume) -> None:
@@ -138,7 +127,7 @@ def write_map(path: PathLike, volume: Volume) -> None:
     path = Path(path)
     grid = volume.grid
     order = _file_to_zyx(grid.axis_order)
-    in_file = np.ascontiguousarray(_nan_as_zero(volume.data).transpose(np.argsort(order)))
+    in_file = volume.data.transpose(np.argsort(order))
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
@@ -159,39 +148,97 @@ def _nan_as_zero(data: FloatArray) -> FloatArray:
     return np.where(np.isnan(data), np.float32(0), data)
 
 
-def _read_file(path: Path) -> Tuple[Any, Any]:
+@dataclass(frozen=True)
+class _Claims:
+    """What a header says: of its own, the shape (sections, rows, columns), bytes before the data, type of a voxel."""
+
+    header: Any
+    shape: Tuple[int, int, int]
+    offset: int
+    voxel: Any
+
+
+def _read_file(path: Path, mapped: bool) -> Tuple[Any, Any]:
+    _require_file(path)
+    packed = _packing(path)
+    try:
+        with packed(path) if packed else open(path, "rb") as file:
+            found = _read_claims(file, path)
+            if packed:
+                _read_at_most(file, found.offset - HEADER_BYTES, keep=False)
+                raw = _read_at_most(file, math.prod(found.shape) * found.voxel.itemsize)
+                _read_at_most(file, CHUNK, keep=False)  # the checksum lies behind the data
+                data = np.frombuffer(raw, found.voxel, len(raw) // found.voxel.itemsize)
+            else:
+                _compare(found, path)
+                if mapped and found.voxel == np.float32:
+                    return np.memmap(path, found.voxel, "r", found.offset, found.shape), found.header
+                data = np.fromfile(file, found.voxel, math.prod(found.shape), offset=found.offset - HEADER_BYTES)
+    except (EOFError, zlib.error) as error:
+        raise _truncated(path) from error
+    except OSError as error:
+        raise InputError(
+            "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
+        ) from error
+    if data.size != math.prod(found.shape):
+        raise _truncated(path)
+    return data.reshape(found.shape), found.header
+
+
+def _require_file(path: Path) -> None:
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
-    if not _is_compressed(path):
-        # mrcfile makes room for what the header claims before it reads.
-        read_header(path)
+
+
+def _packing(path: Path) -> Optional[Callable[[Path], Any]]:
+    with open(path, "rb") as file:
+        start = file.read(2)
+    packings: Dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+    return packings.get(start)
+
+
+def _read_at_most(file: Any, wanted: int, keep: bool = True) -> bytearray:
+    """Read bytes out of a packed file: room is made for what has come, and not for what is claimed."""
+    raw = bytearray()
+    while wanted > 0:
+        block = file.read(min(wanted, CHUNK))
+        if not block:
+            break
+        wanted -= len(block)
+        raw += block if keep else b""
+    return raw
+
+
+def _read_claims(file: Any, path: Path) -> _Claims:
+    """Read a header, believing nothing that it says; see `_compare`."""
+    raw = file.read(HEADER_BYTES)
+    not_mrc = InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
+    if len(raw) < HEADER_BYTES:
+        raise not_mrc
     with warnings.catch_warnings():
-        # A header with an odd stamp or machine word is common and harmless; data that is missing is found below.
+        # A header with an odd stamp or machine word is common and harmless.
         warnings.simplefilter("ignore")
         try:
-            with mrcfile.open(path, permissive=True) as mrc:
-                header, data = mrc.header.copy(), mrc.data
-                expected = int(header.nx) * int(header.ny) * int(header.nz)
-                _check_mode(header, path)
-                if data is None or data.size != expected:
-                    raise _truncated(path)
-                data = np.array(data)
-        except InputError:
-            raise
-        except (EOFError, zlib.error) as error:
-            raise _truncated(path) from error
-        except (OSError, ValueError, gzip.BadGzipFile) as error:
-            raise InputError(
-                "E_NOT_MRC", f"{path} cannot be read as an MRC map ({error})", "give an .mrc, .map or .ccp4 file"
-            ) from error
-    if data.ndim != 3 or min(data.shape) < 2:
-        raise _not_a_volume(path, data.shape)
-    return data, header
+            # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
+            bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
+            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
+        except ValueError as error:
+            raise not_mrc from error
+    extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
+    _check_mode(header, path)
+    shape = (int(header.nz), int(header.ny), int(header.nx))
+    if min(shape) < 1 or extended < 0:
+        raise not_mrc
+    if min(shape) < 2 or int(header.ispg) in STACKS:
+        raise _not_a_volume(path, shape)
+    voxel = np.dtype(REAL_MODES[int(header.mode)]).newbyteorder(header.dtype["nx"].byteorder)
+    return _Claims(header, shape, HEADER_BYTES + extended, voxel)
 
 
-def _is_compressed(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) in (b"\x1f\x8b", b"BZ")
+def _compare(found: _Claims, path: Path) -> None:
+    """Raise `InputError` if a file that is not packed is shorter than its header says."""
+    if found.offset + math.prod(found.shape) * found.voxel.itemsize > path.stat().st_size:
+        raise _truncated(path)
 
 
 def _check_mode(header: Any, path: Path) -> None:
@@ -219,7 +266,7 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
     if sorted(axis_order) != [1, 2, 3]:
         axis_order = (1, 2, 3)  # many programs leave these fields at zero
     angles = tuple(float(header.cellb[a]) for a in ("alpha", "beta", "gamma"))
-    if any(a != 0 and abs(a - 90) > 0.01 for a in angles):
+    if not all(a == 0 or abs(a - 90) <= 0.01 for a in angles):
         raise InputError(
             "E_CELL",
             f"{path} has cell angles {angles}: its axes are not orthogonal",
@@ -232,7 +279,8 @@ def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
         shape=shape,  # type: ignore[arg-type]
         cell=tuple(float(header.cella[a]) for a in "zyx"),  # type: ignore[arg-type]
         sampling=(int(header.mz), int(header.my), int(header.mx)),
-        origin=tuple(float(header.origin[a]) for a in "zyx"),  # type: ignore[arg-type]
+        # Older programs leave whatever it may be in these fields.
+        origin=tuple(float(v) if np.isfinite(v) else 0.0 for v in (header.origin[a] for a in "zyx")),  # type: ignore[arg-type]
         nstart=(nstart[3], nstart[2], nstart[1]),
         axis_order=axis_order,
         angles=angles,  # type: ignore[arg-type]
@@ -248,11 +296,23 @@ def _file_to_zyx(axis_order: Tuple[int, int, int]) -> Tuple[int, int, int]:
 
 
 def _write_file(path: str, in_file: Any, grid: Grid, compressed: bool) -> None:
+    """Write header and sections; of volumes that may be larger than memory, so that no copy is made but of a few."""
+    _write_header(path, in_file, grid)
+    header = Path(path).read_bytes()
+    with gzip.open(path, "wb") if compressed else open(path, "wb") as file:
+        file.write(header)
+        for part in slabs(in_file):
+            file.write(np.ascontiguousarray(_nan_as_zero(part)).data)
+
+
+def _write_header(path: str, in_file: Any, grid: Grid) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mrcfile.new(path, overwrite=True, compression="gzip" if compressed else None) as mrc:
-            mrc.set_data(in_file)
+        with mrcfile.new(path, overwrite=True) as mrc:
             header = mrc.header
+            header.mode = 2
+            header.nz, header.ny, header.nx = in_file.shape
+            header.dmin, header.dmax, header.dmean, header.rms = _density_statistics(in_file)
             start = dict(zip((3, 2, 1), grid.nstart))
             header.nxstart, header.nystart, header.nzstart = (start[axis] for axis in grid.axis_order)
             header.mz, header.my, header.mx = grid.sampling
@@ -263,6 +323,14 @@ def _write_file(path: str, in_file: Any, grid: Grid, compressed: bool) -> None:
                 header.origin[axis] = origin
             for name, angle in zip(("alpha", "beta", "gamma"), grid.angles):
                 header.cellb[name] = angle
+
+
+def _density_statistics(data: Any) -> Tuple[float, float, float, float]:
+    """Return minimum, maximum, mean and standard deviation, NaN counting as 0."""
+    lows, highs, totals = zip(*((p.min(), p.max(), p.sum(dtype=np.float64)) for p in map(_nan_as_zero, slabs(data))))
+    mean = float(sum(totals)) / data.size
+    squares = sum(float(np.square(part - mean, dtype=np.float64).sum()) for part in map(_nan_as_zero, slabs(data)))
+    return float(min(lows)), float(max(highs)), mean, math.sqrt(squares / data.size)
 
 
 def _umask() -> int:

@@ -35,13 +35,25 @@ def distance_outside(inside: BoolArray, voxel_size: Triple, reach: float = np.in
 
     Distances above ``reach`` (Å) may be given as infinite; a short reach saves time.
     """
-    from scipy import ndimage
-
     distance = np.full(inside.shape, np.inf, dtype=np.float32)
     if inside.any():
         near = _block_around(inside, tuple(int(min(n, reach // v + 1)) for n, v in zip(inside.shape, voxel_size)))
-        distance[near] = ndimage.distance_transform_edt(~inside[near], sampling=voxel_size)
+        _measure_distances(inside[near], voxel_size, distance[near])
     return distance
+
+
+def _measure_distances(inside: BoolArray, voxel_size: Triple, out: npt.NDArray[np.floating[Any]]) -> None:
+    """Write into ``out`` the distance in Å of every voxel to the nearest one inside, of which there is at least one.
+
+    As `scipy.ndimage.distance_transform_edt` does in four volumes, where that makes eleven for a moment.
+    """
+    from scipy import ndimage
+
+    nearest = ndimage.distance_transform_edt(~inside, sampling=voxel_size, return_distances=False, return_indices=True)
+    _, y, x = (np.arange(n) for n in inside.shape)
+    for z, into in enumerate(out):
+        dz, dy, dx = nearest[0][z] - z, nearest[1][z] - y[:, None], nearest[2][z] - x
+        into[:] = np.sqrt((dz * voxel_size[0]) ** 2 + (dy * voxel_size[1]) ** 2 + (dx * voxel_size[2]) ** 2)
 
 
 def dilate(mask: Volume, distance: float) -> Volume:
@@ -54,14 +66,13 @@ def erode(mask: Volume, distance: float) -> Volume:
 
     The border of the box does not count as outside.
     """
-    from scipy import ndimage
-
     inside = mask.data > BINARY_THRESHOLD
     if inside.all() or not inside.any():
         return mask.like(inside)
     # One voxel of surroundings holds the nearest outside voxel of every voxel inside.
     near = _block_around(inside, (1, 1, 1))
-    depth = ndimage.distance_transform_edt(inside[near], sampling=mask.grid.voxel_size)
+    depth = np.empty(inside[near].shape)
+    _measure_distances(~inside[near], mask.grid.voxel_size, depth)
     shrunk = np.zeros_like(inside)
     shrunk[near] = inside[near] & (depth > distance)
     return mask.like(shrunk)
@@ -72,8 +83,13 @@ def soft_edge(mask: Volume, width: float) -> Volume:
     inside = mask.data > BINARY_THRESHOLD
     if width <= 0:
         return mask.like(inside)
-    distance = distance_outside(inside, mask.grid.voxel_size, width)
-    return mask.like(0.5 + 0.5 * np.cos(np.pi * np.minimum(distance / width, 1.0)))
+    edge = distance_outside(inside, mask.grid.voxel_size, width)
+    np.minimum(edge, np.float32(width), out=edge)
+    edge *= np.float32(np.pi / width)
+    np.cos(edge, out=edge)
+    edge *= np.float32(0.5)
+    edge += np.float32(0.5)
+    return mask.like(edge)
 
 
 def softened(mask: Volume, width: float) -> Volume:
@@ -87,13 +103,10 @@ def softened(mask: Volume, width: float) -> Volume:
 
 def soft_rim(mask: Volume, width: float) -> Volume:
     """Return the binary mask with an edge of ``width`` Å astride its surface: above 0.5 in just the same voxels."""
-    from scipy import ndimage
-
     inside = mask.data > BINARY_THRESHOLD
     voxel_size = mask.grid.voxel_size
-    signed = distance_outside(inside, voxel_size, width) - np.where(
-        inside, ndimage.distance_transform_edt(inside, sampling=voxel_size), 0.0
-    )
+    signed = distance_outside(inside, voxel_size, width)
+    signed -= distance_outside(~inside, voxel_size)
     return mask.like(0.5 - 0.5 * np.sin(np.pi * np.clip(signed / width, -0.5, 0.5)))
 
 
@@ -251,6 +264,11 @@ def _without_holes(inside: BoolArray) -> BoolArray:
     open_parts[0] = False
     filled: BoolArray = ~open_parts[labels]
     return filled
+
+
+def making_bytes(maps: Maps) -> float:
+    """Return the bytes that `automatic_mask`, and an edge for it, hold at the peak beyond the maps."""
+    return 4.0 * maps.grid.size * (6.7 if isinstance(maps, HalfMaps) else 5.7)
 
 
 # --- masks that multiply a map ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import math
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -18,12 +19,16 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from cryores.blocks import is_mapped
 from cryores.errors import CryoresWarning, UsageError
 from cryores.execution import Execution
 from cryores.localres_maps import ResolutionMap
-from cryores.volume import Grid, Maps, Volume
+from cryores.volume import Grid, HalfMaps, Maps, Volume
 
 ROOMS = ("resolution", "postprocessing")
+
+RUNNING_BYTES = 0.22e9
+"""What a process holds of Python, libraries and compiled loops before there is any map."""
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------
@@ -191,6 +196,13 @@ class Inputs:
         for name, volume in (self.sharpened_maps or {}).items():
             found[several_role("sharpened_maps", name)] = volume
         return found
+
+    @property
+    def held_bytes(self) -> float:
+        """The bytes that all volumes take in memory; those that lie in mapped files take none."""
+        maps = [self.maps.half1, self.maps.half2] if isinstance(self.maps, HalfMaps) else [self.maps]
+        volumes = [*maps, *self.beside_the_maps().values()]
+        return float(sum(volume.data.nbytes for volume in volumes if not is_mapped(volume.data)))
 
     @property
     def grid(self) -> Grid:
@@ -379,7 +391,8 @@ class Method:
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
-        execution.require_memory(self._planned_memory(inputs, parameters, execution))
+        execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
+        execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
@@ -389,10 +402,22 @@ class Method:
         result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
 
-    def _planned_memory(self, inputs: Inputs, parameters: Any, execution: Execution) -> float:
-        if self.memory_within is None:
-            return self.memory(inputs, parameters, execution.threads)
-        return self.memory_within(inputs, parameters, execution.threads, execution.budget)
+    def plan(self, inputs: Inputs, parameters: Any, threads: int, budget: float = math.inf) -> float:
+        """Return the bytes that `run` holds at the peak beyond the inputs, in the way that a budget allows.
+
+        They are those of the computation, or of the checks and the mask that come before it.
+        """
+        from cryores.diagnosis import checking_bytes
+        from cryores.masks import making_bytes
+
+        needed = [self.memory(inputs, parameters, threads)]
+        if self.memory_within is not None:
+            needed = [self.memory_within(inputs, parameters, threads, budget)]
+        if self.needs_noise:
+            needed.append(checking_bytes(inputs.maps))
+        if self.mask == "made" and inputs.mask is None:
+            needed.append(making_bytes(inputs.maps))
+        return max(needed)
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""

@@ -9,10 +9,14 @@ import numpy as np
 from cryores.errors import InputError
 from cryores.filters import Response
 from cryores.fourier import Float64, irfft, multiply_radial, radial_power, rfft
+from cryores.masks import distance_outside
 from cryores.volume import FloatArray, Grid, Volume
 
 LEAST_BACKGROUND = 0.1
 """Share of the box that has to be background for its spectrum to be measured."""
+
+EDGE = 6.0
+"""Width in voxels of the edge of the window through which background is seen."""
 
 
 def white_noise(grid: Grid, rng: np.random.Generator) -> FloatArray:
@@ -54,13 +58,15 @@ def background_amplitude(volume: Volume, mask: Volume, threads: int = 1) -> Tupl
     InputError
         ``E_NO_BACKGROUND`` when less than a tenth of the box is background, or it holds no noise.
     """
-    from scipy.ndimage import distance_transform_edt
-
-    outside = mask.data <= 0.5
-    window = np.clip(distance_transform_edt(outside) / 6.0, 0.0, 1.0).astype(np.float32)
-    share = float(np.mean(window.astype(np.float64) ** 2))
-    level = np.float32(np.average(volume.data, weights=window)) if share else np.float32(0)
-    frequency, power = radial_power((volume.data - level) * window, volume.grid, threads)
+    window = distance_outside(mask.data > 0.5, (1.0, 1.0, 1.0), EDGE)
+    window /= np.float32(EDGE)
+    np.minimum(window, np.float32(1), out=window)
+    share = float(np.einsum("zyx,zyx->", window, window, dtype=np.float64)) / window.size
+    total = float(np.einsum("zyx,zyx->", volume.data, window, dtype=np.float64))
+    level = np.float32(total / float(window.sum(dtype=np.float64))) if share else np.float32(0)
+    seen = volume.data - level
+    seen *= window
+    frequency, power = radial_power(seen, volume.grid, threads)
     if share < LEAST_BACKGROUND or not power[1:].max() > 0:
         raise InputError(
             "E_NO_BACKGROUND", "the map has no background with noise in it", "give an unmasked map as --background"

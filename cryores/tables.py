@@ -37,6 +37,14 @@ def read_rows(path: Path, known: Mapping[str, str], needed: Sequence[str], reser
     """
     if not path.is_file():
         raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    try:
+        return _rows(path, known, needed, reserved)
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = f"{path.name} is no table: {error}"
+        raise UsageError("E_SET", reason, "give comma- or tab-separated text in UTF-8") from error
+
+
+def _rows(path: Path, known: Mapping[str, str], needed: Sequence[str], reserved: Sequence[str]) -> List[Row]:
     text = path.read_text(encoding="utf-8-sig").splitlines()
     tabs = bool(text) and "\t" in text[0]
     table = csv.DictReader(text, delimiter="\t" if tabs else ",")

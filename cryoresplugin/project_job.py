@@ -8,6 +8,7 @@ Scipion wants are set by whoever starts this. It ends with 0 if at least one met
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -92,7 +93,7 @@ class ProjectJob:
         for role, (protocolClass, output, values) in imports.items():
             if role == "map" or order[role] is not None:
                 protocol = self.project.newProtocol(protocolClass, **values)
-                protocol.setObjLabel(f"import {role}")
+                protocol.setObjLabel("your sharpened map" if role == "sharpened" else f"import {role}")
                 self._launch(protocol)
                 self.sources[role] = (protocol, output)
 
@@ -123,13 +124,16 @@ class ProjectJob:
         classes = {
             "fsc": "FSC", "monores": "MonoRes", "blocres": "Blocres", "locres": "Locres", "deepres": "DeepRes",
             "resmap": "ResMap", "relion-locres": "RelionLocres", "monodir": "MonoDir", "fso": "FSO",
-            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate",
+            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate", "autosharpen": "AutoSharpen",
+            "localdeblur": "LocalDeblur", "locspiral": "LocSpiral", "deepemhancer": "DeepEMhancer",
         }  # fmt: skip
         values, pointers = getattr(self, f"_{name.replace('-', '_')}Form")()
         protocol = self.project.newProtocol(getattr(protocols, f"CryoresProt{classes[name]}"), **values)
         for field, role in pointers.items():
             if role in self.sources:
                 self._point(getattr(protocol, field), *self.sources[role])
+        if name == "localdeblur" and self.localMaps:
+            self._point(protocol.resolutionVolume, *next(iter(self.localMaps.values())))
         if name == "verdict" and "sharpened" in self.sources:
             self._append(protocol.sharpenedMaps, *self.sources["sharpened"])
         return protocol
@@ -201,6 +205,22 @@ class ProjectJob:
     def _postprocessForm(self):
         return {}, {"inputVolume": "map", "solventMask": "mask"}
 
+    def _autosharpenForm(self):
+        return self._halvesOrMap("resolution"), {"inputVolume": "map", "mask": "mask"}
+
+    def _locspiralForm(self):
+        return self._halvesOrMap("minResolution"), {"inputVolume": "map", "mask": "mask"}
+
+    def _halvesOrMap(self, field):
+        """Return what the forms of the new protocols call their input; ``field`` takes the resolution of one map."""
+        return {"inputType": 0} if self.halves else {"inputType": 2, **self._settings(**{field: "resolution"})}
+
+    def _localdeblurForm(self):
+        return {}, {"inputVolume": "map"}
+
+    def _deepemhancerForm(self):
+        return {"useHalfMapsInsteadVol": self.halves}, {"inputVolume": "map"}
+
     def _verdictForm(self):
         return {}, {"inputVolume": "map", "mask": "mask", "model": "model"}
 
@@ -250,7 +270,8 @@ class ProjectJob:
 
 def _sentence(message):
     """Return a protocol's error without Scipion's frame around it."""
-    return " ".join((message or "").replace("Protocol has validation errors:", "").split())
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", message or "")
+    return " ".join(re.sub(r"Protocol has validation errors:|^\s*Protocol failed:", "", plain).split())
 
 
 def main(words):

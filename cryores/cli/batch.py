@@ -1,8 +1,9 @@
 """Run methods on every map of a table, on this machine or on a cluster; what is done is not done again.
 
 TABLE is CSV or tab-separated. Its first line names the columns: name, and inputs as the methods' options call them
-(half1, half2, map, mask, model, ...; voxel_size). Files are looked for beside the table. Every result appears in
-DIR/NAME/METHOD; DIR/summary.csv, DIR/summary.parquet and DIR/index.html tell of all.
+(half1, half2, map, mask, model, ...; voxel_size), or emdb: the number of an entry, whose maps are fetched into
+DIR/emdb. Files are looked for beside the table. Every result appears in DIR/NAME/METHOD; DIR/summary.csv,
+DIR/summary.parquet and DIR/index.html tell of all.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import functools
 import shlex
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from cryores.batch.summary import COLUMNS_TABLE, GALLERY, TABLE, write_summary
-from cryores.batch.tasks import Task, outcome_of, perform
+from cryores.batch.tasks import Task, mark, outcome_of, perform
 from cryores.batch.workers import QUEUES, Job, open_client, outcomes
 from cryores.cli.method_command import VOLUME_INPUTS, parser_of, roles_of, run_method
 from cryores.cli.options import positive_float, positive_int
 from cryores.cli.output import refuse_a_file
 from cryores.cli.progress import say
+from cryores.emdb import ADDRESS, FILES, fetch_entry, number_of
 from cryores.errors import InputError, UsageError
 from cryores.execution import GIGABYTE, available_memory, available_threads
 from cryores.method import HALVES, MAP, Method, load_method
@@ -30,6 +32,9 @@ from cryores.tables import Row, read_rows
 
 INPUTS = ("half1", "half2", "map", "mask", "model", *VOLUME_INPUTS)
 """Columns that hold files; ``voxel_size`` holds a number."""
+
+ENTRY = "emdb"
+"""Column that holds the number of an entry of the EMDB, and folder of what was fetched."""
 
 LOCK = ".batch.lock"
 
@@ -47,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder that receives all results")
     parser.add_argument("--retry", action="store_true", help="run what failed before once more")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument("--emdb", default=ADDRESS, metavar="URL", help=f"archive of EMDB entries (default: {ADDRESS})")
     where = parser.add_argument_group("where it runs")
     where.add_argument(
         "--cluster",
@@ -67,11 +73,18 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what is not done, and write the summary."""
     _check_place(arguments)
     job = _job(arguments)
-    tasks = tasks_of(Path(arguments.table), arguments.methods, Path(arguments.out), job)
     tell = (lambda line: None) if arguments.quiet else say
+    # Once before anything is made, and again when it is known which maps the entries of the EMDB have.
+    tasks_of(Path(arguments.table), arguments.methods, Path(arguments.out), job)
     with _claimed(Path(arguments.out)) as folder:
+        fetch = functools.partial(_fetched, folder=folder, arguments=arguments, tell=tell)
+        missing: Dict[str, str] = {}
+        tasks = tasks_of(Path(arguments.table), arguments.methods, folder, job, lambda row: fetch(row, missing=missing))
+        for task in tasks:
+            if task.name in missing:
+                mark(task, {"seconds": float("nan"), "reason": missing[task.name]})
         found: Dict[Task, Any] = {task: outcome_of(task) for task in tasks}
-        left = [t for t, outcome in found.items() if outcome is None or (outcome["reason"] and arguments.retry)]
+        left = [task for task, outcome in found.items() if _is_left(task, outcome, arguments.retry, missing)]
         tell(f"{len(tasks)} results asked for, {len(tasks) - len(left)} there already")
         try:
             for task, outcome in _done(left, arguments, job, tell):
@@ -86,8 +99,18 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("E_SET_FAILED", f"everything failed; the first: {failed[0]['reason']}", "mend the table")
 
 
-def tasks_of(table: Path, methods: Sequence[str], out: Path, job: Job) -> List[Task]:
+def _is_left(task: Task, outcome: Any, retry: bool, missing: Mapping[str, str]) -> bool:
+    if task.name in missing:
+        return False
+    return outcome is None or bool(outcome["reason"] and retry)
+
+
+def tasks_of(
+    table: Path, methods: Sequence[str], out: Path, job: Job, fetch: Optional[Callable[[Row], Row]] = None
+) -> List[Task]:
     """Return what is to be done: every method on every row.
+
+    ``fetch`` gives a row that names an entry of the EMDB the files of its maps; without it they are only named.
 
     Raises
     ------
@@ -96,7 +119,9 @@ def tasks_of(table: Path, methods: Sequence[str], out: Path, job: Job) -> List[T
     InputError
         ``E_NO_FILE`` if there is no table.
     """
-    rows = read_rows(table, {name: name for name in (*INPUTS, "voxel_size")}, (), (TABLE, COLUMNS_TABLE, GALLERY))
+    known = {name: name for name in (*INPUTS, "voxel_size", ENTRY)}
+    rows = read_rows(table, known, (), (TABLE, COLUMNS_TABLE, GALLERY, ENTRY))
+    rows = [(fetch or (lambda row: _named(row, out)))(row) if ENTRY in row else row for row in rows]
     asked = [shlex.split(words) for words in methods]
     names = [words[0] for words in asked if words]
     if len(set(names)) < len(asked):
@@ -111,6 +136,27 @@ def tasks_of(table: Path, methods: Sequence[str], out: Path, job: Job) -> List[T
             parser_of(method).parse_args([*words, *resources, "--out", str(folder)])
             tasks.append(Task(row["name"], name, words, resources, str(folder)))
     return tasks
+
+
+def _named(row: Row, out: Path) -> Row:
+    """Return a row with the files that its entry of the EMDB may have, which its own columns go before."""
+    folder = (out / ENTRY / f"EMD-{number_of(row[ENTRY])}").absolute()
+    return {**{role: str(folder / f"{role}.map.gz") for role in FILES}, **row}
+
+
+def _fetched(row: Row, folder: Path, arguments: argparse.Namespace, tell: Any, missing: Dict[str, str]) -> Row:
+    """Return a row with the maps of its entry; enter in ``missing`` why they could not be had."""
+    named = _named(row, folder)
+    starts = [load_method(shlex.split(words)[0]).maps for words in arguments.methods]
+    halves, whole = any(HALVES in kinds for kinds in starts), any(kinds[0] == MAP for kinds in starts)
+    tell(f"{row['name']}: maps of EMD-{number_of(row[ENTRY])}")
+    try:
+        place = folder.absolute() / ENTRY / f"EMD-{number_of(row[ENTRY])}"
+        found = fetch_entry(row[ENTRY], place, halves, whole, arguments.emdb)
+    except (InputError, OSError) as error:
+        missing[row["name"]] = f"{error.code}: {error.message}" if isinstance(error, InputError) else str(error)
+        return named
+    return {role: file for role, file in named.items() if role in row or role in found}
 
 
 def _input_words(method: Method, row: Row, beside: Path) -> Tuple[str, ...]:

@@ -17,7 +17,7 @@ from cryores.cli.options import Parser, add_run_options
 from cryores.cli.output import refuse_a_file
 from cryores.errors import InputError, reason_of_failure
 from cryores.execution import Execution
-from cryores.files import fingerprint
+from cryores.files import appearing, fingerprint
 from cryores.postprocessing._evaluation import MEASURES, SIDES
 from cryores.tables import Row, read_rows, records_text
 
@@ -158,6 +158,9 @@ def _write(folder: Path, records: List[Dict[str, Any]], keys: Dict[str, Any]) ->
     from cryores.report.figures_set import set_figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "set.csv").write_text(records_text(records), encoding="utf-8")
-    set_figure(records).savefig(folder / "set.png")
-    (folder / KEPT).write_text(json.dumps(keys, indent=1), encoding="utf-8")
+    with appearing(folder / "set.csv") as unfinished:
+        unfinished.write_text(records_text(records), encoding="utf-8")
+    with appearing(folder / "set.png") as unfinished:
+        set_figure(records).savefig(unfinished)
+    with appearing(folder / KEPT) as unfinished:
+        unfinished.write_text(json.dumps(keys, indent=1), encoding="utf-8")

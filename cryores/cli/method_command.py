@@ -42,6 +42,9 @@ SEVERAL_HELP = {
     "resolution_maps": "local-resolution maps (Å) of any program, on the same grid; differences are from the first",
     "sharpened_maps": "sharpened maps of any program, on the same grid",
 }
+MAPPED_SHARE = 0.25
+"""Maps that take more of the memory stay in their files, where the method can do with parts of them."""
+
 MODEL_HELP = "atomic model, PDB or mmCIF"
 
 
@@ -72,6 +75,7 @@ def run_method(name: str, words: List[str]) -> None:
     several = _named(arguments.maps or [], arguments.names) if several_of else {}
     backgrounds = arguments.background if _reads_resolution(method) else (AUTO,)
     with OutputFolder(arguments.out, arguments.overwrite) as folder:
+        execution.scratch = folder
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
         for finding in [*outcome.findings, *outcome.summary.get("warnings", [])]:
@@ -120,10 +124,11 @@ def read_inputs(
     if halves and "map" in sources:
         raise UsageError("E_USAGE", f"{method.name} starts from {wanted}", "give half maps or one map, not both")
     with execution.stage("reading"):
+        mapped = method.memory_within is not None and _too_large(sources, execution)
         maps: Maps = (
-            read_half_maps(sources["half1"], sources["half2"], voxel_size)
+            read_half_maps(sources["half1"], sources["half2"], voxel_size, mapped)
             if halves
-            else read_map(sources["map"], voxel_size)
+            else read_map(sources["map"], voxel_size, mapped)
         )
         roles = [role for role in ("mask", *VOLUME_INPUTS) if role in sources and role != "resolution_map"]
         others = {role: _read_on_grid(sources[role], maps.grid) for role in roles}
@@ -137,6 +142,12 @@ def read_inputs(
         processed = {n: _read_on_grid(path, maps.grid) for n, path in (sharpened or {}).items()}
     model = sources.get("model")
     return Inputs(maps=maps, model=model, resolution_maps=named or None, sharpened_maps=processed or None, **others)
+
+
+def _too_large(sources: Mapping[str, str], execution: Execution) -> bool:
+    """Tell whether the maps would take so much of the budget that they are better left in their files."""
+    files = [Path(sources[role]) for role in ("half1", "half2", "map") if role in sources]
+    return sum(file.stat().st_size for file in files if file.is_file()) > MAPPED_SHARE * execution.budget
 
 
 def _one_each(backgrounds: Sequence[str], count: int) -> List[str]:
@@ -196,6 +207,9 @@ def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float
     if not isinstance(maps, HalfMaps):
         return None
     silent = Execution(execution.threads, execution.memory)
+    silent.held_bytes = execution.held_bytes
+    if FSC.memory(Inputs(maps, mask=mask), FSC.make_parameters({}), silent.threads) > silent.budget:
+        return None
     found = FSC.compute(Inputs(maps, mask=mask), FSC.make_parameters({}), silent).summary()["resolution"]
     return found.get("0.143")  # type: ignore[no-any-return]
 
@@ -203,7 +217,7 @@ def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:
     def open_stage(title: str, steps: int) -> Stage:
         stop_if_asked()
-        return Stage() if quiet else progress.open_stage(title, steps)
+        return progress.Silent() if quiet else progress.open_stage(title, steps)
 
     return open_stage
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import json
 import os
 import platform
 import shutil
 import uuid
 from pathlib import Path
-from typing import Iterator, Union
+from typing import Iterator, List, Set, Union
 
-from cryores.cli.stopping import stop_if_asked
+from cryores.cli.stopping import stop_if_asked, undisturbed
 from cryores.errors import InputError
 
 STAGING_PREFIX = ".cryores-"
@@ -18,18 +21,24 @@ STAGING_PREFIX = ".cryores-"
 RECORD = "report.json"
 """Where it stands, all that it tells of is there and belongs together: it goes first and comes last."""
 
+NOTE = f"{STAGING_PREFIX}moving.json"
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
 
 @contextlib.contextmanager
 def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Path]:  # noqa: N802
     """Give a staging folder to write into; when the block ends well, move its files to ``path``.
 
     The staging folder lies inside ``path``, so that each move is a rename on one file system. If the block raises,
-    whatever the cause, nothing of it stays behind and earlier results are untouched.
+    whatever the cause, nothing of it stays behind and earlier results are untouched. Of two runs into one folder the
+    result is that of the one which ends last.
 
     Raises
     ------
     InputError
-        ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written.
+        ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written;
+        ``E_WRITE`` if there is no room for the results.
     """
     folder = Path(path)
     refuse_a_file(folder)
@@ -46,16 +55,57 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
         _clear_after_the_dead(folder)
         yield staging
         stop_if_asked()
-        (folder / RECORD).unlink(missing_ok=True)
-        for item in sorted(staging.iterdir(), key=lambda item: (item.name == RECORD, item.name)):
-            os.replace(item, folder / item.name)
-        staging.rmdir()
-    except BaseException:
+        with _alone_in(folder), undisturbed():
+            _move(staging, folder)
+    except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):
                 parent.rmdir()
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            reason = f"cannot write the results in {folder}: {error.strerror}"
+            raise InputError("E_WRITE", reason, "choose another --out, or make room") from error
         raise
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs from moving their files into ``folder`` meanwhile."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems cannot lock a folder: there, two runs at once are not kept apart.
+        with contextlib.suppress(OSError):
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
+def _move(staging: Path, folder: Path) -> None:
+    """Replace the result in ``folder`` by the one in ``staging``: nothing of an earlier one stays beside it.
+
+    A note of all their names stands meanwhile. Whoever finds it clears up after a run that was killed here.
+    """
+    ours = {item.name for item in staging.iterdir()}
+    earlier = _named_in(folder / RECORD) | _named_in(folder / NOTE)
+    (staging / NOTE).write_text(json.dumps({"files": sorted(earlier | ours)}), encoding="utf-8")
+    os.replace(staging / NOTE, folder / NOTE)
+    (folder / RECORD).unlink(missing_ok=True)
+    for name in earlier - ours:
+        (folder / name).unlink(missing_ok=True)
+    for name in sorted(ours, key=lambda name: (name == RECORD, name)):
+        os.replace(staging / name, folder / name)
+    staging.rmdir()
+    (folder / NOTE).unlink()
+
+
+def _named_in(record: Path) -> Set[str]:
+    """Return the files beside a record or a note that it names."""
+    try:
+        names = json.loads(record.read_text(encoding="utf-8"))["files"]
+        return {name for name in names if Path(name).name == name and record.with_name(name).is_file()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def refuse_a_file(folder: Path) -> None:
@@ -95,7 +145,7 @@ def _make(staging: Path) -> None:
         raise InputError("E_OUTPUT", reason, "choose another --out") from error
 
 
-def _missing_folders(folder: Path) -> list[Path]:
+def _missing_folders(folder: Path) -> List[Path]:
     """List the folders that have to be made, the deepest first, so that a failed run can take them away again."""
     missing = []
     while not folder.exists():

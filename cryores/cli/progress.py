@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 import time
 
+from cryores.cli.stopping import stop_if_asked
 from cryores.execution import Stage
+
+
+class Silent(Stage):
+    """Says nothing, and like the others asks at every step whether the run is to stop."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Stop if a signal has come."""
+        stop_if_asked()
 
 
 class Bar(Stage):
@@ -18,6 +27,7 @@ class Bar(Stage):
 
     def advance(self, steps: int = 1) -> None:
         """Move the bar."""
+        stop_if_asked()
         self._bar.update(steps)
 
     def close(self) -> None:
@@ -36,6 +46,7 @@ class Lines(Stage):
 
     def advance(self, steps: int = 1) -> None:
         """Print a line at each tenth that is reached, once the stage has lasted five seconds."""
+        stop_if_asked()
         self._done += steps
         spent = time.perf_counter() - self._start
         tenths = 10 * self._done // self._steps if self._steps else 0

@@ -67,7 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
     for warning in caught:
         say(f"warning: {warning.message}")
     if not arguments.quiet:
-        print(f"simulated: {arguments.out}")
+        grid = simulation.halves.grid
+        size = " x ".join(str(n) for n in reversed(grid.shape))
+        print(f"simulated: {arguments.out}, {size} voxels of {grid.spacing:g} Å")
 
 
 def _ignored(arguments: argparse.Namespace) -> List[str]:

@@ -5,9 +5,12 @@ A signal that arrives while a C extension clears errors (an import, a type look-
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from typing import Iterator
 
 _asked = False
+_too_late = False
 
 
 def listen() -> None:
@@ -24,7 +27,19 @@ def stop_if_asked() -> None:
         raise KeyboardInterrupt
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Only remember a signal that comes in this block, which lasts no longer than a few renames of files."""
+    global _too_late
+    _too_late = True
+    try:
+        yield
+    finally:
+        _too_late = False
+
+
 def _ask(number: int, frame: object) -> None:
     global _asked
     _asked = True
-    raise KeyboardInterrupt
+    if not _too_late:
+        raise KeyboardInterrupt

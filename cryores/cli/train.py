@@ -14,7 +14,7 @@ from cryores.errors import InputError, UsageError
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
 ENHANCERS = ("tightTarget", "wideTarget", "highRes")
-MAPS, EPOCHS, LOCRES_SEED = 1644, 16, 8
+MAPS, EPOCHS, LOCRES_SEED = 1800, 16, 8
 """Of the network of locres that ships."""
 
 
@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _train_deepres(arguments: argparse.Namespace) -> None:
     from cryores.nets.training.deepres import LESSONS, TARGETS, train
 
+    tell = (lambda line: None) if arguments.quiet else say
     for name in [arguments.range] if arguments.range else RANGES:
         file = train(
             TARGETS[name],
@@ -66,9 +67,9 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
             arguments.seed or 0,
             arguments.threads,
             arguments.cache,
+            tell,
         )
-        if not arguments.quiet:
-            say(f"trained: {file}")
+        tell(f"trained: {file}")
 
 
 def _train_enhancers(arguments: argparse.Namespace) -> None:

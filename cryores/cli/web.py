@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryores.cli.options import positive_float, positive_int
 from cryores.cli.progress import say
-from cryores.web.emdb import ADDRESS
+from cryores.emdb import ADDRESS
 from cryores.web.limits import GIGABYTE, MEGABYTE, Limits
 
 STORE = Path("~") / "cryores-web"

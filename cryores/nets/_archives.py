@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
+import errno
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,6 +17,7 @@ from cryores.errors import WeightsError
 LARGEST_TOTAL = 4 << 30
 """Bytes of all members together, wanted or not; the published sets have less than 1 GB."""
 MOST_MEMBERS = 10000
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 Entry = Tuple[str, int, bool, Callable[[], Any]]
 """Name, size, whether it is a plain file, and what opens it."""
@@ -24,7 +25,22 @@ Entry = Tuple[str, int, bool, Callable[[], Any]]
 
 def is_archive(path: Path) -> bool:
     """Tell whether a file is a zip or a tar, by its content."""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    if zipfile.is_zipfile(path):
+        return True
+    try:
+        _opened_tar(path).close()
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError):
+        return False
+    return True
+
+
+def _opened_tar(path: Path) -> tarfile.TarFile:
+    """Open a tar, plain or packed with gzip or bzip2; others ask for gigabytes before they have unpacked a byte."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start == b"\x1f\x8b":
+        return tarfile.open(path, "r:gz")
+    return tarfile.open(path, "r:bz2" if start == b"BZ" else "r:")
 
 
 def unpack(archive: Path, wanted: Collection[str], folder: Path) -> List[Path]:
@@ -60,11 +76,18 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path) -> List[Path]:
         tarfile.TarError,
         zipfile.BadZipFile,
         zlib.error,
-        lzma.LZMAError,
-        gzip.BadGzipFile,
+        struct.error,
         EOFError,
         RuntimeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
     ) as error:
+        raise _refused(archive, f"it is damaged or no archive: {error}") from error
+    except OSError as error:
+        # Of gzip, and of a place before the file's beginning; what the disk says is for others to tell.
+        if error.errno not in (None, errno.EINVAL):
+            raise
         raise _refused(archive, f"it is damaged or no archive: {error}") from error
     return taken
 
@@ -74,10 +97,12 @@ def _entries(archive: Path) -> Iterator[Entry]:
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 mode = info.external_attr >> 16
-                plain = not info.is_dir() and not stat.S_ISLNK(mode)
+                plain = not info.filename.endswith("/") and not stat.S_ISLNK(mode)
+                if info.compress_type not in PACKINGS:
+                    raise _refused(archive, f"{info.filename} is packed in a way that asks for too much memory")
                 yield info.filename, info.file_size, plain, lambda info=info: packed.open(info)  # type: ignore[misc]
         return
-    with tarfile.open(archive, "r:*") as packed_tar:
+    with _opened_tar(archive) as packed_tar:
         for member in packed_tar:
             opener = lambda member=member: packed_tar.extractfile(member)  # type: ignore[misc]  # noqa: E731
             yield member.name, member.size, member.isreg(), opener

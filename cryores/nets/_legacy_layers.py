@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from cryores.errors import WeightsError
 from cryores.nets import load_keras
@@ -64,10 +64,8 @@ def make_layer(name: str, kind: str, options: Mapping[str, Any], group_norm: str
 
     Parameters
     ----------
-    name, kind : str
-        The layer's name and class.
-    options : mapping
-        Its configuration in the file, of any version of Keras from 2.0 on.
+    name, kind, options : str, str, mapping
+        As in `accepted`.
     group_norm : {'slab', 'native'}
         What ``GroupNormalization`` means.
 
@@ -76,20 +74,54 @@ def make_layer(name: str, kind: str, options: Mapping[str, Any], group_norm: str
     WeightsError
         ``E_WEIGHTS_LAYER`` for a layer or an option that is not in `OPTIONS`.
     """
+    taken = accepted(name, kind, options)
+    if kind == "GroupNormalization" and group_norm == "slab":
+        if taken.pop("axis", -1) not in (-1, 4):
+            raise refused(f"its layer {name!r} normalises another axis than the channels")
+        return slab_normalization(name=name, **taken)
+    return getattr(load_keras().layers, kind)(name=name, **taken)
+
+
+def accepted(name: str, kind: str, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what reaches Keras of what a file says of a layer.
+
+    Parameters
+    ----------
+    name, kind : str
+        The layer's name and class.
+    options : mapping
+        Its configuration in the file, of any version of Keras from 2.0 on.
+
+    Raises
+    ------
+    WeightsError
+        ``E_WEIGHTS_LAYER`` for a layer or an option that is not in `OPTIONS`.
+    """
     if kind not in OPTIONS:
         raise refused(f"its layer {name!r} is a {kind}, which is not among the layers that are accepted")
-    accepted = {}
+    taken: Dict[str, Any] = {}
     for key, value in options.items():
         option = _RENAMED.get((kind, key), key)
         if option in OPTIONS[kind]:
-            accepted[option] = _checked(name, option, value)
+            taken[option] = _checked(name, option, value)
         elif not _changes_nothing(option, value):
             raise refused(f"its layer {name!r} has the option {key} = {value!r}, which this version does not know")
-    if kind == "GroupNormalization" and group_norm == "slab":
-        if accepted.pop("axis", -1) not in (-1, 4):
-            raise refused(f"its layer {name!r} normalises another axis than the channels")
-        return slab_normalization(name=name, **accepted)
-    return getattr(load_keras().layers, kind)(name=name, **accepted)
+    return taken
+
+
+def most_weights(kind: str, options: Mapping[str, Any], shape: Sequence[Any]) -> int:
+    """Return how many weights, or more, the layer will make room for when it gets an input of ``shape``."""
+    inside = [int(n or 1) for n in shape[1:]]
+    channels = inside[-1] if inside else 1
+    if kind == "Dense":
+        return channels * int(options["units"])
+    if kind in ("Conv3D", "Conv3DTranspose"):
+        size = options["kernel_size"]
+        return math.prod(size if isinstance(size, (list, tuple)) else [size] * 3) * channels * int(options["filters"])
+    if kind == "PReLU":
+        shared = options.get("shared_axes") or ()
+        return math.prod(n for axis, n in enumerate(inside, 1) if axis not in shared)
+    return channels
 
 
 def refused(reason: str) -> WeightsError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, List
 
 from cryores.errors import UsageError
 from cryores.execution import Execution
@@ -11,7 +11,7 @@ from cryores.nets import load_keras
 
 
 def on_device(execution: Execution) -> AbstractContextManager[Any]:
-    """Return the context in which networks run on the device of ``execution``.
+    """Return the context in which networks run on the device of ``execution``, the first where there are several.
 
     Raises
     ------
@@ -29,17 +29,23 @@ def on_device(execution: Execution) -> AbstractContextManager[Any]:
     except RuntimeError:
         # TensorFlow has started already in this process: its threads cannot be changed any more.
         execution.say("TensorFlow keeps the number of threads that it was started with")
-    name = "/CPU:0"
-    if execution.device != "cpu":
-        _, _, numbers = execution.device.partition(":")
-        wanted = int(numbers.split(",")[0]) if numbers else 0
-        seen = len(tf.config.list_physical_devices("GPU"))
-        if wanted >= seen:
-            raise UsageError(
-                "E_NO_GPU",
-                f"{execution.device} was asked for and TensorFlow sees {seen or 'no'} GPU here",
-                "use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
-            )
-        name = f"/GPU:{wanted}"
-    device: AbstractContextManager[Any] = tf.device(name)
+    device: AbstractContextManager[Any] = tf.device(device_names(execution)[0])
     return device
+
+
+def device_names(execution: Execution) -> List[str]:
+    """Return TensorFlow's names of the devices of ``execution``, over which cubes are shared; raises ``E_NO_GPU``."""
+    if execution.device == "cpu":
+        return ["/CPU:0"]
+    import tensorflow as tf
+
+    numbers = execution.device.partition(":")[2]
+    wanted = [int(number) for number in numbers.split(",")] if numbers else [0]
+    seen = len(tf.config.list_physical_devices("GPU"))
+    if max(wanted) >= seen:
+        raise UsageError(
+            "E_NO_GPU",
+            f"{execution.device} was asked for and TensorFlow sees {seen or 'no'} GPU{'s' if seen > 1 else ''} here",
+            "use --device cpu, or install TensorFlow with CUDA: pip install 'tensorflow[and-cuda]'",
+        )
+    return [f"/GPU:{number}" for number in wanted]

@@ -30,6 +30,9 @@ WINDOW = 2.0
 FLOOR = 1e-4
 """Least power of a solvent, as a share of the power of the strongest places: masked maps have none."""
 
+WEAKEST = 10
+"""Percentile of the blocks' mean density up to which they are taken for solvent where none is by the scale."""
+
 CONTRAST = 0.3
 """Standard deviation of the enhanced density of a molecule: bright density is then about 1."""
 
@@ -91,6 +94,8 @@ def described(density: FloatArray, threads: int = 1) -> Described:
     alone = block_powers(scaled, threads)
     power = widened(alone)
     solvent = around <= np.float32(scale.threshold)
+    if not solvent.any():
+        solvent = around <= np.percentile(around, WEAKEST)
     noise = np.median(power[solvent], axis=0)
     noise = np.maximum(noise, FLOOR * np.percentile(power.reshape(-1, COUNT), 99, axis=0))
     noise = np.maximum(noise, np.finfo(np.float32).tiny).astype(np.float32)

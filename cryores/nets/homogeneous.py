@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from cryores.fourier import RealFFT, rfft
+from cryores.fourier import InnerInverse, RealFFT, rfft
 from cryores.volume import BoolArray, FloatArray
 
 FREQUENCIES = tuple(np.geomspace(0.04, 0.52, 16).tolist())
@@ -94,8 +94,7 @@ class Describer:
     threads : int
         Bands that are worked on at a time.
     periodic : bool
-        Whether the cubes are; a window of a volume is not, and only voxels `MARGIN` from its faces are described as in
-        the volume.
+        Whether the cubes are; a window of a volume is not, and only voxels `MARGIN` from its faces can be described.
     """
 
     def __init__(self, edge: int, threads: int = 1, periodic: bool = False) -> None:
@@ -105,7 +104,7 @@ class Describer:
         self._balls = [scale * _transfer(ball(radius, int(np.ceil(radius))), edge) for radius in RADII]
         self._free: Queue[_Workplace] = Queue()
         for _ in range(threads):
-            self._free.put(_Workplace(edge, 0 if periodic else int(LONGEST)))
+            self._free.put(_Workplace(edge, *((0, 0) if periodic else (int(LONGEST), MARGIN))))
 
     def __call__(self, cube: FloatArray, where: Where) -> FloatArray:
         """Describe voxels of a cube.
@@ -140,11 +139,12 @@ class Describer:
 
 
 class _Workplace:
-    """Planned transforms and the arrays of one band."""
+    """Planned transforms and the arrays of one band: without the ``rim``, means over balls without the ``margin``."""
 
-    def __init__(self, edge: int, rim: int) -> None:
+    def __init__(self, edge: int, rim: int, margin: int) -> None:
         # Measured plans differ from run to run, and so would the last digits.
         self._fft = RealFFT((edge,) * 3, 1, effort="FFTW_ESTIMATE")
+        self._band, self._mean = InnerInverse((edge,) * 3, rim), InnerInverse((edge,) * 3, margin)
         self._reals = [self._fft.empty_real() for _ in range(3)]
         self._spectra = [self._fft.empty_spectrum() for _ in range(2)]
         ends = (slice(0, rim), slice(edge - rim, edge))
@@ -156,7 +156,7 @@ class _Workplace:
         """Write the means of a band's power, third and fourth power about ``places``: `RADII`, then both by `ODD`."""
         band, power, spare = self._reals
         np.multiply(spectrum, transfer, out=self._spectra[0])
-        self._fft.backward(self._spectra[0], band)
+        self._band(self._spectra[0], band)
         for part in self._rim:
             # Wrong there, and large: what is averaged beside it would lose its last digits.
             band[part] = 0.0
@@ -174,7 +174,7 @@ class _Workplace:
         self._fft.forward(values, self._spectra[1])
         for one, row in zip(balls, rows):
             np.multiply(self._spectra[1], one, out=self._spectra[0])
-            row[:] = self._fft.backward(self._spectra[0], values).take(places)
+            row[:] = self._mean(self._spectra[0], values).take(places)
 
 
 def _normalise(rows: FloatArray, whole: FloatArray) -> None:

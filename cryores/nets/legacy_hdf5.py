@@ -20,7 +20,7 @@ import numpy as np
 from cryores.errors import WeightsError
 from cryores.files import PathLike
 from cryores.nets import load_keras
-from cryores.nets._legacy_layers import LARGEST_NUMBER, make_layer, refused
+from cryores.nets._legacy_layers import LARGEST_NUMBER, make_layer, most_weights, refused
 
 NEWEST_KERAS = 3
 MOST_LAYERS = 400
@@ -117,9 +117,13 @@ def _configuration(file: Any, path: PathLike) -> Mapping[str, Any]:
         )
     if "model_config" not in file.attrs:
         _foreign(path, "holds no Keras network (no model_config)")
+    return _parsed(file.attrs["model_config"], path)
+
+
+def _parsed(text: Any, path: PathLike) -> Mapping[str, Any]:
     try:
-        configuration = json.loads(_text(file.attrs["model_config"]))
-    except ValueError as error:
+        configuration = json.loads(_text(text))
+    except (ValueError, RecursionError) as error:
         _damaged(path, f"its model_config is not JSON: {error}")
     if not isinstance(configuration, dict):
         _foreign(path, "has a model_config that is no network")
@@ -170,7 +174,7 @@ def _network_record(configuration: Mapping[str, Any], path: PathLike) -> Network
             return _sequential(_layers_of(inner if isinstance(inner, list) else inner["layers"]))  # type: ignore[index]
         if kind in ("Model", "Functional"):
             return _functional(inner)  # type: ignore[arg-type]
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
         _damaged(path, f"its description cannot be understood ({type(error).__name__}: {error})")
     raise refused(f"its network is a {kind}, neither a Sequential nor a functional model")
 
@@ -242,6 +246,7 @@ def _ends(listed: Any) -> List[Source]:
 
 def _build(record: NetworkRecord, group_norm: str, path: PathLike) -> Tuple[Any, List[Any]]:
     keras = load_keras()
+    room = Path(path).stat().st_size
     made: Dict[str, Any] = {}
     tensors: Dict[Source, Any] = {}
 
@@ -250,6 +255,13 @@ def _build(record: NetworkRecord, group_norm: str, path: PathLike) -> Tuple[Any,
             layer = record.layers[name]
             made[name] = make_layer(name, layer.kind, layer.options, group_norm)
         return made[name]
+
+    def applied(layer: LayerRecord, taken: List[Any]) -> Any:
+        apply = layer_of(layer.name)
+        # Keras makes room for the weights at once, however many the file says there are.
+        if sum(most_weights(layer.kind, layer.options, one.shape) for one in taken) > room:
+            _damaged(path, f"layer {layer.name!r} needs more weights than the file can hold")
+        return apply(taken if len(taken) > 1 else taken[0])
 
     def tensor(source: Source, above: Tuple[Source, ...] = ()) -> Any:
         name, call = source
@@ -260,15 +272,14 @@ def _build(record: NetworkRecord, group_norm: str, path: PathLike) -> Tuple[Any,
             if layer.kind == "InputLayer":
                 tensors[source] = keras.Input(batch_shape=_input_shape(layer))
             else:
-                taken = [tensor(one, (*above, source)) for one in layer.calls[call]]
-                tensors[source] = layer_of(name)(taken if len(taken) > 1 else taken[0])
+                tensors[source] = applied(layer, [tensor(one, (*above, source)) for one in layer.calls[call]])
         return tensors[source]
 
     try:
         outputs = [tensor(source) for source in record.outputs]
         inputs = [tensor(source) for source in record.inputs]
         model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs[0] if len(outputs) == 1 else outputs)
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, KeyError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(
             "E_WEIGHTS_FOREIGN", f"the network of {path} cannot be built: {reason}", "use the published file as it is"
@@ -295,10 +306,14 @@ def _fill(layer: Any, stored: Mapping[str, Any], path: PathLike) -> None:
                 f"stores {name} of layer {layer.name!r} as {stored[name].dtype} {tuple(stored[name].shape)}, "
                 f"where the layer takes {tuple(variable.shape)}",
             )
-        values = np.asarray(stored[name], dtype=np.float32)
-        if not np.isfinite(values).all():
-            _damaged(path, f"{name} of layer {layer.name!r} is not finite")
-        variable.assign(values)
+        variable.assign(_values(stored[name], f"{name} of layer {layer.name!r}", path))
+
+
+def _values(stored: Any, what: str, path: PathLike) -> Any:
+    values = np.asarray(stored, dtype=np.float32)
+    if not np.isfinite(values).all():
+        _damaged(path, f"{what} is not finite")
+    return values
 
 
 def _spelled(names: Mapping[str, Any]) -> str:

@@ -10,15 +10,18 @@ import numpy as np
 
 from cryores.errors import UsageError
 from cryores.execution import Execution
-from cryores.nets.homogeneous import ANSWERS, FEATURES, HEAD, MARGIN, Describer, quantiles, resolutions
+from cryores.nets.homogeneous import ANSWERS, FEATURES, HEAD, MARGIN, Describer, quantiles
 from cryores.nets.stored_weights import foreign, load_weights
 from cryores.nets.tiles import cheapest_edge, over_blocks
 from cryores.nets.weights import SHIPPED
 from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
 
-FORMAT = "cryores deepres 3"
+FORMAT = "cryores deepres 4"
 COUNTED = "counted"
 """Name of the least and the largest value of each number of a description that the head is given."""
+
+BOUNDS = "bounds"
+"""Name of the bounds in Å of the bins of resolution whose probability the head tells."""
 
 WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
 """By the voxel size in Å."""
@@ -42,9 +45,8 @@ class Reading:
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Keyed ``layer/kernel`` and ``layer/bias``, of the layers of `cryores.nets.homogeneous.head`; and `COUNTED`.
-    bounds : ndarray
-        Bounds in Å of the bins whose probability it gives.
+        Keyed ``layer/kernel`` and ``layer/bias``, of the layers of `cryores.nets.homogeneous.head`; `COUNTED` and
+        `BOUNDS`.
 
     Raises
     ------
@@ -52,18 +54,18 @@ class Reading:
         ``E_WEIGHTS_OTHER`` where a name or a shape differs.
     """
 
-    def __init__(self, arrays: Mapping[str, FloatArray], bounds: FloatArray) -> None:
+    def __init__(self, arrays: Mapping[str, FloatArray]) -> None:
         names = [*(f"head{number}" for number in range(len(HEAD))), "answer"]
         widths = (FEATURES, *HEAD, ANSWERS)
         wanted = {f"{name}/kernel": widths[k : k + 2] for k, name in enumerate(names)}
         wanted.update({f"{name}/bias": widths[k + 1 : k + 2] for k, name in enumerate(names)})
-        wanted[COUNTED] = (2, FEATURES)
+        wanted.update({COUNTED: (2, FEATURES), BOUNDS: (ANSWERS + 1,)})
         for name, shape in wanted.items():
             if name not in arrays or arrays[name].shape != shape:
                 raise foreign(name)
         self._layers = [(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in names]
         self._counted = arrays[COUNTED]
-        self._bounds = bounds
+        self._bounds = arrays[BOUNDS]
 
     def __call__(self, voxels: FloatArray) -> Tuple[FloatArray, FloatArray]:
         """Return the median of the probable resolutions of each voxel and half the width of their middle 68 %, in Å."""
@@ -121,7 +123,7 @@ def estimate(
         ``E_PARAMETER`` if there is no network for this voxel size.
     """
     stored = load_weights(weights or shipped_weights(working_voxel), FORMAT)
-    reading = Reading(stored.arrays, resolutions(*stored.description["bounds"]))
+    reading = Reading(stored.arrays)
     edge = _edge(mask, execution)
     described = Describer(edge, execution.threads)
 
@@ -142,8 +144,8 @@ def shipped_weights(working_voxel: float) -> Path:
 
 
 def memory(shape: IntTriple, threads: int) -> float:
-    """Return the bytes that `estimate` holds for a volume of ``shape``: map, answers twice, what is kept, a block."""
-    return 4.0 * float(np.prod(shape)) * 13.0 + _of_block(EDGES[0], threads)
+    """Return the least bytes that `estimate` holds for ``shape``; larger blocks take what a budget leaves."""
+    return 4.0 * float(np.prod(shape)) * 5.0 + _of_block(EDGES[0], threads)
 
 
 def _of_block(edge: int, threads: int) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 
 from cryores.errors import WeightsError
-from cryores.execution import Execution
+from cryores.execution import Execution, Stage
 from cryores.files import PathLike
 from cryores.nets.cubes import CubePlan, predicted
+from cryores.nets.devices import device_names
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (
     BLOCK,
@@ -62,10 +63,11 @@ BEST = 95
 
 @dataclass(frozen=True)
 class Enhanced:
-    """An enhanced map, and how much of what should be in it is known, 0 to 1."""
+    """An enhanced map, how much of what should be in it is known, 0 to 1, and the noise that the gains let through."""
 
     density: FloatArray
     confidence: FloatArray
+    noise: FloatArray
     details: Dict[str, Any] = field(default_factory=dict)
 
 
@@ -115,25 +117,30 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
     with execution.stage("bands of the map"):
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
-        gains, variance = _gains(told, network, views, stage)
+        gains, variance = _gains(told, network, views, stage, device_names(execution))
         gains = _steadied(gains, told)
     with execution.stage("enhancing"):
         density = way.back(with_gains(told, gains, threads), threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
-        known = spread_over_voxels(_known_share(maps, way, told, threads) * agreeing)
+        noise = _noise_power(maps, way, told, threads)
+        known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
+        let_through = np.square(gains / told.amplitude) * np.minimum(noise, told.power)
+        deviation = way.back(spread_over_voxels(np.sqrt(let_through.sum(axis=-1))), threads)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
-    return Enhanced(density, confidence, details)
+    return Enhanced(density, confidence, np.maximum(deviation, 0.0), details)
 
 
-def _gains(told: Described, network: Any, views: int, stage: Any) -> Tuple[FloatArray, FloatArray]:
+def _gains(
+    told: Described, network: Any, views: int, stage: Stage, devices: Sequence[str]
+) -> Tuple[FloatArray, FloatArray]:
     """Return mean and variance of the gains over the views."""
-    predict = predictor(network)
+    predict, batch = predictor(network, devices), TOGETHER * len(devices)
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
         given = seen(told.features, turn)
-        gains = predicted(given, predict, PLAN, batch=TOGETHER, stage=stage, channels=COUNT)
+        gains = predicted(given, predict, PLAN, batch=batch, stage=stage, channels=COUNT)
         found = np.maximum(unseen(gains, turn), 0.0)
         total += found
         squares += np.square(found)
@@ -167,16 +174,20 @@ def _steadied(gains: FloatArray, told: Described) -> FloatArray:
     return steadied
 
 
-def _known_share(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
+def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) -> FloatArray:
+    """Return the power of the noise by blocks and bands: of half the difference of half maps, or the solvent's."""
+    if not isinstance(maps, HalfMaps):
+        return told.noise
+    difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
+    return widened(block_powers(difference, threads))
+
+
+def _known_share(noise: FloatArray, told: Described) -> FloatArray:
     """Return the share of what a molecule's density holds that the map knows, block by block.
 
     A band counts by its power in atomic models, as far as the map's best places know it; known is signal over signal
-    and noise, whose power is that of half the difference of half maps, or the solvent's.
+    and noise.
     """
-    noise = told.noise
-    if isinstance(maps, HalfMaps):
-        difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
-        noise = widened(block_powers(difference, threads))
     known = np.clip(1.0 - noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
     molecule = told.features[..., -1] > HELD
     best = np.percentile(known[molecule], BEST, axis=0) if molecule.any() else np.zeros(COUNT)

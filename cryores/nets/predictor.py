@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -10,8 +11,16 @@ from cryores.nets import load_keras
 from cryores.volume import FloatArray
 
 
-def predictor(network: Any) -> Callable[[FloatArray], FloatArray]:
-    """Return what runs a network on arrays of the shape that it takes, compiled once for each shape."""
+def predictor(network: Any, devices: Sequence[str] = ()) -> Callable[[FloatArray], FloatArray]:
+    """Return what runs a network on arrays of the shape that it takes, compiled once for each shape.
+
+    Parameters
+    ----------
+    network : keras.Model
+        The network.
+    devices : sequence of str
+        From `device_names`: what is given is divided among them; default, the one of the context.
+    """
     load_keras()
     import tensorflow
 
@@ -21,10 +30,22 @@ def predictor(network: Any) -> Callable[[FloatArray], FloatArray]:
     def predict(given: FloatArray) -> FloatArray:
         return np.asarray(graph(tensorflow.constant(given)), dtype=np.float32)
 
-    return predict
+    if len(devices) < 2:
+        return predict
+
+    def there(device: str, given: FloatArray) -> FloatArray:
+        with tensorflow.device(device):
+            return predict(given)
+
+    def shared(given: FloatArray) -> FloatArray:
+        parts = np.array_split(given, min(len(devices), len(given)))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return np.concatenate(list(pool.map(there, devices, parts)))
+
+    return shared
 
 
-def on_cubes(network: Any) -> Callable[[FloatArray], FloatArray]:
+def on_cubes(network: Any, devices: Sequence[str] = ()) -> Callable[[FloatArray], FloatArray]:
     """Return what runs a network of one channel on cubes, shape (n, edge, edge, edge)."""
-    predict = predictor(network)
+    predict = predictor(network, devices)
     return lambda cubes: predict(cubes[..., None])[..., 0]

@@ -19,6 +19,7 @@ from cryores.filters import gaussian
 from cryores.fourier import filtered
 from cryores.nets import weights
 from cryores.nets.cubes import CubePlan, block, predicted
+from cryores.nets.devices import device_names
 from cryores.nets.enhancer_input import (
     NoiseStatistics,
     automatic_statistics,
@@ -116,8 +117,10 @@ def enhanced(given: FloatArray, grid: Grid, network: Any, execution: Execution, 
     plain = Grid.regular(shape, 1.0)  # type: ignore[arg-type]
     density = filtered(scale.apply(volume), gaussian(SMOOTHING), plain, execution.threads)
     places = len(PLAN.places(shape))  # type: ignore[arg-type]
+    devices = device_names(execution)
     with execution.stage("network", places) as stage:
-        found = predicted(volume, on_cubes(network), PLAN, density, batch, stage)
+        predict = on_cubes(network, devices)
+        found = predicted(volume, predict, PLAN, density, batch * len(devices), stage)
     z, y, x = (slice(before, before + n) for (before, _), n in zip(pads, fine.shape))
     return way.back(found[z, y, x], execution.threads)
 
@@ -155,7 +158,8 @@ def as_published(
     starts = [range(0, n - EDGE + 1, PUBLISHED_STRIDE) for n in volume.shape]
     places = [(z, y, x) for z in starts[0] for y in starts[1] for x in starts[2]]
     total, hits = np.zeros_like(volume), np.ones_like(volume)
-    predict = on_cubes(network)
+    devices = device_names(execution)
+    predict, batch = on_cubes(network, devices), batch * len(devices)
     chosen = [p for p in places if mask is None or bool(mask[block(p, EDGE)].any())]
     with execution.stage("network", len(chosen)) as stage:
         for first in range(0, len(chosen), batch):

@@ -10,7 +10,11 @@ does not know of it. With P20 the 20 % percentile of MonoRes, and D the values o
 More sharpening can only make a look finer. Where DeepRes turns and becomes coarser with it, the map has become noise in
 its eyes: that is over-sharpened, whatever its median.
 
-Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information, figure S6.
+The two alone do not tell which B to take: between under- and over-sharpened lie 100 Å^2, since a B-factor of the map
+and one of the atoms look the same. Of the maps that are not over-sharpened that is taken whose B is nearest to the
+usual share of the decay of the half maps.
+
+Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information, figure S6; the last paragraph is our own.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ from cryores.volume import FloatArray
 
 SUPPORTED_PERCENTILE = 20.0
 """Percentile of MonoRes finer than which the bulk of a map must not look."""
+
+EXPECTED_SHARE = 0.4
+"""Of the B-factor of the Guinier plot, that which is to be expected: the rest is what the atoms' own motion and the
+loss of resolution in parts of the map add to the decay. The median of six simulated sets (docs/sharpening.rst)."""
 
 EQUAL = 0.1
 """Å: medians of DeepRes that are nearer than this do not tell one map from another."""
@@ -143,18 +151,24 @@ def wasserstein(one: FloatArray, other: Float64) -> float:
     return float(np.mean(np.abs(np.sort(one.astype(np.float64)) - other)))
 
 
-def best(judgements: List[Judgement], supported: Supported) -> Judgement:
-    """Return the map whose median of DeepRes is nearest to P20 without being finer; if all are finer, the coarsest.
+def best(judgements: List[Judgement], supported: Supported, expected: Optional[float] = None) -> Judgement:
+    """Return the map to take; over-sharpened ones, and those past the turn of DeepRes, only where there is no other.
 
-    Of maps that look equally fine the least sharpened is taken. What lies past the turn of DeepRes does not count.
+    Of a series of B-factors, the one nearest to ``expected`` (Å^2); without it, and between the series and given maps,
+    the one whose median of DeepRes is nearest to P20. Of maps that look equally fine the least sharpened is taken. If
+    all are over-sharpened, the coarsest.
     """
     judgements = [one for one in judgements if not one.turned]
     within = [one for one in judgements if one.median >= supported.p20]
     if not within:
         return max(judgements, key=lambda one: one.median)
+    series = {one.bfactor: one for one in within if one.bfactor is not None}
+    if series and expected is not None:
+        champion = series[min(series, key=lambda b: (abs(b - expected), -b))]
+        within = [champion, *(one for one in within if one.bfactor is None)]
     finest = min(within, key=lambda one: one.median)
     equal = [one for one in within if one.median <= finest.median + EQUAL]
-    series = [one for one in equal if one.bfactor is not None]
-    if finest.bfactor is None or not series:
+    sharpened = [one for one in equal if one.bfactor is not None]
+    if finest.bfactor is None or not sharpened:
         return max((one for one in equal if one.bfactor is None), key=lambda one: one.median)
-    return max(series, key=lambda one: one.bfactor or 0.0)
+    return max(sharpened, key=lambda one: one.bfactor or 0.0)

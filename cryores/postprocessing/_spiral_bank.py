@@ -215,7 +215,7 @@ def check(inputs: Inputs, parameters: BandParameters) -> List[str]:
 
 def memory(inputs: Inputs, parameters: BandParameters, threads: int) -> float:
     """Return the peak in bytes, in volumes: spectrum, two bands, amplitude, sum, reference, solvent; then blobs."""
-    return 4.0 * inputs.grid.size * 8.0
+    return 4.0 * inputs.grid.size * (6.8 if isinstance(inputs.maps, HalfMaps) else 6.2)
 
 
 OUTPUTS = {

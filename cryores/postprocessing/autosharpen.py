@@ -344,7 +344,7 @@ def _check(inputs: Inputs, parameters: AutosharpenParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: AutosharpenParameters, threads: int) -> float:
     # In volumes: mean of the halves, two spectra, the filtered map; cut to the mask, copies, labels and sizes.
-    return 4.0 * inputs.grid.size * 7.0
+    return 4.0 * inputs.grid.size * (5.8 if isinstance(inputs.maps, HalfMaps) else 4.8)
 
 
 METHOD = Method(

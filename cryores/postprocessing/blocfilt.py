@@ -32,7 +32,7 @@ from cryores.postprocessing._local_filter import (
     resolution_of,
 )
 from cryores.processed import ProcessedMap, finish
-from cryores.volume import BoolArray, FloatArray, Maps, Triple, Volume, full_map
+from cryores.volume import BoolArray, FloatArray, HalfMaps, Maps, Triple, Volume, full_map
 from cryores.windows import GOLDEN
 
 FALL = 0.002 / GOLDEN
@@ -259,7 +259,8 @@ def _memory(inputs: Inputs, parameters: BlocfiltParameters, threads: int) -> flo
     # A voxel has its index, resolution, cutoff, place, step, order and result, and some of them twice for a while.
     inside = grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
     making_kernels = 12.0 * max(KERNEL_BYTES, 4.0 * parameters.box**3)
-    return memory(inputs, threads, 4.0 * (padded + 5.0 * grid.size) + 64.0 * inside + making_kernels)
+    volumes = 3.0 if isinstance(inputs.maps, HalfMaps) else 1.0
+    return memory(inputs, threads, 4.0 * (padded + volumes * grid.size) + 64.0 * inside + making_kernels)
 
 
 METHOD = Method(

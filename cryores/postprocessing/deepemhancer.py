@@ -28,6 +28,9 @@ COMPAT = "deepemhancer"
 USE = "For looking at and for building a model; never refine or measure a resolution against it"
 """What an enhanced map may be used for; report and page say so."""
 
+TENSORFLOW_BYTES = 0.6e9
+"""What TensorFlow and a network hold, whatever the map."""
+
 LEAST_SYMMETRIC = 0.9
 """Correlation of a map with its turned self below which it does not have the symmetry."""
 
@@ -94,8 +97,9 @@ def deepemhancer(
     Returns
     -------
     EnhancedMap
-        ``sharpened``, in which 1 is bright density; ``extra["confidence"]`` (own networks), ``C^2 / (C^2 + e^2)``: C
-        is the contrast of a molecule and e the noise that the gains let through, from the half maps or the solvent.
+        ``sharpened``, in which 1 is bright density; with own networks ``extra["confidence"]``, the share of what a
+        molecule's density holds that is known in this place, and ``extra["noise"]``, the deviation of the noise that
+        the gains let through; both from the half maps, or the solvent.
 
     Raises
     ------
@@ -146,7 +150,8 @@ def _own(
     with on_device(execution):
         network = read_enhancer(_find_weights(parameters))
         found = enhance(inputs.maps, network, execution, parameters.views)
-    return found.density, {"confidence": full_map(inputs.maps).like(found.confidence)}, found.details
+    like = full_map(inputs.maps).like
+    return found.density, {"confidence": like(found.confidence), "noise": like(found.noise)}, found.details
 
 
 def _published(
@@ -232,7 +237,7 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
     fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
-    return 4.0 * (8.0 * inputs.grid.size + 18.0 * max(fine, 96.0**3)) + 1.0e9
+    return 4.0 * (4.0 * inputs.grid.size + 13.0 * max(fine, 96.0**3)) + TENSORFLOW_BYTES
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
@@ -278,6 +283,8 @@ METHOD = Method(
         "masked.mrc": "the enhanced map times the mask",
         "difference.mrc": "enhanced minus input, in standard deviations inside the mask",
         "confidence.mrc": "0 to 1: how little of the density is noise (own networks)",
+        "noise.mrc": "standard deviation of the noise that the gains let through, on the enhanced map's scale "
+        "(own networks)",
     },
     citations=("SanchezGarcia2021",),
     optional=("keep",),

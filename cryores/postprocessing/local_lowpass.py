@@ -27,7 +27,7 @@ from cryores.postprocessing._local_filter import (
     resolution_of,
 )
 from cryores.processed import ProcessedMap, finish
-from cryores.volume import FloatArray, Grid, Maps, Volume, full_map
+from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 BANK_ERROR = 0.01
 """Largest error of the filter's response between two cutoffs of the bank; 0 at each of them."""
@@ -187,7 +187,7 @@ def _check(inputs: Inputs, parameters: LocalLowpassParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: LocalLowpassParameters, threads: int) -> float:
     # In volumes: mean of the halves, resolution and its places, two spectra, the filtered map, the sum, the mask.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * 9.0)
+    return memory(inputs, threads, 4.0 * inputs.grid.size * (8.3 if isinstance(inputs.maps, HalfMaps) else 7.6))
 
 
 METHOD = Method(

@@ -211,7 +211,9 @@ def _check(inputs: Inputs, parameters: LocaldeblurParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: LocaldeblurParameters, threads: int) -> float:
     # In volumes: mean of the halves, resolution and mask, spectrum and band, two maps; then what changed.
-    return memory(inputs, threads, 4.0 * inputs.grid.size * 8.5, MONORES)
+    return memory(
+        inputs, threads, 4.0 * inputs.grid.size * (7.8 if isinstance(inputs.maps, HalfMaps) else 5.9), MONORES
+    )
 
 
 METHOD = Method(

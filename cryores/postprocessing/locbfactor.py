@@ -189,7 +189,7 @@ def _check(inputs: Inputs, parameters: LocbfactorParameters) -> List[str]:
 def _memory(inputs: Inputs, parameters: LocbfactorParameters, threads: int) -> float:
     # In volumes: spectrum, two bands, amplitude and solvent; twelve doubles a voxel of the mask.
     share = 0.3 if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD) / inputs.grid.size
-    return 4.0 * inputs.grid.size * (5.0 + 24.0 * share)
+    return 4.0 * inputs.grid.size * (4.3 + 24.0 * share)
 
 
 METHOD = Method(

@@ -119,7 +119,7 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
 
 def _memory(inputs: Inputs, parameters: LococcupancyParameters, threads: int) -> float:
     # In volumes: spectrum, two bands, amplitude, the values inside, the count; then the share.
-    return 4.0 * inputs.grid.size * 6.0
+    return 4.0 * inputs.grid.size * 5.0
 
 
 METHOD = Method(

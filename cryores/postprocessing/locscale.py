@@ -348,8 +348,9 @@ def _memory(inputs: Inputs, parameters: LocscaleParameters, threads: int) -> flo
     volumes = 1 + (inputs.model is not None or inputs.reference is not None) + 2 * isinstance(inputs.maps, HalfMaps)
     size, share = _block_of(inputs.mask, inputs.grid)
     edge = window_edge(parameters, inputs.grid.spacing)
-    sliding = 4.0 * inputs.grid.size * 6.0 + working_bytes(size, share, volumes, edge, threads)
-    return max(sliding, 4.0 * inputs.grid.size * 10.5)
+    kept, after = (5.0, 7.7) if isinstance(inputs.maps, HalfMaps) else (3.8, 5.8)
+    sliding = 4.0 * inputs.grid.size * kept + working_bytes(size, share, volumes, edge, threads)
+    return max(sliding, 4.0 * inputs.grid.size * after)
 
 
 def _block_of(mask: Optional[Volume], grid: Grid) -> Tuple[Tuple[int, ...], float]:

@@ -31,6 +31,7 @@ from cryores.method import (
 )
 from cryores.postprocessing._sharpening import (
     BALANCED,
+    EXPECTED_SHARE,
     SUPPORTED_PERCENTILE,
     Judgement,
     Supported,
@@ -49,9 +50,8 @@ from cryores.shell_correlation import correlation
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
-SHARES = (0.0, 1 / 3, 2 / 3, 1.0, 4 / 3)
-"""Default B-factors in units of that of the Guinier plot. The Guinier plot also levels the decay that the atoms' own
-motion causes, so that the right B tends to lie below it."""
+SHARES = (0.0, 0.2, EXPECTED_SHARE, 0.7, 1.0)
+"""Default B-factors in units of that of the Guinier plot."""
 
 LEAST_DECAY = -10.0
 """Å^2: the B-factor of a Guinier plot that falls less is none to start from."""
@@ -72,7 +72,7 @@ class VerdictParameters:
 
     bfactors: Tuple[float, ...] = parameter(
         (),
-        "B-factors to judge, negative to sharpen; chosen, where no sharpened maps are given: 0, 1/3, 2/3, 1 and 4/3 "
+        "B-factors to judge, negative to sharpen; chosen, where no sharpened maps are given: 0, 0.2, 0.4, 0.7 and 1 "
         "times that of the Guinier plot",
         "Å^2",
     )
@@ -145,7 +145,17 @@ class Verdict(Result):
             f"{self.best.name}: best of {len(self.judgements)}, {self.best.verdict}. A map is over-sharpened when its "
             f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g} % percentile of MonoRes of the raw half maps "
             f"({self.supported.p20:.2f} Å), under-sharpened when it is coarser than MonoRes' median "
-            f"({self.supported.median:.2f} Å) + {self.tolerance:g} Å"
+            f"({self.supported.median:.2f} Å) + {self.tolerance:g} Å" + self._taken
+        )
+
+    @property
+    def _taken(self) -> str:
+        expected = self.details["expected_bfactor"]
+        if expected is None:
+            return ""
+        return (
+            f". Of the B-factors that do not over-sharpen the best is that nearest to {EXPECTED_SHARE:g} times that of "
+            f"the Guinier plot ({expected:.0f} Å^2)"
         )
 
     def values(self, name: str) -> FloatArray:
@@ -265,13 +275,14 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         for name, volume in deepres.items()
     ]
     judgements = past_the_turn(judgements, parameters.tolerance)
-    winner = best(judgements, supported)
+    winner = best(judgements, supported, series.expected)
     share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > 0.5))
     details = {
         "guinier_bfactor": series.guinier,
+        "expected_bfactor": series.expected,
         "judged_fraction": share,
         "range": chosen.range,
-        "warnings": [*series.doubts, *_doubts(judgements, winner, share)],
+        "warnings": [*series.doubts, *_doubts(judgements, winner, share, series.expected)],
     }
     return Verdict(
         found.resolution, deepres, judged, inputs.mask, judgements, winner, series.map(winner.name), supported,
@@ -295,6 +306,11 @@ class _Series:
     def count(self) -> int:
         return len(self.bfactors) + len(self.given)
 
+    @property
+    def expected(self) -> Optional[float]:
+        """The B-factor that the decay of the half maps lets expect, in Å^2."""
+        return None if self.guinier is None else EXPECTED_SHARE * self.guinier
+
     def map(self, name: str) -> Volume:
         if name in self.given:
             return self.given[name]
@@ -311,21 +327,26 @@ def _series(inputs: Inputs, parameters: VerdictParameters, execution: Execution)
     given = inputs.sharpened_maps or {}
     if given and not parameters.bfactors:
         return _Series(None, {}, given, execution.threads)
-    weighted = _weighted(inputs, None if not parameters.bfactors else 0.0, execution)
+    weighted = _weighted(inputs, parameters, execution)
     guinier = None if weighted.fit is None else weighted.fit.bfactor
-    if guinier is not None and guinier > LEAST_DECAY:
-        raise InputError(
-            "E_SHARPENED_HALVES",
-            f"the amplitudes of the half maps do not decay (Guinier B = {guinier:.0f} Å^2): they look sharpened",
-            "give the raw half maps of the refinement, or the B-factors to judge with --bfactors",
-        )
-    wanted = parameters.bfactors or tuple(float(round(share * (guinier or 0.0))) for share in SHARES)
-    names = {bfactor_name(b): b for b in sorted(wanted, reverse=True)}
     base = weighted.sharpened
     if guinier is not None:
         base = base.like(filtered(base.data, bfactor(-guinier), base.grid, execution.threads))
-    doubts = tuple(line for line in weighted.details.get("warnings", []) if "B-factor" not in line)
-    return _Series(base, names, given, execution.threads, weighted.fsc, guinier, doubts)
+    doubts = [line for line in weighted.details.get("warnings", []) if "B-factor" not in line]
+    if guinier is not None and guinier > LEAST_DECAY:
+        told = f"the amplitudes of the half maps do not decay (Guinier B = {guinier:.0f} Å^2): they look sharpened"
+        if not parameters.bfactors:
+            raise InputError(
+                "E_SHARPENED_HALVES",
+                told,
+                "give the raw half maps of the refinement, or the B-factors to judge with --bfactors",
+            )
+        guinier = None
+    if guinier is None:
+        doubts.append("the decay of the half maps does not tell which B to expect: the best is chosen by DeepRes alone")
+    wanted = parameters.bfactors or tuple(float(round(share * (guinier or 0.0))) for share in SHARES)
+    names = {bfactor_name(b): b for b in sorted(wanted, reverse=True)}
+    return _Series(base, names, given, execution.threads, weighted.fsc, guinier, tuple(doubts))
 
 
 def bfactor_name(b: float) -> str:
@@ -333,17 +354,25 @@ def bfactor_name(b: float) -> str:
     return f"B = {b:g}"
 
 
-def _weighted(inputs: Inputs, b: Optional[float], execution: Execution) -> PostprocessResult:
-    """Return the FSC-weighted, low-passed mean of the halves, sharpened by ``b`` (None: by the Guinier plot)."""
+def _weighted(inputs: Inputs, parameters: VerdictParameters, execution: Execution) -> PostprocessResult:
+    """Return the FSC-weighted, low-passed mean of the halves, sharpened by its Guinier plot.
+
+    Where that cannot be fitted and the B-factors are given, not sharpened.
+    """
     assert inputs.mask is not None
     soft = soft_edge(inputs.mask, SOFT_EDGE * inputs.grid.spacing)
-    values = {"low_pass": "fsc", **({} if b is None else {"bfactor": b})}
-    try:
-        chosen = POSTPROCESS.make_parameters(values)
+
+    def made(**more: Any) -> PostprocessResult:
+        chosen = POSTPROCESS.make_parameters({"low_pass": "fsc", **more})
         result: PostprocessResult = POSTPROCESS.compute(Inputs(inputs.maps, mask=soft), chosen, execution)
+        return result
+
+    try:
+        return made()
     except UsageError as error:
+        if parameters.bfactors:
+            return made(bfactor=0.0)
         raise UsageError(error.code, error.message, "give the B-factors to judge with --bfactors") from error
-    return result
 
 
 def _of_monores(parameters: VerdictParameters) -> Any:
@@ -382,9 +411,11 @@ def _correlations(inputs: Inputs, series: _Series, execution: Execution) -> Dict
 # --- words --------------------------------------------------------------------------------------------------------
 
 
-def _doubts(judgements: List[Judgement], chosen: Judgement, share: float) -> List[str]:
+def _doubts(judgements: List[Judgement], chosen: Judgement, share: float, expected: Optional[float]) -> List[str]:
     found = []
-    if chosen.verdict != BALANCED:
+    if chosen.verdict != BALANCED and any(one.verdict == BALANCED for one in judgements):
+        found.append(f"{chosen.name} is best by the decay of the half maps, although by its look {chosen.verdict}")
+    elif chosen.verdict != BALANCED:
         found.append(f"no map is balanced: {chosen.name} is nearest, and {chosen.verdict}; try other B-factors or maps")
     turned = [one.name for one in judgements if one.turned]
     if turned:
@@ -392,7 +423,7 @@ def _doubts(judgements: List[Judgement], chosen: Judgement, share: float) -> Lis
             f"DeepRes becomes coarser again with more sharpening ({', '.join(turned)}): these maps look like noise"
         )
     tried = sorted(one.bfactor for one in judgements if one.bfactor is not None)
-    if len(tried) > 1 and chosen.bfactor == tried[0]:
+    if len(tried) > 1 and chosen.bfactor == tried[0] and (expected is None or expected < tried[0]):
         found.append(
             f"the best is the strongest sharpening that was tried, {chosen.name} Å^2: go on with more negative "
             "--bfactors"

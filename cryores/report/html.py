@@ -253,7 +253,7 @@ def _run_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
     rows: List[Tuple[str, ...]] = [(escape(stage), f"{seconds:.2f} s") for stage, seconds in record["timings"].items()]
     rows += [
         ("Memory at the peak", f"{record['peak_memory_mb']:.0f} MB"),
-        ("Memory planned beyond the inputs", f"{record['planned_memory_mb']:.0f} MB"),
+        ("Memory planned", f"{record['planned_memory_mb']:.0f} MB"),
         ("Threads", str(record["threads"])),
         ("Device", escape(record["device"])),
         ("System", escape(f"{record['platform']}, Python {record['python']}")),

@@ -53,7 +53,7 @@ def make_record(
             "warnings": [*outcome.findings, *outcome.summary.get("warnings", [])],
             "timings": outcome.execution.timings,
             "peak_memory_mb": peak_memory() / MEGABYTE,
-            "planned_memory_mb": outcome.execution.planned_bytes / MEGABYTE,
+            "planned_memory_mb": (outcome.execution.planned_bytes + outcome.execution.held_bytes) / MEGABYTE,
             "threads": outcome.execution.threads,
             "device": outcome.execution.device,
             "seed": parameters.get("seed", summary.get("seed")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
@@ -34,8 +35,8 @@ BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
 VOXELS_A_MAP = 1000
-LARGEST_NEARBY = 50000
-"""Voxels of a mask up to which a map serves the second step: every voxel has to be evaluated there."""
+LARGEST_NEARBY, MAPS_NEARBY = 150000, 1200
+"""Voxels of a mask up to which a map serves the second step, and among how many: every voxel has to be evaluated."""
 
 BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
@@ -143,7 +144,7 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     ]
     answers = [
         some_answers(e, bands if for_calibration(e.model) else others[_half(e.model)], rng)
-        for e in examples()
+        for e in islice(examples(), MAPS_NEARBY)
         if np.count_nonzero(e.inside) <= LARGEST_NEARBY
     ]
     say(f"{len(answers)} maps to look around in")

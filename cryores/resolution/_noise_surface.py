@@ -34,6 +34,22 @@ class _Axis(NamedTuple):
     at_voxels: Float64
 
 
+class Tiles(NamedTuple):
+    """Edges of tiles along z, y and x in shares of the box that amplitudes fill, and the voxels of that box."""
+
+    z: Float64
+    y: Float64
+    x: Float64
+    box: IntTriple
+
+    def quantiles(self, amplitude: FloatArray, fraction: float) -> Float64:
+        """Return the value of rank ``int(n * fraction)`` in each tile, for an amplitude on a grid over the box."""
+        stride = STRIDE if amplitude.shape == self.box else 1
+        edges = (np.round(share * n).astype(np.int64) for share, n in zip(self[:3], amplitude.shape))
+        found: Float64 = _tile_quantiles(amplitude, *edges, stride, fraction)
+        return found
+
+
 class NoiseSurface:
     """Quantiles of an amplitude of noise over the (y, x) plane of a volume.
 
@@ -61,16 +77,32 @@ class NoiseSurface:
 
     def quantiles(self, amplitude: FloatArray, fraction: float) -> Float64:
         """Return the value of rank ``int(n * fraction)`` in each tile, for an amplitude on a grid over the box."""
-        stride = STRIDE if amplitude.shape == self._padded else 1
-        nz, ny, nx = amplitude.shape
-        z = np.round(self._z * nz).astype(np.int64)
-        y, x = (np.round(axis.edges * n).astype(np.int64) for axis, n in ((self._y, ny), (self._x, nx)))
-        found: Float64 = _tile_quantiles(amplitude, z, y, x, stride, fraction)
-        return found
+        return Tiles(self._z, self._y.edges, self._x.edges, self._padded).quantiles(amplitude, fraction)
 
     def threshold(self, amplitude: FloatArray, fraction: float) -> FloatArray:
         """Return the surface through `quantiles` at every (y, x) of the volume, shape (ny, nx)."""
-        found = self.quantiles(amplitude, fraction)
+        return self.through(self.quantiles(amplitude, fraction))
+
+    def tile_starts(self, axis: int) -> Tuple[int, ...]:
+        """Return the voxels at which tiles start along y (1) or x (2)."""
+        edges = (self._y, self._x)[axis - 1].edges * self._padded[axis]
+        return tuple(np.round(edges[:-1]).astype(int).tolist())
+
+    def tiles_in(self, core: Tuple[slice, ...], reach: Tuple[slice, ...], box: IntTriple) -> Tiles:
+        """Return the tiles that start in ``core`` for amplitudes of ``reach`` alone, which fill a ``box`` of their own.
+
+        Both are given in voxels of the volume; ``core`` ends where tiles start, or where the volume ends.
+        """
+        edges = [self._z * self._padded[0]]
+        for axis, own in ((1, self._y), (2, self._x)):
+            starts = self.tile_starts(axis)
+            first, last = np.searchsorted(starts, (core[axis].start, core[axis].stop))
+            edges.append((own.edges * self._padded[axis])[first : last + 1])
+        z, y, x = ((e - part.start) / n for e, part, n in zip(edges, reach, box))
+        return Tiles(z, y, x, box)
+
+    def through(self, found: Float64) -> FloatArray:
+        """Return the surface through ``found``, the quantiles of all tiles, at every (y, x), shape (ny, nx)."""
         largest = float(found.max())
         if largest <= 0:
             return np.zeros(self._shape[1:], dtype=np.float32)

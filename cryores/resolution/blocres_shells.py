@@ -254,8 +254,8 @@ def _check(inputs: Inputs, parameters: BlocresShellsParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: BlocresShellsParameters, threads: int) -> float:
-    # In volumes: what is cut out and two spectra; then the painted map.
-    return 4.0 * inputs.grid.size * 4.5
+    # In volumes: what is cut out and two spectra; the painted map; before, the FSC of the halves under the mask.
+    return 4.0 * inputs.grid.size * 5.1
 
 
 METHOD = Method(

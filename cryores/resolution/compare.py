@@ -14,6 +14,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.localres_maps import AUTO, recognise
+from cryores.masks import bounding_box
 from cryores.method import MAP, Inputs, Method, Result, parameter, statistics
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
@@ -349,10 +350,13 @@ def _require_values(inputs: Inputs, inside: BoolArray) -> None:
 
 
 def _memory(inputs: Inputs, parameters: CompareParameters, threads: int) -> float:
-    # In volumes: the maps inside the mask; or the filters of a pair in a box as large as the grid; or the ranks and
-    # the selected voxels of a pair, in doubles.
-    share = 1.0 if inputs.mask is None else np.count_nonzero(inputs.mask.data > 0.5) / inputs.grid.size
-    return 4.0 * inputs.grid.size * max(len(inputs.resolution_maps or ()) + 2, 10, 2 + 31 * share)
+    # In volumes: the maps inside the mask; or the filters of a pair in the box around it; or the ranks and the selected
+    # voxels of a pair, in doubles.
+    share = box = 1.0
+    if inputs.mask is not None:
+        inside = inputs.mask.data > 0.5
+        share, box = np.count_nonzero(inside) / inside.size, inside[bounding_box(inputs.mask)].size / inside.size
+    return 4.0 * inputs.grid.size * max(len(inputs.resolution_maps or ()) + 1, 10 * box + 0.5, 31 * share + 1)
 
 
 METHOD = Method(

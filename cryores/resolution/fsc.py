@@ -526,10 +526,7 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
 
 def _memory(inputs: Inputs, parameters: FSCParameters, threads: int) -> float:
     # In volumes of 4 bytes a voxel: two spectra; under a mask two more and a product, or noise, its spectrum and a map.
-    volumes = 2 if inputs.mask is None else 6
-    if inputs.model is not None:
-        volumes = max(volumes, 6)
-    return 4.0 * inputs.grid.size * (volumes + 0.5)
+    return 4.0 * inputs.grid.size * (2.1 if inputs.mask is None and inputs.model is None else 5.1)
 
 
 METHOD = Method(

@@ -464,7 +464,7 @@ def _doubts(result: FSOResult, inputs: Inputs, parameters: FSOParameters) -> Lis
 
 def _memory(inputs: Inputs, parameters: FSOParameters, threads: int) -> float:
     # In volumes of 4 bytes a voxel: spectra, frequencies and the sorted list; then the list, the 3DFSC and the filter.
-    return 4.0 * inputs.grid.size * (9.5 if parameters.estimate_3dfsc else 7.5)
+    return 4.0 * inputs.grid.size * (9.7 if parameters.estimate_3dfsc else 7.2)
 
 
 METHOD = Method(

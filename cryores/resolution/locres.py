@@ -154,7 +154,7 @@ def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float
     # In volumes: two spectra, a band of each, a product's spectrum and what is averaged of it; the correlations of all
     # bands, two bytes each, take as much as four volumes at the end. The allocator keeps two more of what blocks took.
     inside = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return 4.0 * inputs.grid.size * 12.0 + 40.0 * float(inside) + 2000.0 * ROWS_AT_ONCE
+    return 4.0 * inputs.grid.size * 14.0 + 40.0 * float(inside) + 2000.0 * ROWS_AT_ONCE
 
 
 METHOD = Method(

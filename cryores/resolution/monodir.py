@@ -351,12 +351,12 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
 
 
 def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float:
-    """Return an upper bound of the bytes held at the peak beyond the inputs."""
-    grid = inputs.grid
+    """Return the bytes held at the peak beyond the inputs: of directions swept at a time, or of the maps at the end."""
+    grid, halves = inputs.grid, isinstance(inputs.maps, HalfMaps)
     inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
-    axes = DIRECTIONS[parameters.fast]
-    shared = 4.0 if isinstance(inputs.maps, HalfMaps) else 3.0
-    return (shared + 3.5 * min(threads, MOST_WORKERS)) * 4.0 * grid.size + inside * (2.0 * axes + 100.0) + 48e6
+    levels = inside * 2.0 * DIRECTIONS[parameters.fast]
+    sweeping = 4.0 * grid.size * ((4.0 if halves else 3.0) + 2.2 * min(threads, MOST_WORKERS)) + levels
+    return max(sweeping, 4.0 * grid.size * (6.0 if halves else 7.0) + levels + 100.0 * inside)
 
 
 METHOD = Method(

@@ -6,21 +6,20 @@ Vilas et al. (2020), Journal of Structural Biology: X 4, 100016.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-import scipy.fft
 
+from cryores.blocks import Cuts, is_mapped
 from cryores.diagnosis import diagnose, range_on_grid
 from cryores.errors import InputError
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64
-from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.monogenic import Edges, Monogenic, Sweep, band_pass, high_pass, low_pass, moments
+from cryores.fourier import Float64
+from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, statistics
+from cryores.monogenic import Sweep, moments
 from cryores.resolution._monogenic_sweep import (
     COARSE_GRIDS,
     SMALLEST_SIGNAL_SHARE,
-    Engines,
     Progress,
     doubts_about_sweep,
     resolution_map,
@@ -28,7 +27,9 @@ from cryores.resolution._monogenic_sweep import (
     tested_resolutions,
 )
 from cryores.resolution._noise_surface import NoiseSurface
-from cryores.slab_monogenic import COLUMN_SHARE, HELD_VOLUMES, SlabMonogenic
+from cryores.resolution._tomogram import Amplitudes, Criterion, border, inner, means, padded
+from cryores.resolution._tomogram_blocks import TomogramInBlocks, cuts_within, largest_block
+from cryores.slab_monogenic import COLUMN_SHARE, HELD_VOLUMES
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Volume
 
 DEFAULT_COARSEST = 30.0
@@ -39,14 +40,17 @@ DEFAULT_COARSEST_VOXELS = 10.0
 TRANSITIONS = {"bandpass": 0.02, "highpass": 0.01}
 """Width of the filters' edges (cycles per voxel) where the user states nothing."""
 
-BORDER = 10
-"""Voxels at each end of an axis over which the tomogram fades out and where nothing is measured, or a tenth of it."""
-
 LEAST_EDGE = 16
 """Voxels that a tomogram needs along each axis."""
 
 DIAGNOSED_EDGE = 160
 """Voxels along each axis of the central part that is examined for what misleads."""
+
+MOST_VALUES = 2**26
+"""Values from which the statistics are made where the map lies in a file."""
+
+DASK_BYTES = 60e6
+"""What dask and its list of tasks take, whatever the block."""
 
 SLABS = (1, 2, 4, 8, 16)
 """Numbers of slabs that are tried when the volumes of the whole tomogram do not fit."""
@@ -89,7 +93,24 @@ class MonotomoParameters:
 
 
 class TomogramResolution(LocalResolution):
-    """The local resolution of a tomogram, which may be too large to be drawn as it is."""
+    """The local resolution of a tomogram, which may be too large to be drawn as it is, or for memory."""
+
+    def values(self) -> FloatArray:
+        """Return the values inside the mask; of a map in a file, those of as many columns as make no large array."""
+        values, asked = self._sample()
+        found: FloatArray = values[asked & np.isfinite(values)]
+        return found
+
+    def summary(self) -> Dict[str, Any]:
+        """Return what every local map tells, of the values that `values` returns."""
+        asked = int(np.count_nonzero(self._sample()[1]))
+        return {**statistics(self.values(), asked), "unit": self.unit, **self.details}
+
+    def _sample(self) -> Tuple[FloatArray, BoolArray]:
+        data = self.resolution.data
+        every = int(np.ceil(np.sqrt(data.size / MOST_VALUES))) if is_mapped(data) else 1
+        columns = (slice(None), slice(None, None, every), slice(None, None, every))
+        return data[columns], self.mask.data[columns] > 0.5
 
 
 def monotomo(
@@ -163,7 +184,7 @@ def check(inputs: Inputs, parameters: MonotomoParameters) -> List[str]:
     if inputs.mask is not None and not _tested(inputs).any():
         raise InputError(
             "E_MASK_BORDER",
-            f"the whole mask lies in the border of {_border(grid.shape)} voxels (z, y, x) where nothing is measured",
+            f"the whole mask lies in the border of {border(grid.shape)} voxels (z, y, x) where nothing is measured",
             "give a mask that reaches further in",
         )
     # The sign of a tomogram's contrast does not matter here.
@@ -178,8 +199,9 @@ def _resolutions(grid: Grid, parameters: MonotomoParameters) -> Float64:
     return tested_resolutions(grid, finest, coarsest, parameters.resolution_step, usual)
 
 
-def _transition(parameters: MonotomoParameters) -> float:
-    return TRANSITIONS[parameters.filter] if parameters.transition is None else parameters.transition
+def _test(parameters: MonotomoParameters) -> Criterion:
+    width = TRANSITIONS[parameters.filter] if parameters.transition is None else parameters.transition
+    return Criterion(parameters.filter, width, parameters.significance, parameters.noise_tile)
 
 
 def _centre(maps: HalfMaps) -> HalfMaps:
@@ -191,103 +213,24 @@ def _centre(maps: HalfMaps) -> HalfMaps:
     return HalfMaps(Volume(halves[0], grid), Volume(halves[1], grid))
 
 
-def _border(shape: IntTriple) -> IntTriple:
-    z, y, x = (min(BORDER, n // 10) for n in shape)
-    return z, y, x
-
-
-def _padded(grid: Grid) -> Grid:
-    """Return the grid of the box in which the tomogram is transformed: edges with small prime factors, even."""
-    z, y, x = (2 * scipy.fft.next_fast_len((n + 1) // 2, real=True) for n in grid.shape)
-    return Grid.regular((z, y, x), grid.voxel_size)
-
-
 def _first(volume: FloatArray, shape: IntTriple) -> FloatArray:
     """Return the beginning of the memory of a contiguous volume, as one of ``shape``."""
     return volume.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
 
 
-def _inner(shape: IntTriple) -> Tuple[slice, slice, slice]:
-    z, y, x = (slice(b, n - b) for b, n in zip(_border(shape), shape))
-    return z, y, x
-
-
 def _tested(inputs: Inputs) -> BoolArray:
     """Return the voxels that are tested: those of the mask that do not lie in the border."""
-    inner = _inner(inputs.grid.shape)
+    within = inner(inputs.grid.shape)
     tested = np.zeros(inputs.grid.shape, dtype=bool)
-    tested[inner] = True if inputs.mask is None else inputs.mask.data[inner] > 0.5
+    tested[within] = True if inputs.mask is None else inputs.mask.data[within] > 0.5
     return tested
-
-
-# --- amplitudes of signal and noise -------------------------------------------------------------------------------
-
-
-class Amplitudes:
-    """The amplitudes of signal and noise at each frequency, of the tomogram faded out at its border.
-
-    Because it fades out, it may be continued with zeros: to a box whose transforms are fast. In slabs, there is room
-    for one spectrum only, which is computed anew each time.
-    """
-
-    def __init__(self, maps: HalfMaps, parameters: MonotomoParameters, threads: int, slabs: int) -> None:
-        grid = _padded(maps.grid)
-        self._maps = maps
-        self._part = tuple(slice(0, n) for n in maps.grid.shape)
-        self._parameters = parameters
-        self.engine = SlabMonogenic(grid, threads, slabs) if slabs else Monogenic(grid, threads)
-        self._engines = Engines(self.engine, threads)
-        self.noise_surface = NoiseSurface(maps.grid.shape, _border(maps.grid.shape), parameters.noise_tile, grid.shape)
-        self._kept = [self._transformed(o) for o in (np.subtract, np.add)] if not slabs else None
-
-    def threshold(self, resolution: float) -> FloatArray:
-        """Return the amplitude that a voxel must exceed at ``resolution`` (Å), at every (y, x)."""
-        band, smooth = self._bands(resolution)
-        engine = self._engines.holding(max(band.reach, smooth.reach))
-        amplitude = engine.smoothed(engine.amplitude(self._noise(), band), smooth)
-        return self.noise_surface.threshold(amplitude, self._parameters.significance)
-
-    def signal(self, resolution: float) -> FloatArray:
-        """Return the amplitude of the tomogram at ``resolution`` (Å), valid until the next call."""
-        band, smooth = self._bands(resolution)
-        engine = self._engines.holding(max(band.reach, smooth.reach))
-        return self._engines.everywhere(engine, engine.amplitude(self._full(), band), smooth)[self._part]
-
-    def _bands(self, resolution: float) -> Tuple[Edges, Edges]:
-        chosen = self._parameters
-        frequency, width = self._maps.grid.spacing / resolution, _transition(chosen)
-        make = band_pass if chosen.filter == "bandpass" else high_pass
-        return make(frequency, width), low_pass(frequency, width)
-
-    def _noise(self) -> Complex:
-        return self._kept[0] if self._kept else self._transformed(np.subtract)
-
-    def _full(self) -> Complex:
-        return self._kept[1] if self._kept else self._transformed(np.add)
-
-    def _transformed(self, operation: np.ufunc) -> Complex:
-        """Return the spectrum of half the sum or difference of the halves, without its mean, faded out."""
-        self.engine.buffer[:] = 0
-        buffer = self.engine.buffer[self._part]
-        operation(self._maps.half1.data, self._maps.half2.data, out=buffer)
-        buffer *= np.float32(0.5)
-        buffer -= np.float32(buffer.mean(dtype=np.float64))
-        for axis, border in enumerate(_border(self._maps.grid.shape)):
-            ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(border) + 0.5) / max(border, 1))
-            fade = np.expand_dims(ramp.astype(np.float32), [a for a in range(3) if a != axis])
-            first, last = (np.moveaxis(buffer, axis, 0)[part] for part in (slice(0, border), slice(-border, None)))
-            if border:
-                fade = np.moveaxis(fade, axis, 0)
-                first *= fade
-                last *= fade[::-1]
-        return self.engine.transform(self.engine.buffer)
 
 
 # --- the sweep ----------------------------------------------------------------------------------------------------
 
 
 def _sweep(
-    sweep: Sweep, resolutions: Float64, source: Amplitudes, parameters: MonotomoParameters, steps: Any
+    sweep: Sweep, resolutions: Float64, source: Amplitudes, surface: NoiseSurface, test: Criterion, steps: Any
 ) -> Progress:
     progress = Progress()
     asked = max(sweep.active, 1)
@@ -297,11 +240,11 @@ def _sweep(
         if active == 0:
             progress.ended = "every voxel was finished"
             break
-        threshold = source.threshold(float(resolution))
+        threshold = surface.threshold(source.noise(float(resolution)), test.significance)
         amplitude = source.signal(float(resolution))
         signal = moments(amplitude, sweep.state)
         largest = max(largest, signal.mean)
-        if parameters.filter == "highpass" and signal.mean < SMALLEST_SIGNAL_SHARE * largest:
+        if test.filter == "highpass" and signal.mean < SMALLEST_SIGNAL_SHARE * largest:
             progress.ended = f"the mean signal fell below {100 * SMALLEST_SIGNAL_SHARE:g} % of its largest"
             break
         passed = sweep.test(index, amplitude, threshold)
@@ -313,37 +256,53 @@ def _sweep(
 def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution) -> TomogramResolution:
     """Run the sweep on checked inputs, in the way that was planned."""
     assert isinstance(inputs.maps, HalfMaps)
-    grid, threads = inputs.grid, execution.threads
-    resolutions = _resolutions(grid, parameters)
-    slabs = _planned_slabs(inputs, parameters, execution)
+    grid, resolutions, test = inputs.grid, _resolutions(inputs.grid, parameters), _test(parameters)
+    way = _way(grid, parameters, execution.planned_bytes or np.inf)
+    if way.cuts is None:
+        values, mask, progress, never = _in_memory(inputs, resolutions, parameters, execution, way.slabs)
+    else:
+        whole = TomogramInBlocks(inputs, way.cuts, resolutions, test, execution)
+        values, progress, never = whole.values(parameters.smooth)
+        mask = whole.mask()
+    surface = NoiseSurface(grid.shape, border(grid.shape), test.noise_tile, padded(grid.shape))
+    details = {
+        **progress.details(),
+        "never_passed_fraction": never,
+        "noise_tiles_yx": list(surface.tiles),
+        "border_zyx": list(border(grid.shape)),
+        "slabs": way.slabs,
+        "blocks_yx": [len(edges) - 1 for edges in way.cuts[1:]] if way.cuts else [1, 1],
+        "transition": test.transition,
+        "max_resolution": float(resolutions[0]),
+        "min_resolution": float(resolutions[-1]),
+    }
+    return TomogramResolution(Volume(values, grid), Volume(mask, grid), _criterion(parameters), details)
+
+
+def _in_memory(
+    inputs: Inputs, resolutions: Float64, parameters: MonotomoParameters, execution: Execution, slabs: int
+) -> Tuple[FloatArray, FloatArray, Progress, float]:
+    """Return the resolution map, where it was asked for, what the sweep did, and what share never passed."""
+    assert isinstance(inputs.maps, HalfMaps)
+    grid, test = inputs.grid, _test(parameters)
+    halves = (inputs.maps.half1.data, inputs.maps.half2.data)
     with execution.stage("preparing the transforms"):
-        tested = _tested(inputs)
-        source = Amplitudes(inputs.maps, parameters, threads, slabs)
-        sweep = Sweep(tested)
-        del tested
+        sweep = Sweep(_tested(inputs))
+        asked = sweep.active
+        source = Amplitudes(halves, grid, means(halves), test, execution.threads, slabs)
+        surface = NoiseSurface(grid.shape, border(grid.shape), test.noise_tile, padded(grid.shape))
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
-        progress = _sweep(sweep, resolutions, source, parameters, steps)
+        progress = _sweep(sweep, resolutions, source, surface, test, steps)
     with execution.stage("smoothing"):
-        engine, tiles, never = source.engine, source.noise_surface.tiles, sweep.never_passed
+        engine, never = source.engine, sweep.never_passed / max(asked, 1)
         del source
         values, typical = resolution_map(sweep.level, resolutions, out=_first(engine.spare(), grid.shape))
         del sweep
         if parameters.smooth:
             smooth_downwards(values, typical, engine)
         del engine
-    tested = _tested(inputs)
-    details = {
-        **progress.details(),
-        "never_passed_fraction": never / max(int(np.count_nonzero(tested)), 1),
-        "noise_tiles_yx": list(tiles),
-        "border_zyx": list(_border(grid.shape)),
-        "slabs": slabs,
-        "transition": _transition(parameters),
-        "max_resolution": float(resolutions[0]),
-        "min_resolution": float(resolutions[-1]),
-    }
-    mask = tested.astype(np.float32) if inputs.mask is None else (inputs.mask.data > 0.5).astype(np.float32)
-    return TomogramResolution(Volume(values, grid), Volume(mask, grid), _criterion(parameters), details)
+    mask = _tested(inputs) if inputs.mask is None else inputs.mask.data > 0.5
+    return values, mask.astype(np.float32), progress, never
 
 
 def _criterion(parameters: MonotomoParameters) -> str:
@@ -353,36 +312,54 @@ def _criterion(parameters: MonotomoParameters) -> str:
         f"the finest resolution at which the monogenic amplitude of the {kind} filtered tomogram exceeds the "
         f"{100 * parameters.significance:g} % quantile of that of half the difference of the half tomograms around "
         f"there, in tiles of about {parameters.noise_tile:g} voxels; "
-        f"filter edges of {_transition(parameters):g}/voxel, {smoothed}"
+        f"filter edges of {_test(parameters).transition:g}/voxel, {smoothed}"
     )
 
 
 # --- memory -------------------------------------------------------------------------------------------------------
 
 
+class Way(NamedTuple):
+    """A way to run: all at once, in slabs, or in blocks; and the bytes that it holds at the peak beyond the inputs."""
+
+    slabs: int
+    cuts: Optional[Cuts]
+    needed: float
+
+
 def memory(inputs: Inputs, parameters: MonotomoParameters, threads: int) -> float:
-    """Return an upper bound of the bytes held at the peak beyond the inputs, by the whole tomogram."""
-    return _bytes(inputs.grid, parameters, 0)
+    """Return the bytes held at the peak beyond the inputs by the whole tomogram."""
+    return _bytes(inputs.grid.shape, parameters, 0)
 
 
 def memory_within(inputs: Inputs, parameters: MonotomoParameters, threads: int, budget: float) -> float:
     """Return the bytes of the fastest way that fits into ``budget`` bytes, or of the one that needs the least."""
-    ways = [_bytes(inputs.grid, parameters, slabs) for slabs in (0, *SLABS)]
-    return next((needed for needed in ways if needed <= budget), min(ways))
+    return _way(inputs.grid, parameters, budget).needed
 
 
-def _planned_slabs(inputs: Inputs, parameters: MonotomoParameters, execution: Execution) -> int:
-    """Return the number of slabs that was planned, 0 for the whole tomogram at once."""
-    ways = {slabs: _bytes(inputs.grid, parameters, slabs) for slabs in (0, *SLABS)}
-    return next((slabs for slabs, needed in ways.items() if needed == execution.planned_bytes), 0)
+def _way(grid: Grid, parameters: MonotomoParameters, budget: float) -> Way:
+    for slabs in (0, *SLABS):
+        needed = _bytes(grid.shape, parameters, slabs)
+        if needed <= budget:
+            return Way(slabs, None, needed)
+    test = _test(parameters)
+
+    def of_block(seen: IntTriple) -> float:
+        # Of a spectrum less than the whole, for signal and noise take turns; and both halves of what it sees.
+        return _bytes(seen, parameters, 0) + 4.0 * float(np.prod(seen)) + DASK_BYTES
+
+    cuts = cuts_within(grid.shape, test, of_block, budget)
+    in_blocks = Way(0, cuts, of_block(largest_block(cuts, test)))
+    in_slabs = Way(SLABS[-1], None, _bytes(grid.shape, parameters, SLABS[-1]))
+    return min(in_slabs, in_blocks, key=lambda way: way.needed)
 
 
-def _bytes(grid: Grid, parameters: MonotomoParameters, slabs: int) -> float:
+def _bytes(shape: IntTriple, parameters: MonotomoParameters, slabs: int) -> float:
     # The state of the sweep takes three quarters of a volume; a narrow band three on the largest of the coarse grids.
     volumes = 0.75 + (3 * (COARSE_GRIDS[-1] * 1.05) ** 3 if parameters.filter == "bandpass" else 0.0)
-    volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 6.25
-    nz, ny, nx = _padded(grid).shape
-    return volumes * 4.0 * nz * ny * (nx + 2) + 24e6
+    volumes += HELD_VOLUMES + 1.0 / slabs + 2.0 / COLUMN_SHARE if slabs else 5.15
+    nz, ny, nx = padded(shape)
+    return volumes * 4.0 * nz * ny * (nx + 2)
 
 
 METHOD = Method(

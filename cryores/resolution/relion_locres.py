@@ -186,6 +186,7 @@ def _resolutions_of_spheres(
                 corrected = corrected_curve(curve, random, first)
                 s = crossing_frequency(frequency, corrected, parameters.cutoff, "shell")
                 total[number] += max(s or 0.0, 1.0 / coarsest)
+            del pair  # before the next one is made
     return [float(resolution) for resolution in parameters.draws / total]
 
 
@@ -229,8 +230,8 @@ def _check(inputs: Inputs, parameters: RelionLocresParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: RelionLocresParameters, threads: int) -> float:
-    # In volumes: two maps without their mean, two of noise, a real and two spectra; the sums come when these are gone.
-    return 4.0 * inputs.grid.size * 7.5
+    # In volumes: two maps without their mean, two of noise, a real and two spectra; a map that loses its phases.
+    return 4.0 * inputs.grid.size * 8.4
 
 
 METHOD = Method(

@@ -361,7 +361,7 @@ def _memory(inputs: Inputs, parameters: ResmapParameters, threads: int) -> float
     # In volumes: data, noise, the map's spectrum, a plan's real and spectrum, and the sum of squares; while the maps
     # are prepared, copies and spectra of both. Each tested voxel has its place (8 bytes) and its statistic.
     tested = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return 4.0 * inputs.grid.size * 7.0 + 28.0 * float(tested)
+    return 4.0 * inputs.grid.size * 6.3 + 28.0 * float(tested)
 
 
 METHOD = Method(

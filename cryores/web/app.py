@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from cryores import __version__
+from cryores.emdb import ADDRESS
 from cryores.errors import CryoresError, InputError, UsageError
 from cryores.report.html import plotly_script
 from cryores.web import emdb, menu, progress, results, uploads
@@ -60,7 +61,7 @@ class Service:
     store: Store
     queue: Queue
     secret: bytes
-    emdb_address: str = emdb.ADDRESS
+    emdb_address: str = ADDRESS
 
 
 def make_app(service: Service, names: Any, remote: bool) -> Guard:

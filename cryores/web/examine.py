@@ -121,6 +121,7 @@ def _suggested(nyquist: float, spacing: float, extent: float, overall: Optional[
         "voxel_size": f"{spacing:.4g}, from the header",
         "min_resolution": f"{nyquist:.3g}, Nyquist",
         "max_resolution": "chosen by each method",
+        "resolution": "not needed with half maps" if overall else "wanted by AutoSharpen and LocSpiral",
         "box": f"6 times the global resolution{box}",
     }
 

@@ -12,6 +12,9 @@ import psutil
 PATIENCE = 3.0
 """Seconds between asking a process to end and ending it."""
 
+CLOCK = 2.0
+"""Seconds by which the time of birth of one process may differ: systems reckon it from when they believe they began."""
+
 
 def birth(pid: int) -> float:
     """Return when a process was made, 0 where it is gone."""
@@ -23,7 +26,7 @@ def birth(pid: int) -> float:
 
 def end(pid: Optional[int], born: Optional[float]) -> None:
     """End the session that a process leads, and its descendants, if it is still the process that was made then."""
-    if pid is None or born is None or abs(birth(pid) - born) > 0.01:
+    if pid is None or born is None or abs(birth(pid) - born) > CLOCK:
         return
     members = _members(pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -32,6 +35,14 @@ def end(pid: Optional[int], born: Optional[float]) -> None:
                 process.send_signal(number)
         members = psutil.wait_procs([p for p in members if p.is_running()], timeout=PATIENCE)[1]
         members += [process for process in _members(pid) if process not in members]
+
+
+def end_those_about(word: str) -> None:
+    """End every process that has ``word`` in its command line, and its descendants."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and word in process.cmdline():
+                end(process.pid, birth(process.pid))
 
 
 def _members(leader: int) -> List[psutil.Process]:

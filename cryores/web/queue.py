@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from cryores.web import processes, progress, scipion
 from cryores.web.examine import FULL
@@ -50,6 +50,8 @@ class Queue:
         """Put back what was running when the server died, and begin."""
         for job in self.store.in_state(RUNNING):
             processes.end(job.pid, job.born)
+            # The server may have died before it could note the process.
+            processes.end_those_about(str(self.store.folder_of(job.id)))
             if job.attempts >= MOST_ATTEMPTS:
                 words = f"The server stopped {job.attempts} times while this ran; it is not tried again."
                 self._finish(job.id, FAILED, words)
@@ -64,10 +66,10 @@ class Queue:
         with self._lock:
             for job in list(self._running):
                 found = self.store.get(job)
-                processes.end(found.pid, found.born)
-                self._running.pop(job).wait()
+                self._end(found)
                 self.store.update(job, only_if=(RUNNING,), state=WAITING, pid=None, born=None, started=None,
                                   attempts=found.attempts - 1)  # fmt: skip
+            self._running.clear()
 
     def submit(self, job: Job, request: Dict[str, Any], title: str) -> None:
         """Put a draft at the end of the queue."""
@@ -94,6 +96,7 @@ class Queue:
             if found.state == RUNNING:
                 self._end(found)
             self.store.delete(job.id)
+            self._running.pop(job.id, None)
 
     # --- the thread ---------------------------------------------------------------------------------------------
 
@@ -111,7 +114,6 @@ class Queue:
         for job, process in list(self._running.items()):
             status = process.poll()
             if status is not None:
-                del self._running[job]
                 folder = self.store.folder_of(job)
                 done = status == 0
                 self._finish(job, DONE if done else FAILED, "" if done else progress.last_words(folder, status))
@@ -154,8 +156,19 @@ class Queue:
             shutil.rmtree(folder / leftover, ignore_errors=True)
         (folder / progress.FILE).unlink(missing_ok=True)
         (folder / "job.json").write_text(json.dumps(self._order(job, folder)), encoding="utf-8")
+        # Noted before there is a process: a server that dies in between must not start a second one beside it.
+        self.store.update(job.id, state=RUNNING, started=time.time(), attempts=job.attempts + 1)
+        try:
+            process = self._runner(folder)
+        except OSError:
+            self.store.update(job.id, state=WAITING, started=None, attempts=job.attempts)
+            raise
+        self._running[job.id] = process
+        self.store.update(job.id, pid=process.pid, born=processes.birth(process.pid))
+
+    def _runner(self, folder: Path) -> subprocess.Popen[bytes]:
         with open(folder / LOG, "wb") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 scipion.command(str(folder)),
                 env=scipion.environment(self.store.folder, folder),
                 cwd=folder,
@@ -164,10 +177,6 @@ class Queue:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        born = processes.birth(process.pid)
-        self._running[job.id] = process
-        self.store.update(job.id, state=RUNNING, started=time.time(), pid=process.pid, born=born,
-                          attempts=job.attempts + 1)  # fmt: skip
 
     def _order(self, job: Job, folder: Path) -> Dict[str, Any]:
         """Return what the runner is told: paths, methods, settings."""
@@ -190,11 +199,15 @@ class Queue:
         }
 
     def _end(self, job: Job) -> None:
-        processes.end(job.pid, job.born)
-        process: Optional[subprocess.Popen[bytes]] = self._running.pop(job.id, None)
-        if process is not None:
+        process = self._running.get(job.id)
+        if process is None:
+            processes.end(job.pid, job.born)
+        else:
+            processes.end(process.pid, processes.birth(process.pid))
             process.wait()
 
     def _finish(self, job: str, state: str, message: str) -> None:
+        """Note how a job has ended; where that cannot be noted, it is tried again with the next look at the process."""
         self.store.update(job, only_if=(WAITING, RUNNING), state=state, message=message, ended=time.time(), pid=None,
                           born=None)  # fmt: skip
+        self._running.pop(job, None)

@@ -48,7 +48,7 @@ async def receive(chunks: AsyncIterator[bytes], store: Store, job: str, role: st
     """
     limit = limit_of(store, role)
     folder = store.folder_of(job) / "inputs"
-    with _part(folder) as part:
+    with arriving_part(folder) as part:
         size = 0
         with open(part, "wb") as file:
             async for chunk in chunks:
@@ -79,7 +79,7 @@ def accept(part: Path, store: Store, job: str, role: str, shown: str) -> Dict[st
     """Unpack and check a file that has arrived, give it its private name, and enter it among the job's inputs."""
     shown = printable(shown)
     try:
-        with _part(part.parent) as plain:
+        with arriving_part(part.parent) as plain:
             unpack(part, plain, limit_of(store, role))
             found = _model_entry(plain) if role == MODEL else _map_entry(plain)
             file = f"{role}{found.pop('suffix')}"
@@ -151,7 +151,8 @@ def printable(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _part(folder: Path) -> Any:
+def arriving_part(folder: Path) -> Any:
+    """Give the name of a file that arrives in a job's folder of inputs; it is taken away if it is still there."""
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     try:

@@ -13,7 +13,7 @@ from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED, LEVEL_NORMAL
 
 from cryores.cli.method_command import read_inputs
-from cryores.diagnosis import check_inputs, suspicions
+from cryores.diagnosis import check_inputs, suspicious
 from cryores.errors import CryoresError
 from cryores.execution import Execution
 from cryores.method import load_method, parameters_of
@@ -190,10 +190,19 @@ class CryoresProtocol(ProtAnalysis3D):
         if self._validate():
             return []
         inputs, method, parameters = self._readInputs(), load_method(self._method), self._engineParameters()
-        return [] if inputs is None else suspicions(inputs, method, parameters) + method.check(inputs, parameters)
+        if inputs is None:
+            return []
+        found = [f for f in suspicious(inputs, method, parameters) if f.code != "W_NO_MASK"]  # the form says it itself
+        return [*map(self._inWordsOfTheForm, found), *method.check(inputs, parameters)]
+
+    def _inWordsOfTheForm(self, finding):
+        volume = self._sources().get("map")
+        if finding.code == "W_SINGLE_MAP" and isinstance(volume, Volume) and volume.hasHalfMaps():
+            return "This volume has its half maps attached: use them. They tell the noise inside the particle too."
+        return str(finding)
 
     def _summary(self):
-        if not os.path.exists(self._reportFile()):
+        if not self.hasResult():
             return ["Not finished yet."]
         report = self.readReport()
         first, *rest = self._summaryOf(report)
@@ -214,7 +223,7 @@ class CryoresProtocol(ProtAnalysis3D):
         return lines
 
     def _methods(self):
-        if not os.path.exists(self._reportFile()):
+        if not self.hasResult():
             return []
         report = self.readReport()
         title = load_method(self._method).title
@@ -387,6 +396,10 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _reportFile(self):
         return os.path.join(self._resultFolder(), "report.json")
+
+    def hasResult(self):
+        """Return whether the engine has finished, so that there is something to look at."""
+        return os.path.exists(self._reportFile())
 
     def readReport(self):
         """Return the engine's report as a dict."""

@@ -19,7 +19,7 @@ class CryoresProtDeepEMhancer(CryoresPostprocessing):
     measure a resolution against it.
     """
 
-    _label = "deepEMhancer"
+    _label = "DeepEMhancer"
     _method = "deepemhancer"
     _fields = {
         "batch": "batch_size", "target": "modelType", "noise_stats": "noiseMean", "cleaning": "sizeFraction_CC",

@@ -20,7 +20,7 @@ class CryoresProtDeepRes(CryoresProtocol):
     the map as it will be interpreted, and read it beside a method that takes half maps.
     """
 
-    _label = "local deepRes"
+    _label = "DeepRes"
     _method = "deepres"
 
     def _defineParams(self, form):

@@ -18,7 +18,7 @@ class CryoresProtLocalDeblur(CryoresPostprocessing):
     measure noise (MonoRes, ResMap) find too fine a resolution on its result.
     """
 
-    _label = "localdeblur sharpening"
+    _label = "LocalDeblur"
     _method = "localdeblur"
     _possibleOutputs = {**CryoresPostprocessing._possibleOutputs, "outputVolumes": "SetOfVolumes"}
     _fields = {"step": "const", "k": "K", "rounds": "Niter"}

@@ -13,7 +13,7 @@ class CryoresProtLocres(CryoresHalves):
     another method beside it.
     """
 
-    _label = "local resolution (calibrated)"
+    _label = "locres"
     _method = "locres"
     _possibleOutputs = {
         "resolution_Volume": Volume, "lower_Volume": Volume, "upper_Volume": Volume, "outputMask": VolumeMask,

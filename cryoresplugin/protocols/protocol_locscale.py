@@ -18,7 +18,7 @@ class CryoresProtLocScale(CryoresPostprocessing):
     construction. Without a model, the poor regions of one map are sharpened like the good ones.
     """
 
-    _label = "local sharpening (LocScale)"
+    _label = "LocScale"
     _method = "locscale"
     _fields = {"min_resolution": "resol", "incomplete": "incompletePdb"}
     _possibleOutputs = {"Volume": Volume, "outputMask": VolumeMask}

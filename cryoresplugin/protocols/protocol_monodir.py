@@ -15,7 +15,7 @@ class CryoresProtMonoDir(CryoresProtocol):
     half maps know it inside. Single voxels scatter over the directions: compare with a map that is even, not with zero.
     """
 
-    _label = "directional resolution MonoDir"
+    _label = "MonoDir"
     _method = "monodir"
     _possibleOutputs = {
         "outputVolume_doa": Volume,

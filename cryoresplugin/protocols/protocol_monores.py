@@ -14,7 +14,7 @@ class CryoresProtMonoRes(CryoresProtocol):
     misleads; half maps know it inside. Sharpening up to Nyquist makes values too coarse.
     """
 
-    _label = "local MonoRes"
+    _label = "MonoRes"
     _method = "monores"
     _fields = {
         "min_resolution": "minRes",

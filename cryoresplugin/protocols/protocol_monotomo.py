@@ -4,9 +4,9 @@ import os
 from collections import namedtuple
 
 from pwem.emlib.image import ImageHandler
-from pyworkflow.object import Float
+from pyworkflow.object import Float, Set
 from pyworkflow.protocol import params
-from pyworkflow.protocol.constants import LEVEL_ADVANCED
+from pyworkflow.protocol.constants import LEVEL_ADVANCED, STATUS_NEW
 from tomo.objects import SetOfTomograms, Tomogram
 from tomo.protocols import ProtTomoBase
 
@@ -16,22 +16,24 @@ from cryores.method import load_method
 from cryoresplugin.protocols.fields import RANGE, addMask
 from cryoresplugin.protocols.protocol_base import LARGEST_DIAGNOSED, READABLE, CryoresProtocol
 
+OUTPUT = "outputLocalResolutionSetOfTomograms"
+
 Pair = namedtuple("Pair", "name id shape half1 half2")
 """One tomogram: its name (the tilt series, where it has one), its id in the set, (x, y, z), and its two halves."""
 
 
 class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     """Local resolution of tomograms, where their monogenic signal rises above the noise around. Every tomogram needs
-    two halves, reconstructed in the same way from odd and even frames (or images).
+    two halves, reconstructed in the same way from odd and even frames (or images). Sets that still grow are followed.
 
     When it lies: halves that share anything but the sample (a denoised tomogram) agree too well, and the missing wedge
     is in both: the value holds for the directions that there are.
     """
 
-    _label = "local Resolution MonoTomo"
+    _label = "MonoTomo"
     _method = "monotomo"
     _fields = {"min_resolution": "minRes", "max_resolution": "maxRes", "resolution_step": "stepSize"}
-    _possibleOutputs = {"outputLocalResolutionSetOfTomograms": SetOfTomograms}
+    _possibleOutputs = {OUTPUT: SetOfTomograms}
 
     def _defineParams(self, form):
         form.addSection(label="Input")
@@ -64,11 +66,50 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     # --------------------------- STEPS ----------------------------------------
 
     def _insertAllSteps(self):
-        pairs = self._pairs()
-        for pair in pairs:
-            self._insertFunctionStep(self.tomogramStep, pair.name, self._wordsOf(pair), needsGPU=False)
+        self._inserted = set()
+        pairs = self._insertNewTomograms()
         words = [self._wordsOf(pair) for pair in pairs]
-        self._insertFunctionStep(self.createOutputStep, words, needsGPU=False)
+        # Of sets that grow, the last step waits until no more tomograms come.
+        self._insertFunctionStep(self.createOutputStep, words, wait=self._isGrowing(), needsGPU=False)
+
+    def _insertNewTomograms(self):
+        """Insert a step for every tomogram that has none yet; return these."""
+        new = [pair for pair in self._pairs() if pair.name not in self._inserted]
+        for pair in new:
+            self._inserted.add(pair.name)
+            self._insertFunctionStep(
+                self.tomogramStep, pair.name, self._wordsOf(pair), prerequisites=[], needsGPU=False
+            )
+        return new
+
+    def _stepsCheck(self):
+        """Follow sets that grow: Scipion calls it every few seconds."""
+        waiting = [step for step in self._steps if step.isWaiting()]
+        if not waiting:
+            return
+        # Asked first: what comes between the two questions is found by the second.
+        growing = self._isGrowing()
+        new = self._insertNewTomograms()
+        over = not growing and all(step.isFinished() for step in self._steps if step is not waiting[0])
+        if over:
+            waiting[0].setStatus(STATUS_NEW)
+        else:
+            self._publish(Set.STREAM_OPEN)
+        if new or over:
+            self.updateSteps()
+
+    def _isGrowing(self):
+        """Tell whether more tomograms may come."""
+        return any(self._isOpen(pointer.get().getFileName()) for pointer in self._pointers())
+
+    @staticmethod
+    def _isOpen(name):
+        # The set that the form knows was read when the protocol started.
+        now = SetOfTomograms(filename=name)
+        now.loadAllProperties()
+        isOpen = now.isStreamOpen()
+        now.close()
+        return isOpen
 
     def tomogramStep(self, name, words):
         """Run the engine on one tomogram, and return the files that it wrote."""
@@ -80,24 +121,40 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
 
     def createOutputStep(self, words):
         """Register the set of resolution maps, with names, sampling and origins of the tomograms."""
-        source = self._referencePointer().get()
-        found = self._createSetOfTomograms(suffix="LocalResolution")
-        found.copyInfo(source)
-        summaries = []
-        for pair in self._pairs():
+        self._publish(Set.STREAM_CLOSED)
+        summaries = [self.readReportOf(name)["summary"] for name in self.finishedNames()]
+        determined = [summary for summary in summaries if "min" in summary]
+        self.min_res_init = Float(min((summary["min"] for summary in determined), default=None))
+        self.max_res_init = Float(max((summary["max"] for summary in determined), default=None))
+        self._store()
+
+    def _publish(self, state):
+        """Add to the output what has been finished; without anything to show there is no output yet."""
+        found, source = getattr(self, OUTPUT, None), self._referencePointer().get()
+        known = set() if found is None else {self._nameOf(tomogram) for tomogram in found}
+        finished = self.finishedNames()
+        new = [pair for pair in self._pairs() if pair.name in finished and pair.name not in known]
+        if state == Set.STREAM_OPEN and not new:
+            return
+        if found is None:
+            found = self._createSetOfTomograms(suffix="LocalResolution")
+            found.copyInfo(source)
+        else:
+            found.enableAppend()
+        for pair in new:
             tomogram = Tomogram()
             tomogram.copyInfo(source[pair.id])
             tomogram.setHalfMaps(None)
             tomogram.setFileName(os.path.join(self.resultFolderOf(pair.name), "resolution.mrc"))
             tomogram.setSamplingRate(self._samplingRate())
             found.append(tomogram)
-            summaries.append(self.readReportOf(pair.name)["summary"])
-        determined = [summary for summary in summaries if "min" in summary]
-        self.min_res_init = Float(min((summary["min"] for summary in determined), default=None))
-        self.max_res_init = Float(max((summary["max"] for summary in determined), default=None))
-        self._defineOutputs(outputLocalResolutionSetOfTomograms=found)
-        for pointer in self._pointers():
-            self._defineSourceRelation(pointer, found)
+        found.setStreamState(state)
+        if hasattr(self, OUTPUT):
+            found.write()
+        else:
+            self._defineOutputs(**{OUTPUT: found})
+            for pointer in self._pointers():
+                self._defineSourceRelation(pointer, found)
         self._store()
 
     # --------------------------- INFO -----------------------------------------
@@ -157,6 +214,8 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
         names = [name for pointer in self._pointers() for name in map(self._nameOf, pointer.get())]
         alone = sorted(set(names) - {pair.name for pair in pairs})
         errors = []
+        if alone and self._isGrowing():
+            alone = []  # the other half may still come
         if alone and self.useAssociatedOddEven:
             errors.append(f"No odd and even halves are associated to: {', '.join(alone)}")
         elif alone:
@@ -188,7 +247,9 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
 
     def _readInputs(self):
         """Return the first tomogram as the engine reads it, or None where that would keep the form waiting."""
-        pair = self._pairs()[0]
+        pair = next(iter(self._pairs()), None)
+        if pair is None:
+            return None
         x, y, z = pair.shape[:3]
         if any(source != readable for source, readable in self._readable(pair)) or x * y * z > LARGEST_DIAGNOSED:
             return None
@@ -203,6 +264,10 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
     def readReportOf(self, name):
         """Return the engine's report on the tomogram called ``name``."""
         return self._readJson(os.path.join(self.resultFolderOf(name), "report.json"))
+
+    def hasResult(self):
+        """Return whether a tomogram has been finished."""
+        return bool(self.finishedNames())
 
     def finishedNames(self):
         """Return the names of the tomograms that have a report, in the order of the set."""

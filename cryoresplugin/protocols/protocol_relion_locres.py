@@ -10,5 +10,5 @@ class CryoresProtRelionLocres(CryoresHalves):
     gets the resolution of its best neighbour.
     """
 
-    _label = "local resolution as RELION"
+    _label = "RELION locres"
     _method = "relion-locres"

@@ -27,9 +27,10 @@ class CryoresProtResMap(CryoresHalves):
 
     def _defineParams(self, form):
         form.addSection(label="Input")
-        addMap(form, "volumeHalf1", "First half map; or a volume with its half maps attached, and half map 2 empty.",
+        addMap(form, "volumeHalf1", "First half map. With half map 2 empty: a volume with its half maps attached, or "
+               "one map alone, whose noise is then taken from around the particle.",
                label="Half map 1")  # fmt: skip
-        addMap(form, "volumeHalf2", "Second half map; empty where half map 1 is a volume with both attached.",
+        addMap(form, "volumeHalf2", "Second half map; empty where half map 1 has both attached, or is one map alone.",
                label="Half map 2", important=False)  # fmt: skip
         form.addParam("applyMask", params.BooleanParam, default=False, label="Use a mask?",
                       help="No: it is made from the maps, and is the output outputMask.")  # fmt: skip
@@ -55,4 +56,12 @@ class CryoresProtResMap(CryoresHalves):
 
     def _sources(self):
         mask = self._given(mask=self.maskVolume) if self.applyMask else {}
-        return {**self._attachedOrPaired(*self._halvesFields()), **mask}
+        maps = {"map": self.volumeHalf1.get()} if self._oneMap() else self._attachedOrPaired(*self._halvesFields())
+        return {**maps, **mask}
+
+    def _missingInputs(self):
+        return [] if self._oneMap() else super()._missingInputs()
+
+    def _oneMap(self):
+        alone = self.volumeHalf2.get() is None and self.volumeHalf1.get() is not None
+        return alone and not self.volumeHalf1.get().hasHalfMaps()

@@ -3,7 +3,7 @@
 from pwem.objects import AtomStruct
 
 from cryores.web.menu import MENU
-from cryoresplugin.project_job import LOCAL_OUTPUTS, ProjectJob
+from cryoresplugin.project_job import LOCAL_OUTPUTS, ProjectJob, _sentence
 from cryoresplugin.tests.project import SAMPLING, CryoresTest
 
 
@@ -20,11 +20,18 @@ class TestProjectJob(CryoresTest):
 
     def testEveryOfferFillsAFormThatScipionAccepts(self):
         for halves in (True, False):
-            job = self.job(halves)
+            job = self.job(halves, {"resolution": 4.0})
             for offer in MENU:
                 if ("halves" if halves else "map") in offer.kinds and not offer.needs:
                     protocol = job._protocol(offer.name)
                     self.assertEqual(protocol._validate(), [], f"{offer.name}, halves: {halves}")
+
+    def testLocalDeblurTakesTheFirstLocalResolutionOfTheJob(self):
+        job = self.job(True)
+        self.assertIsNone(job._protocol("localdeblur").resolutionVolume.get())
+        job.localMaps = {"locres": (self.full, "outputVolume"), "monores": (None, "resolution_Volume")}
+        pointer = job._protocol("localdeblur").resolutionVolume
+        self.assertEqual(pointer.getUniqueId(), f"{self.full.getObjId()}.outputVolume")
 
     def testAModelIsHandedOn(self):
         model = self.newProtocol(type(self.full))
@@ -46,6 +53,10 @@ class TestProjectJob(CryoresTest):
         for name, output in LOCAL_OUTPUTS.items():
             self.assertIn(output, job._protocol(name)._possibleOutputs, name)
         self.assertEqual(set(LOCAL_OUTPUTS), {offer.name for offer in MENU if offer.local})
+
+    def testAFailureIsToldInTheEnginesWords(self):
+        said = "\x1b[31mProtocol failed: error E_RANGE: no band is left; hint: widen the range\x1b[0m"
+        self.assertEqual(_sentence(said), "error E_RANGE: no band is left; hint: widen the range")
 
     def testTheComparisonTakesTwoOrMore(self):
         job = self.job(True)

@@ -1,8 +1,5 @@
 """DeepRes in a project: from the form to the values of the output and of the viewer."""
 
-import unittest
-from importlib.util import find_spec
-
 import numpy as np
 
 from cryores.resolution import deepres
@@ -14,7 +11,6 @@ FIELDS = {"inputVolume": None, "Mask": None, "range": 0, "useGpu": False, "gpuLi
 
 
 class TestDeepRes(CryoresTest):
-    @unittest.skipIf(find_spec("tensorflow") is None, "TensorFlow is not installed: it needs Python 3.10 or newer")
     def test_output_has_the_engines_values_and_the_viewer_shows_them(self):
         protocol = self.make(CryoresProtDeepRes, {"inputVolume": (self.full, "outputVolume")})
         self.launchProtocol(protocol)

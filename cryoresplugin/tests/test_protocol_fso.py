@@ -36,7 +36,7 @@ class TestFSO(CryoresTest):
         viewer = CryoresFSOViewer(project=self.proj)
         viewer.setProtocol(protocol)
         lines = viewer._showOccupancy()[0].getFigure().axes[0].lines
-        plotted = next(line for line in lines if line.get_label() == "fso")
+        plotted = next(line for line in lines if line.get_label() == "FSO")
         self.assertTrue(np.allclose(plotted.get_ydata(), expected.fso[1:], atol=1e-5))
         points = viewer._showDirections()[0].getFigure().axes[0].collections[0]
         self.assertTrue(np.allclose(points.get_array(), expected.limits, atol=1e-5, equal_nan=True))

@@ -71,6 +71,13 @@ class TestMonoRes(CryoresTest):
         masked = self.make(CryoresProtMonoRes, {"fullMap": (self.mask, "outputMask")})
         self.assertIn("masked", "\n".join(masked._warnings()))
 
+    def test_the_form_asks_about_unused_halves_and_not_about_the_mask_that_it_offers_to_make(self):
+        one = self.make(CryoresProtMonoRes, {"fullMap": (self.full, "outputVolume")})
+        self.assertIn("has its half maps attached", "\n".join(one._warnings()))
+        both = self.make(CryoresProtMonoRes, {"associatedHalves": (self.full, "outputVolume")}, useHalfVolumes=True)
+        for protocol in (one, both):
+            self.assertNotIn("no mask was given", "\n".join(protocol._warnings()))
+
     def test_fields_are_those_of_the_predecessor(self):
         self.assertFields(CryoresProtMonoRes, MONORES_FIELDS)
 

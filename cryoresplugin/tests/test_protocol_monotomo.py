@@ -1,5 +1,6 @@
 """MonoTomo in a project with scipion-em-tomo: from sets of tomograms to values, and what the viewer shows."""
 
+import time
 import unittest
 from importlib.util import find_spec
 
@@ -16,6 +17,7 @@ if TOMO:
     from tomo.protocols import ProtImportTomograms
 
     from cryoresplugin.protocols import CryoresProtMonoTomo
+    from cryoresplugin.protocols.protocol_monotomo import OUTPUT
     from cryoresplugin.viewers import CryoresTomogramsViewer
 
 SAMPLING = 4.0
@@ -99,18 +101,54 @@ class TestMonoTomo(CryoresTest):
         self.assertSameResolution(found["TS_1"], self.expected("TS_1", self.inside).resolution)
         self.assertTrue(np.all(written(found["TS_1"]).data[self.inside.data < 0.5] == 0))
 
-    def linked(self):
-        """Return a protocol with a set of tomograms that know their halves."""
+    def test_a_set_that_grows_is_followed_until_it_is_closed(self):
+        whole = self.linked(growing=True)
+        protocol = self.makeMonoTomo({"tomo": (whole, "linked")}, useAssociatedOddEven=True, **CHOSEN)
+        self.assertEqual(protocol._validate(), [])
+        self.proj.launchProtocol(protocol, wait=False)
+        first = self.waitFor(protocol, lambda found: hasattr(found, OUTPUT))
+        self.assertTrue(getattr(first, OUTPUT).isStreamOpen())
+        self.assertEqual([tomogram.getTsId() for tomogram in getattr(first, OUTPUT)], ["TS_1"])
+        self.append(whole, "TS_2")
+        whole.linked.setStreamState(whole.linked.STREAM_CLOSED)
+        whole.linked.write()
+        done = self.waitFor(protocol, lambda found: not found.isActive())
+        self.assertTrue(done.isFinished(), done.getErrorMessage())
+        output = getattr(done, OUTPUT)
+        self.assertTrue(output.isStreamClosed())
+        found = {tomogram.getTsId(): tomogram.clone() for tomogram in output}
+        self.assertEqual(sorted(found), ["TS_1", "TS_2"])
+        self.assertSameResolution(found["TS_2"], self.expected("TS_2").resolution)
+
+    def waitFor(self, protocol, what):
+        """Return the protocol as the project knows it as soon as ``what`` is true of it."""
+        end = time.monotonic() + 240
+        while time.monotonic() < end:
+            self.proj._updateProtocol(protocol)
+            if what(protocol):
+                return protocol
+            time.sleep(0.5)
+        self.fail(f"waited too long: {protocol.getStatus()}")
+
+    def append(self, whole, *names):
+        for tomogram in self.odd.Tomograms:
+            name = tomogram.getTsId()
+            if name in names:
+                copy = tomogram.clone()
+                copy.setHalfMaps([self.file(f"odd_{name}"), self.file(f"even_{name}")])
+                whole.linked.append(copy)
+        whole.linked.write()
+
+    def linked(self, growing=False):
+        """Return a protocol with a set of tomograms that know their halves; of a growing one the first is there."""
         protocol = self.newProtocol(ProtImportTomograms, filesPath=self.folder, filesPattern="odd_{TS}.mrc",
                                     samplingRate=SAMPLING)  # fmt: skip
         self.launchProtocol(protocol)
         linked = protocol._createSetOfTomograms(suffix="Linked")
         linked.copyInfo(protocol.Tomograms)
-        for tomogram in protocol.Tomograms:
-            name = tomogram.getTsId()
-            copy = tomogram.clone()
-            copy.setHalfMaps([self.file(f"odd_{name}"), self.file(f"even_{name}")])
-            linked.append(copy)
+        linked.setStreamState(linked.STREAM_OPEN if growing else linked.STREAM_CLOSED)
+        protocol.linked = linked
+        self.append(protocol, "TS_1", *([] if growing else ["TS_2"]))
         protocol._defineOutputs(linked=linked)
         return protocol
 

@@ -28,5 +28,13 @@ class TestResMap(CryoresTest):
         values = written(protocol.outputVolume).data
         self.assertEqual(counts, np.histogram(values[values > 0], bins=60)[0].tolist())
 
+    def test_one_map_alone_is_taken_with_a_warning(self):
+        alone = self.importVolumes("full")
+        protocol = self.make(CryoresProtResMap, {"volumeHalf1": (alone, "outputVolume")})
+        self.assertEqual(protocol._validate(), [])
+        self.assertEqual(protocol._engineWords()[:2], ["--map", alone.outputVolume.getFileName()])
+        self.assertIn("this is one map", "\n".join(protocol._warnings()))
+        self.assertEqual(self.newProtocol(CryoresProtResMap)._validate(), ["Give the volume that has the half maps."])
+
     def test_fields_are_those_of_the_predecessor(self):
         self.assertFields(CryoresProtResMap, FIELDS)

@@ -1,8 +1,5 @@
 """A verdict in a project: B-factors and maps of other protocols, named after their runs, and what the viewer shows."""
 
-import unittest
-from importlib.util import find_spec
-
 import numpy as np
 from pyworkflow.object import Pointer
 
@@ -11,7 +8,6 @@ from cryoresplugin.tests.project import CryoresTest, written
 from cryoresplugin.viewers import CryoresVerdictViewer
 
 
-@unittest.skipIf(find_spec("tensorflow") is None, "the deep methods need TensorFlow")
 class TestVerdict(CryoresTest):
     def test_b_factors_and_a_given_map_are_judged_together(self):
         volume = (self.full, "outputVolume")

@@ -29,6 +29,15 @@ class ReportView(View):
 class ResultViewer:
     """Mixed into the viewer of a protocol: what the engine wrote into the folder of its result."""
 
+    def visualize(self, obj, **windows):
+        """Open the viewer; of a run without a result, say so."""
+        if obj.hasResult():
+            super().visualize(obj, **windows)
+        else:
+            window = windows.get("windows")  # a viewer with a form of its own has none before that is open
+            said = "This run has no result to show yet. Its output log, below, says how far it is, or why it failed."
+            MessageView(said, "No result yet", tkParent=window.root if window else self._tkRoot).show()
+
     def _folder(self):
         """Return the engine's folder of the result that is shown."""
         return self.protocol._resultFolder()

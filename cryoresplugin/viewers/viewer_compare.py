@@ -47,7 +47,9 @@ class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
 
     def _showSlices(self, param=None):
         name = self.getEnumText("shownMap")
-        return [plotSlices(self._resolution(name), self.getEnumText("sliceAxis"), name, self._limits(), "viridis")]
+        return [
+            plotSlices(self._resolution(name), self.getEnumText("sliceAxis"), f"{name} (Å)", self._limits(), "viridis")
+        ]
 
     def _insteadOfChimera(self):
         return "The slices", self._showSlices()

@@ -1,5 +1,8 @@
 """Viewer of an evaluation: FSC curves, values along the model, the coloured model in ChimeraX, and the report."""
 
+import csv
+import os
+
 from pwem.viewers import ChimeraAttributeViewer, EmPlotter, EmProtocolViewer
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, View
@@ -23,6 +26,11 @@ class CryoresResidueViewer(ChimeraAttributeViewer):
         # Equal limits are that viewer's word for those of the data.
         for name in ("lowest", "highest"):
             form.getParam(name).setDefault(0)
+        form.getParam("chain_name").setDefault(self._firstChain())
+
+    def _firstChain(self):
+        with open(os.path.join(self.protocol._resultFolder(), "residues.csv"), encoding="utf-8", newline="") as file:
+            return next(csv.DictReader(file))["chain"]
 
 
 class AttributesView(View):

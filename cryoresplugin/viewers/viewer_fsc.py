@@ -4,12 +4,12 @@ from pwem.viewers import EmPlotter
 from pyworkflow.viewer import DESKTOP_TKINTER, Viewer
 
 from cryoresplugin.protocols import CryoresProtFSC
-from cryoresplugin.viewers.results import ReportView
+from cryoresplugin.viewers.results import ReportView, ResultViewer
 
 THRESHOLDS = (0.143, 0.5)
 
 
-class CryoresFSCViewer(Viewer):
+class CryoresFSCViewer(ResultViewer, Viewer):
     """All curves over the frequency, and the report."""
 
     _label = "viewer FSC"

@@ -9,6 +9,8 @@ from cryoresplugin.protocols import CryoresProtFSO
 from cryoresplugin.viewers.results import MapsViewer
 from cryoresplugin.viewers.slices import addColourBar, addSliceAxis
 
+CURVES = {"fsc": "FSC", "fso": "FSO", "fso_if_isotropic": "FSO, were it isotropic"}
+
 
 class CryoresFSOViewer(MapsViewer, EmProtocolViewer):
     """FSO over the frequency, resolution over the directions, the 3DFSC and the filtered map."""
@@ -45,7 +47,7 @@ class CryoresFSOViewer(MapsViewer, EmProtocolViewer):
         plotter = EmPlotter(1, 1, mainTitle="Fourier shell occupancy")
         axes = plotter.createSubPlot("", "frequency (1/Å)", "FSC, share of directions")
         for name, (frequency, values) in self.protocol.readCurves().items():
-            axes.plot(frequency, values, label=name)
+            axes.plot(frequency, values, label=CURVES[name])
         axes.axhline(self.protocol.threshold.get(), color="gray", linestyle=":")
         axes.legend()
         return [plotter]
@@ -67,6 +69,7 @@ class CryoresFSOViewer(MapsViewer, EmProtocolViewer):
             *np.hstack([points, -points]), c=np.tile(table["resolution"], 2), cmap="viridis", s=60, depthshade=False
         )
         axes.set_zlabel("z")
+        axes.set(xticks=[], yticks=[], zticks=[])
         axes.set_box_aspect((1, 1, 1))
         addColourBar(plotter, image)
         return [plotter]

@@ -212,7 +212,8 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
         return self.protocol.readReport()
 
     def _resolutionFile(self):
-        return getattr(self.protocol, self.protocol._resolutionOutput).getFileName()
+        # Not the output's: the desktop learns of that some time after the run has ended.
+        return os.path.join(self._folder(), "resolution.mrc")
 
     def _resolution(self):
         data, _, _, _ = self.getImgData(self._resolutionFile())

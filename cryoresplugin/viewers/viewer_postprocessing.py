@@ -30,6 +30,7 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         "doShowAfter": ("sharpened.mrc", "After"),
         "doShowDifference": ("difference.mrc", "Difference (standard deviations)"),
         "doShowConfidence": ("confidence.mrc", "Confidence (0 to 1)"),
+        "doShowNoise": ("noise.mrc", "Noise (standard deviation)"),
         "doShowResolution": ("resolution.mrc", "Local resolution (Å)"),
     }
     _labels = {
@@ -37,6 +38,7 @@ class CryoresPostprocessingViewer(MapsViewer, EmProtocolViewer):
         "doShowAfter": "Slices of the processed map",
         "doShowDifference": "Slices of the difference",
         "doShowConfidence": "Slices of the confidence",
+        "doShowNoise": "Slices of the noise that was let through",
         "doShowResolution": "Slices of the local resolution that was measured",
     }
 

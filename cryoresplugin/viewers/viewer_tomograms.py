@@ -1,7 +1,5 @@
 """Viewer of the local resolution of a set of tomograms: that of maps, for the tomogram that is chosen."""
 
-import os
-
 from pyworkflow.protocol import params
 
 from cryoresplugin.protocols import CryoresProtMonoTomo
@@ -24,9 +22,6 @@ class CryoresTomogramsViewer(CryoresLocalResolutionViewer):
 
     def _report(self):
         return self.protocol.readReportOf(self._name())
-
-    def _resolutionFile(self):
-        return os.path.join(self._folder(), "resolution.mrc")
 
     def _name(self):
         # The form asks for the limits of the colours before the field is there.

@@ -63,6 +63,7 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
         axes.axhline(summary["monores"]["p20"], color="red", label="limit: 20 % percentile of MonoRes")
         axes.axhline(summary["monores"]["median"], color="gray", linestyle="--", label="median of MonoRes")
         axes.invert_xaxis()
+        axes.margins(y=0.3)  # room for the legend
         axes.legend()
         return [plotter]
 

@@ -24,7 +24,7 @@ OWNERS = {
     "pooch": ("nets",),
     "requests": ("nets",),
     "tqdm": ("cli",),
-    "dask": ("batch",),
+    "dask": ("batch", "blocks.py"),
     "distributed": ("batch",),
     "dask_jobqueue": ("batch",),
     "pyarrow": ("batch",),

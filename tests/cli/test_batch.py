@@ -1,12 +1,15 @@
 """Many maps: what fails stops no other, what is done is not done again, whoever dies meanwhile."""
 
 import csv
+import gzip
+import http.server
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -144,23 +147,93 @@ FAKE = """#!/bin/sh
 # Runs a copy of what is submitted, as a queue would: later, and on its own.
 cp "$1" "{log}"
 setsid sh "{log}" > /dev/null 2>&1 &
-echo "Submitted batch job $!"
+echo "{reply}"
 """
 
+QUEUES = {
+    "slurm": ("sbatch", "scancel", "Submitted batch job $!",
+              ("#SBATCH -p cryo", "#SBATCH --cpus-per-task=2", "#SBATCH --mem=2G", "#SBATCH -t 01:00:00")),
+    "pbs": ("qsub", "qdel", "$!.server",
+            ("#PBS -q cryo", "#PBS -l select=1:ncpus=2:mem=1908MB", "#PBS -l walltime=01:00:00")),
+    "sge": ("qsub", "qdel", "Your job $! has been submitted", ("#$ -q cryo", "#$ -l h_rt=01:00:00", "#$ -cwd")),
+}  # fmt: skip
+"""Queue system -> what submits, what cancels, the reply, and lines of the script."""
 
-def test_jobs_of_a_queue(folder, tmp_path, monkeypatch):
+
+@pytest.mark.parametrize("system", QUEUES)
+def test_jobs_of_a_queue(folder, tmp_path, monkeypatch, system):
+    submit, cancel, reply, asked = QUEUES[system]
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, text in (("sbatch", FAKE.format(log=tmp_path / "log")), ("scancel", '#!/bin/sh\nkill -- "-$1"\n')):
+    texts = {submit: FAKE.format(log=tmp_path / "log", reply=reply), cancel: '#!/bin/sh\nkill -- "-${1%.server}"\n'}
+    for name, text in texts.items():
         (commands / name).write_text(text)
         (commands / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
-    place = ("--cluster", "slurm", "--threads", "2", "--memory", "2", "--queue", "cryo", "--walltime", "01:00:00")
+    place = ("--cluster", system, "--threads", "2", "--memory", "2", "--queue", "cryo", "--walltime", "01:00:00")
     assert batch(folder, tmp_path / "out", *place) == 0
     assert {row["state"] for row in summary(tmp_path / "out").values()} == {"done"}
-    asked = (tmp_path / "log").read_text()
-    for line in ("-p cryo", "--cpus-per-task=2", "--mem=2G", "-t 01:00:00"):
-        assert f"#SBATCH {line}" in asked
+    script = (tmp_path / "log").read_text()
+    assert all(line in script for line in asked), script
+
+
+class Archive(http.server.BaseHTTPRequestHandler):
+    """Stands for the EMDB: entries 1 (half maps and map) and 22 (a map alone)."""
+
+    files: dict = {}  # noqa: RUF012
+    asked: list = []  # noqa: RUF012
+
+    def do_GET(self):
+        content = self.files.get(self.path)
+        self.asked.append(self.path)
+        self.send_response(200 if content else 404)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def archive(folder):
+    packed = {number: gzip.compress((folder / f"{number}.mrc").read_bytes()) for number in ("one0", "two0", "one1")}
+    Archive.files = {
+        "/EMD-0001/other/emd_0001_half_map_1.map.gz": packed["one0"],
+        "/EMD-0001/other/emd_0001_half_map_2.map.gz": packed["two0"],
+        "/EMD-0001/map/emd_0001.map.gz": packed["one1"],
+        "/EMD-0022/map/emd_0022.map.gz": packed["one1"],
+    }
+    Archive.asked.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archive)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_entries_of_the_emdb_are_fetched_once(folder, tmp_path, archive, capsys):
+    (folder / "emdb.csv").write_text("name,EMDB\na,EMD-1\nb,404\nc,22\n")
+    words = ("--emdb", archive, "--methods", "monores --max-resolution 12")
+    assert batch(folder, tmp_path, *words, table="emdb.csv") == 0
+    rows = summary(tmp_path)
+    assert {name: row["state"] for name, row in rows.items()} == {"a": "done", "b": "failed", "c": "done"}
+    assert "E_EMDB_ENTRY" in rows["b"]["reason"] and not (tmp_path / "emdb" / "EMD-0404").exists()
+    report = json.loads((tmp_path / "a" / "monores" / "report.json").read_text())
+    assert set(report["inputs"]) == {"half1", "half2"}
+    assert not any("0001.map.gz" in path for path in Archive.asked)  # monores prefers the half maps
+    before, asked = markers(tmp_path), len(Archive.asked)
+    Archive.files["/EMD-0404/map/emd_0404.map.gz"] = Archive.files["/EMD-0022/map/emd_0022.map.gz"]
+    assert batch(folder, tmp_path, *words, table="emdb.csv") == 0
+    assert {row["state"] for row in summary(tmp_path).values()} == {"done"}
+    assert {path.parent.parent.name for path, when in markers(tmp_path).items() if when != before[path]} == {"b"}
+    assert all("0404" in path or "half_map" in path for path in Archive.asked[asked:])
+
+
+def test_numbers_that_are_none_are_refused_before_anything_is_made(folder, tmp_path, capsys):
+    (folder / "none.csv").write_text("name,emdb\na,../1\n")
+    assert batch(folder, tmp_path / "out", table="none.csv") == 3
+    assert "E_EMDB_NUMBER" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from cryores.cli import main
-from cryores.cli.output import OutputFolder
+from cryores.cli.output import NOTE, OutputFolder
+from cryores.cli.progress import Bar, Lines, Silent
 from cryores.cli.stopping import listen, stop_if_asked
 
 
@@ -34,10 +35,22 @@ def test_a_lost_interrupt_is_remembered(number, tmp_path):
     stop_if_asked()
 
 
+@pytest.mark.parametrize("stage", [Silent(), Lines("working", 3), Bar("working", 3)])
+def test_a_lost_interrupt_ends_the_stage_at_its_next_step(stage, capsys):
+    listen()
+    stage.advance()
+    with contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        stage.advance()
+    stage.close()
+    listen()
+
+
 WAITS = """
 import sys, time
 from pathlib import Path
-from cryores.cli.output import OutputFolder
+from cryores.cli.output import NOTE, OutputFolder
 with OutputFolder(sys.argv[1], overwrite=True) as folder:
     (folder / "map.mrc").write_text("half")
     print("ready", flush=True)
@@ -67,8 +80,9 @@ def test_a_record_stands_only_beside_all_that_it_tells_of(tmp_path, monkeypatch)
     moves = []
 
     def replace(source, target):
-        assert not (tmp_path / "report.json").exists()
-        moves.append(target.name)
+        if target.name != NOTE:
+            assert not (tmp_path / "report.json").exists()
+            moves.append(target.name)
         source.rename(target)
 
     for text in ("old", "new"):

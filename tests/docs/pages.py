@@ -10,7 +10,7 @@ from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.rst", "CONTRIBUTING.rst", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.rst"))]
-PROGRAMS = ("cryores", "python", "python3", "env/bin/", "make", "pip", "scipion", "scipion3", "chimerax", "firefox")
+PROGRAMS = ("cryores", "python", "python3", "env/bin/", "make", "pip", "scipion", "scipion3", "mkdir", "chimerax", "firefox")
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
 
 

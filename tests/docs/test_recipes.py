@@ -65,6 +65,7 @@ def medians(said):
 
 def test_five_methods_go_through_a_queue_and_their_medians_are_read(scipion, maps, tmp_path):
     (hosts_of_the_page,) = [b for b in blocks("docs/tasks/clusters.rst") if b.startswith("[localhost]")]
+    assert (ROOT / "cryoresplugin" / "hosts" / "slurm.conf").read_text() == hosts_of_the_page + "\n"
     (tmp_path / "hosts.conf").write_text(hosts_of_the_page + "\n")
     for name, script in SLURM.items():
         (tmp_path / name).write_text(script)

@@ -13,7 +13,13 @@ from cryores.filters import bfactor
 from cryores.fourier import filtered, irfft, rfft, shell_sums
 from cryores.mapio import read_map, write_map
 from cryores.nets.cubes import CubePlan, occupied, predicted
-from cryores.nets.enhancer_bands import FEATURES, bands, described, spread_over_voxels, with_gains
+from cryores.nets.enhancer_bands import (
+    FEATURES,
+    bands,
+    described,
+    spread_over_voxels,
+    with_gains,
+)
 from cryores.nets.enhancer_input import automatic_statistics, noise_radius, normalised_in_mask
 from cryores.nets.enhancer_scale import density_scale
 from cryores.nets.one_angstrom import OneAngstrom
@@ -112,6 +118,15 @@ def test_what_blocks_look_like_turns_with_the_map():
     view = rotated_views(5)[4]
     turned = described(seen(data, view)).features
     np.testing.assert_allclose(turned, seen(described(data).features, view), atol=2e-3)
+
+
+def test_a_box_without_solvent_takes_its_weakest_part_for_it():
+    """White noise of mean 0 in a ball: no block's mean is below the threshold of the scale."""
+    from benchmarks.measuring import phantom as white_ball
+
+    halves = white_ball(64).maps
+    told = described(halves.mean().data)
+    assert np.isfinite(told.features).all() and np.all(told.noise > 0)
 
 
 def test_values_of_blocks_are_linear_between_their_middles():
@@ -226,6 +241,16 @@ def test_the_confidence_is_a_share_and_lower_where_more_is_wrong(made, done):
     wrong = gaussian_filter(np.square(done.sharpened.data - np.polyval(scale, made.clean.data)), 4.0)
     share = wrong / gaussian_filter(np.square(scale[0] * made.clean.data), 4.0)
     assert spearmanr(-confidence[inside], share[inside]).statistic > 0.5
+
+
+def test_the_noise_let_through_is_about_what_half_maps_differ_by(made, done):
+    pytest.importorskip("keras")
+    noise, inside = done.extra["noise"].data, made.mask.data > 0.5
+    assert noise.min() >= 0 and noise[gaussian_filter(made.mask.data, 5.0) < 0.01].mean() < 0.05 * noise[inside].mean()
+    found, true = done.sharpened.data, made.clean.data
+    scale = np.polyfit(true[inside], found[inside], 1)
+    # The truth has amplitudes of its own: the error is more than the noise, and of its order.
+    assert 0.2 < noise[inside].mean() / (found - np.polyval(scale, true))[inside].std() < 1.2
 
 
 def test_scale_and_offset_of_the_map_change_nothing(made):

@@ -14,7 +14,7 @@ from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import write_map
-from cryores.nets.homogeneous import MARGIN, Describer, quantiles, resolutions
+from cryores.nets.homogeneous import MARGIN, Describer, quantiles
 from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.tiles import corners, over_blocks
@@ -104,7 +104,7 @@ def read(data, first, edge, places):
     stored = load_weights(shipped_weights(1.0), FORMAT)
     window = data[tuple(slice(start, start + edge) for start in first)]
     described = Describer(edge)(window, tuple(np.array(places).T - np.array(first)[:, None]))
-    return Reading(stored.arrays, resolutions(*stored.description["bounds"]))(described)[0]
+    return Reading(stored.arrays)(described)[0]
 
 
 def test_a_window_has_the_answer_of_the_volume(made):
@@ -132,10 +132,10 @@ def test_a_description_sees_no_further_than_its_margin():
 
 
 def test_the_number_of_threads_changes_nothing():
-    cube = np.random.default_rng(4).standard_normal((50, 50, 50)).astype(np.float32)
+    cube = np.random.default_rng(4).standard_normal((56, 56, 56)).astype(np.float32)
     where = np.zeros(cube.shape, dtype=bool)
-    where[25, 20:30, 25] = True
-    np.testing.assert_array_equal(Describer(50, 3)(cube, where), Describer(50, 1)(cube, where))
+    where[25, MARGIN:-MARGIN, 25] = True
+    np.testing.assert_array_equal(Describer(56, 3)(cube, where), Describer(56, 1)(cube, where))
 
 
 def test_quantiles_are_those_of_the_distribution():
@@ -205,7 +205,7 @@ def test_damaged_and_foreign_weights_are_refused(tmp_path):
     stored = load_weights(shipped_weights(1.0), FORMAT)
     arrays = {name: array for name, array in stored.arrays.items() if not name.startswith("head0/")}
     with pytest.raises(WeightsError, match="another network"):
-        Reading(arrays, resolutions(2.0, 16.0))
+        Reading(arrays)
 
 
 @needs_tensorflow

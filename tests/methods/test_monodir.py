@@ -408,7 +408,8 @@ def test_the_memory_that_is_held_is_the_memory_that_was_planned():
     tracemalloc.stop()
     large = Inputs(HalfMaps(*[Volume(np.resize(h.data, (160, 160, 160)), LARGE) for h in (halves.half1, halves.half2)]))
     planned = METHOD.memory(inputs, parameters, 2)
-    assert 0.3 * (planned - 48e6) < peak < planned
+    # Histograms and stacks of threads do not grow with the map; the plan of a process counts them apart.
+    assert 0.3 * planned < peak < planned + 24e6
     assert METHOD.memory(large, METHOD.make_parameters({}), 64) < 2.5e9
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from importlib.util import find_spec
 
 import jsonschema
 import numpy as np
@@ -34,8 +33,6 @@ from cryores.volume import HalfMaps, Volume
 MONORES = np.random.default_rng(0).gamma(4.0, 0.4, 4000) + 3.0
 SUPPORTED = Supported(MONORES)
 P20, MEDIAN = np.percentile(MONORES, (20, 50))
-
-network = pytest.mark.skipif(find_spec("tensorflow") is None, reason="DeepRes needs TensorFlow (Python 3.10 or newer)")
 
 
 def with_median(median, name="a", b=None):
@@ -82,6 +79,18 @@ def test_of_maps_that_look_equally_fine_the_least_sharpened_is_taken():
     assert best([*series, *given], SUPPORTED).name == "given 0.02"
 
 
+def test_of_b_factors_that_do_not_over_sharpen_the_expected_one_is_taken():
+    medians = {0: P20 + 1.0, -30: P20 + 0.8, -60: P20 + 0.5, -90: P20 + 0.2, -120: P20 - 0.1}
+    series = [with_median(m, str(b), float(b)) for b, m in medians.items()]
+    for expected, name in ((-62.0, "-60"), (-45.0, "-30"), (-200.0, "-90"), (10.0, "0")):
+        assert best(series, SUPPORTED, expected).name == name
+    assert best(series[4:], SUPPORTED, 0.0).name == "-120", "all are over-sharpened: the coarsest"
+    given = with_median(P20 + 0.05, "given")
+    assert best([*series, given], SUPPORTED, -62.0).name == "given", "between programs, by the look"
+    assert best([*series, with_median(P20 - 0.05, "too sharp")], SUPPORTED, -62.0).name == "-60"
+    assert best([with_median(P20 + 2.0, "dull"), *series], SUPPORTED, -62.0).name == "-60"
+
+
 def test_past_the_turn_of_deepres_a_map_is_over_sharpened_and_never_the_best():
     medians = {0: 5.0, -50: 4.5, -100: 4.2, -150: 4.3, -200: 8.0}
     maps = [with_median(m, f"B = {b}", float(b)) for b, m in medians.items()] + [with_median(9.0, "given")]
@@ -110,7 +119,6 @@ def result(phantom):
     return verdict(phantom.halves, mask=phantom.mask, bfactors=B_FACTORS)
 
 
-@network
 def test_more_sharpening_puts_more_voxels_past_the_limit(result):
     past = [one.past for one in result.judgements]
     medians = [one.median for one in result.judgements]
@@ -119,14 +127,12 @@ def test_more_sharpening_puts_more_voxels_past_the_limit(result):
     assert np.diff(medians).max() < 0.05 and medians[0] > medians[-1] + 0.2
 
 
-@network
 def test_a_map_that_was_damped_is_called_under_sharpened_and_a_sharper_one_better(result):
     damped = result.judgements[0]
     assert damped.verdict == UNDER and damped.past < 0.1
     assert result.best.bfactor <= -30.0 and result.best.median < damped.median - 0.1
 
 
-@network
 def test_the_numbers_of_the_result_are_those_of_its_maps(result):
     mono = result.monores.data[result.judged]
     assert result.supported.p20 == pytest.approx(np.percentile(mono.astype(float), 20))
@@ -136,7 +142,6 @@ def test_the_numbers_of_the_result_are_those_of_its_maps(result):
         assert one.past == pytest.approx(np.mean(deep < result.supported.p20))
 
 
-@network
 def test_scale_changes_nothing_and_identical_maps_get_identical_verdicts(phantom, result):
     from cryores.postprocessing import verdict
 
@@ -151,7 +156,6 @@ def test_scale_changes_nothing_and_identical_maps_get_identical_verdicts(phantom
     assert one.median == pytest.approx(result.best.median, abs=1e-3) and found.fsc is None
 
 
-@network
 def test_a_mask_that_is_smaller_by_a_voxel_changes_little(phantom, result):
     from cryores.postprocessing import verdict
 
@@ -161,7 +165,6 @@ def test_a_mask_that_is_smaller_by_a_voxel_changes_little(phantom, result):
     assert abs(found.judgements[0].past - result.best.past) < 0.05
 
 
-@network
 def test_a_map_that_is_not_made_from_the_halves_is_told_of(phantom, result):
     from cryores.postprocessing import verdict
 
@@ -214,7 +217,6 @@ def done(folder, tmp_path_factory):
     return out
 
 
-@network
 def test_table_report_and_maps_say_the_same(done):
     report = json.loads((done / "report.json").read_text())
     jsonschema.validate(report, json.loads(cryores.report.record.SCHEMA.read_text()))
@@ -233,7 +235,6 @@ def test_table_report_and_maps_say_the_same(done):
     assert summary["best_file"] in report["files"] and summary["best"] in report["criterion"]
 
 
-@network
 def test_the_pictures_and_the_page_show_every_map(done):
     for name in ("verdict.png", "slices.png"):
         assert (done / name).stat().st_size > 10000
@@ -243,13 +244,14 @@ def test_the_pictures_and_the_page_show_every_map(done):
     assert all((done / line.split()[1]).exists() for line in script.splitlines() if line.startswith("open "))
 
 
-@network
 def test_without_b_factors_they_are_chosen_about_the_guinier_plot(folder, tmp_path):
     assert main([*words(folder), "--out", str(tmp_path / "out")]) == 0
     summary = json.loads((tmp_path / "out" / "report.json").read_text())["summary"]
     guinier = summary["guinier_bfactor"]
-    assert summary["bfactors"] == [round(share * guinier) for share in (0, 1 / 3, 2 / 3, 1, 4 / 3)]
+    assert summary["bfactors"] == [round(share * guinier) for share in (0, 0.2, 0.4, 0.7, 1)]
     assert -300 < guinier < -60, "the planted 60 and the decay of the molecule"
+    assert summary["expected_bfactor"] == pytest.approx(0.4 * guinier)
+    assert summary["best_bfactor"] == pytest.approx(0.4 * guinier, abs=0.5)
 
 
 CASES = {

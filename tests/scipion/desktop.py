@@ -37,9 +37,9 @@ def main(maps, pictures=None):
 class Desk:
     """A project, the window that all others belong to, and where pictures go."""
 
-    def __init__(self, project, pictures):
+    def __init__(self, project, pictures, window=None):
         self.project, self.pictures = project, pictures
-        self.window = Window("desk")
+        self.window = window or Window("desk")
 
     def form(self, protocolClass):
         """Open the form of a protocol as Scipion does; return its size, its labels, and what is cut off."""
@@ -140,7 +140,7 @@ class Desk:
         """Move the slider of the dialog that is open, and accept it."""
         from cryoresplugin.wizards.wizard_mask import MaskThresholdDialog
 
-        dialogs = [w for w in _below(self.window.getRoot()) if isinstance(w, MaskThresholdDialog)]
+        dialogs = [w for w in below(self.window.getRoot()) if isinstance(w, MaskThresholdDialog)]
         if not dialogs or not dialogs[0].winfo_viewable():
             self.window.getRoot().after(200, self.moveThreshold)
             return
@@ -148,7 +148,7 @@ class Desk:
         dialog.threshold.set(0.75)
         dialog._redraw()
         dialog.update()
-        self.photograph(_Rooted(dialog), "mask-threshold")
+        self.photograph(Rooted(dialog), "mask-threshold")
         dialog._handleResult(0)
 
     def viewer(self, imported):
@@ -173,7 +173,9 @@ class Desk:
         return found
 
 
-class _Rooted:
+class Rooted:
+    """A window of Tk where one of Scipion is wanted."""
+
     def __init__(self, root):
         self.root = root
 
@@ -182,10 +184,10 @@ def _leaves(label, right):
     return label is not None and label.winfo_ismapped() and label.winfo_rootx() + label.winfo_reqwidth() > right
 
 
-def _below(widget):
+def below(widget):
     for child in widget.winfo_children():
         yield child
-        yield from _below(child)
+        yield from below(child)
 
 
 if __name__ == "__main__":

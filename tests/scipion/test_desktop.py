@@ -1,8 +1,6 @@
 """Scipion's real windows on a display of their own: every form, the wizards, a viewer."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,8 +11,6 @@ import pytest
 pytest.importorskip("pyworkflow", reason="Scipion is not installed here")
 pytest.importorskip("scipion", reason="scipion-app is not installed here")
 pytest.importorskip("tkinter", reason="this Python has no tkinter, which Scipion's windows need")
-if shutil.which("Xvfb") is None:
-    pytest.skip("Xvfb, a display without a screen, is not installed here", allow_module_level=True)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from headless import environment
@@ -22,22 +18,6 @@ from headless import environment
 HERE = Path(__file__).parent
 WIDEST, TALLEST = 1000, 1000
 """Pixels: a form with more leaves the screen of a laptop."""
-
-
-@pytest.fixture(scope="module")
-def display():
-    """The number of a display that this test alone has."""
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"],
-        pass_fds=(write,), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(write)
-    with os.fdopen(read) as told:
-        number = told.readline().strip()
-    yield f":{number}"
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import (
+    InnerInverse,
     RealFFT,
     filtered,
     hermitian_weights,
@@ -63,6 +64,21 @@ def test_planned_transforms_agree_with_numpy_and_invert_each_other(shape, effort
     expected = np.fft.rfftn(data.astype(np.float64))
     np.testing.assert_allclose(spectrum, expected, atol=2e-6 * np.abs(expected).max())
     np.testing.assert_allclose(fft.backward(spectrum, fft.empty_real()) * fft.scale, data, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "margin"), [((20, 18, 24), 0), ((20, 18, 24), 5), ((11, 14, 15), 4)])
+def test_an_inner_inverse_has_the_same_numbers_and_leaves_other_rows_alone(shape, margin):
+    data = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+    fft, inner = RealFFT(shape, 1, effort="FFTW_ESTIMATE"), InnerInverse(shape, margin)
+    out, spectrum = fft.empty_real(), fft.empty_spectrum()
+    out[...] = 7.0
+    inside = tuple(slice(margin, n - margin) for n in shape)
+    for scale in (1.0, 3.0):
+        spectrum[...] = scale * np.fft.rfftn(data)
+        inner(spectrum, out)
+        np.testing.assert_allclose(out[inside] * fft.scale, scale * data[inside], atol=1e-5)
+    out[inside[:2]] = 7.0
+    assert (out == 7.0).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -14,6 +14,24 @@ print(model.predict_on_batch(numpy.zeros((1, 4, 4, 4, 1))).shape)
 print("heard", file=sys.stderr)
 """
 
+SHARED = """
+import numpy, sys
+from cryores.nets import load_keras
+keras = load_keras()
+import tensorflow
+cpu = tensorflow.config.list_physical_devices("CPU")[0]
+tensorflow.config.set_logical_device_configuration(cpu, [tensorflow.config.LogicalDeviceConfiguration()] * 2)
+from cryores.nets.predictor import predictor
+keras.utils.set_random_seed(1)
+network = keras.Sequential([keras.Input((6, 6, 6, 1)), keras.layers.Conv3D(2, 3, padding="same", activation="relu")])
+used, enter = [], tensorflow.device
+tensorflow.device = lambda name: used.append(name) or enter(name)
+given = numpy.random.default_rng(0).standard_normal((5, 6, 6, 6, 1)).astype(numpy.float32)
+alone = predictor(network)(given)
+shared = predictor(network, ["/CPU:0", "/CPU:1"])
+print(numpy.allclose(shared(given), alone, atol=1e-6), sorted(set(used)), shared(given[:1]).shape)
+"""
+
 WITHOUT = """
 import sys
 
@@ -49,3 +67,9 @@ def test_tensorflow_starts_without_a_word():
 def test_without_tensorflow_weights_are_listed_and_networks_are_not_run(tmp_path):
     done = run(WITHOUT, str(tmp_path / "a.h5"))
     assert done.stdout.splitlines() == ["E_NO_TENSORFLOW 5 True", "E_NO_TENSORFLOW 5 True", "deepres deepemhancer"]
+
+
+def test_cubes_are_shared_over_the_devices_and_come_back_in_order():
+    pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    done = run(SHARED)
+    assert done.stdout == "True ['/CPU:0', '/CPU:1'] (1, 6, 6, 6, 2)\n", done.stderr

@@ -1,5 +1,6 @@
 """The folder of a run: maps, report.json, report.html."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -290,6 +291,23 @@ def test_page_figures_have_the_limits_and_values_of_the_result(outcome, halves):
     assert np.allclose(np.column_stack([mesh.x, mesh.y, mesh.z]), found.vertices, atol=0.006)
     assert np.allclose(mesh.intensity, found.values, atol=0.006)
     assert mesh.intensity.min() >= 2.99
+
+
+def test_the_largest_page_of_a_large_map_is_small_enough_for_a_browser():
+    """Of 256^3 voxels whose values repeat nowhere, with as many triangles as a surface may have."""
+    grid, random = Grid.regular((256, 256, 256), 1.0), np.random.default_rng(0)
+    everywhere = Volume(np.ones(grid.shape, dtype=np.float32), grid)
+    result = LocalResolution(Volume(random.uniform(3, 9, grid.shape).astype(np.float32), grid), everywhere, "random")
+    count, scale = views.SURFACE_TRIANGLES, colour_scale(np.array([3.0, 9.0]))
+    corners = random.integers(0, count // 2, (count, 3)).astype(np.int32)
+    mesh = views.Surface(random.uniform(0, 256, (count // 2, 3)), corners, random.uniform(3, 9, count // 2))
+    sections = [
+        html.surface_section(mesh, scale, 0.1),
+        html.slices_section(result, result.resolution, scale),
+    ]
+    drawn = sum(len(section.figure.to_json()) for section in sections)
+    script = len(gzip.decompress(html.plotly_script()))
+    assert 1e6 < script < drawn + script < 15e6
 
 
 def test_page_slices_are_the_planes_of_the_map(outcome, halves):

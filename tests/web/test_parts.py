@@ -153,7 +153,37 @@ def test_a_plan_keeps_the_order_and_adds_the_comparison():
     with pytest.raises(UsageError):
         menu.plan({"map": {}}, ["blocres"], {})
     chosen = {offer["name"] for offer in menu.offers({**halves, "map": {}, "model": {}}, ()) if offer["chosen"]}
-    assert chosen == {"monores", "fsc", "blocres", "verdict", "evaluate"}
+    assert chosen == {"locres", "monores", "fsc", "blocres", "verdict", "evaluate"}
+    offered = [offer["name"] for offer in menu.offers({"map": {}}, ("W_MASKED",))]
+    assert offered == [
+        "monores",
+        "deepres",
+        "resmap",
+        "monodir",
+        "autosharpen",
+        "localdeblur",
+        "locspiral",
+        "deepemhancer",
+    ]
+
+
+def test_what_one_map_does_not_tell_is_asked_for():
+    with pytest.raises(UsageError, match="Resolution of one map") as refused:
+        menu.plan({"map": {}}, ["autosharpen"], {})
+    assert refused.value.code == "E_SETTING" and "Settings" in refused.value.hint
+    assert menu.plan({"map": {}}, ["autosharpen", "locspiral"], {"resolution": "3.5"})["settings"] == {
+        "resolution": 3.5
+    }
+    assert menu.plan({"half1": {}, "half2": {}}, ["autosharpen"], {})["methods"] == ["autosharpen"]
+
+
+def test_what_the_engine_takes_of_one_map_is_offered_for_one_map():
+    """But for two that then want what the page does not ask for."""
+    from cryores.method import MAP, load_method
+
+    able = {offer.name for offer in menu.MENU if MAP in load_method(offer.name).maps}
+    offered = {offer.name for offer in menu.MENU if menu.ONE_MAP in offer.kinds}
+    assert offered <= able and able - offered == {"fsc", "postprocess"}
 
 
 def test_names_of_files_are_only_shown():

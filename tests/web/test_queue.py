@@ -1,5 +1,8 @@
 """Jobs of many users run in their order, can be ended, and outlive the server."""
 
+import contextlib
+import sqlite3
+
 import psutil
 from served import sentence, wait_for
 
@@ -104,6 +107,24 @@ def test_nothing_is_lost_when_the_server_is_killed(serve, maps):
     assert [job["state"] for job in done] == ["done"] * 3
     assert [job["id"] for job in user.get("/api/jobs").json()] == [third, draft, running]
     user.close(), other.close()
+
+
+def test_a_process_that_the_dead_server_did_not_note_is_found(serve, maps):
+    server = serve()
+    with server.user() as user:
+        (job,) = drafts(server, maps, user)
+        begin(user, job, box=300)
+        user.wait(job, "running")
+        orphan = child_of(server, job)
+        server.kill()
+        # As if it had died a moment earlier: between the start of the process and the note of it.
+        with contextlib.closing(sqlite3.connect(server.store / "jobs.sqlite")) as base, base:
+            assert base.execute("UPDATE jobs SET pid = NULL, born = NULL WHERE state = 'running'").rowcount == 1
+        server.start()
+        user.base_url = server.url
+        assert not alive(orphan)
+        assert user.wait(job, "running", "failed")["state"] == "running"
+        user.delete(f"/api/jobs/{job}")
 
 
 def test_an_orderly_end_puts_the_running_job_back(serve, maps):

@@ -1,5 +1,6 @@
 """A job from the upload to the project, run by Scipion."""
 
+import hashlib
 import io
 import json
 import os
@@ -38,7 +39,7 @@ def done(tmp_path_factory, maps):
     served = Served(tmp_path_factory.mktemp("real") / "store", stub=False)
     with served.user() as user:
         job = user.examined(half1=maps["half1"], half2=maps["half2"], mask=maps["mask"])
-        assert user.begin(job, ["blocres", "monores"], box=10).status_code == 200
+        assert user.begin(job, ["localdeblur", "blocres", "monores"], box=10).status_code == 200
         yield served, user, user.wait(job, "done", "failed", seconds=400)
     served.stop()
 
@@ -47,7 +48,7 @@ def test_every_step_is_done_and_in_order(done):
     _, _, job = done
     assert job["state"] == "done", job
     assert [(step["name"], step["state"]) for step in job["steps"]] == [
-        ("import", "done"), ("monores", "done"), ("blocres", "done"), ("compare", "done"),
+        ("import", "done"), ("monores", "done"), ("blocres", "done"), ("localdeblur", "done"), ("compare", "done"),
     ]  # fmt: skip
     assert all(step["seconds"] > 0 for step in job["steps"])
 
@@ -73,6 +74,19 @@ def test_what_the_page_draws_is_what_the_report_holds(done):
     assert str(served.store) not in user.get(f"/api/jobs/{job['id']}").text
     compared = user.get(f"/api/jobs/{job['id']}/results/compare").json()
     assert "Histograms" in [section["heading"] for section in compared["sections"]]
+
+
+def test_a_sharpening_follows_the_first_local_resolution_of_the_job(done):
+    _, user, job = done
+    report = {
+        name: json.loads(user.get(f"/api/jobs/{job['id']}/results/{name}/files/report.json").text)
+        for name in ("monores", "localdeblur")
+    }
+    followed = report["localdeblur"]["inputs"]["resolution_map"]
+    resolution = user.get(f"/api/jobs/{job['id']}/results/monores/files/resolution.mrc").content
+    assert followed["sha256"] == hashlib.sha256(resolution).hexdigest()
+    shown = user.get(f"/api/jobs/{job['id']}/results/localdeblur").json()
+    assert "Before and after" in [section["heading"] for section in shown["sections"]]
 
 
 def test_only_what_the_report_lists_can_be_had(done):
@@ -114,7 +128,7 @@ def test_the_project_opens_elsewhere(done, tmp_path):
         hidden.rename(served.store)
     assert done.returncode == 0, done.stderr
     runs = [line.split("|") for line in done.stdout.splitlines() if "|" in line]
-    assert len(runs) == 5 and all(status == "finished" and there == "True" for _, status, there in runs), done.stdout
+    assert len(runs) == 6 and all(status == "finished" and there == "True" for _, status, there in runs), done.stdout
 
 
 def test_a_project_that_is_not_finished_cannot_be_had(done):

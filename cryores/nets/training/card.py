@@ -46,7 +46,9 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "far too much sharpening or blur, with which the truth moves; a soft mask. Of every five chunks of 200 pieces "
         "one has no flaw, and one has maps cut out around the atoms. While the head learned, the power of each band "
         "was raised or lowered at random, four in ten descriptions were given a rest of power in all bands, and what "
-        "lies beyond the 1 and 99 % percentiles of the lessons counted as if it were there.",
+        "lies beyond the 1 and 99 % percentiles of the lessons counted as if it were there. At last the bounds of the "
+        "bins of resolution were moved by up to some per cent, until the answers to the lessons of each truth, clean "
+        "and flawed ones alike, had that truth as mean.",
         f"- Seed {told['seed']}. `cryores train deepres --models DIR --out DIR --range "
         f"{told['finest']:g}-{told['coarsest']:g} --lessons {told['lessons']}`.",
         f"- Loss by epoch: {', '.join(f'{value:.3f}' for value in told['loss'])}.",

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import Callable, Sequence, Tuple
 
+LOOK_EVERY = 2.0
+"""Seconds between two looks whether the process that started one is still there."""
 
-def make_missing(make: Callable[[Tuple[int, Path]], None], files: Sequence[Path], processes: int) -> None:
-    """Call ``make((number, file))`` for every file that is not there, in so many processes."""
+
+def make_missing(
+    make: Callable[[Tuple[int, Path]], None],
+    files: Sequence[Path],
+    processes: int,
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Call ``make((number, file))`` for every file that is not there, in so many processes; tell of each."""
     missing = [(number, file) for number, file in enumerate(files) if not file.is_file()]
+    if not missing:
+        return
+    done = len(files) - len(missing)
     if processes == 1:
-        for one in missing:
-            make(one)
-    elif missing:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            list(pool.map(make, missing))
+        for number, _ in enumerate(map(make, missing), done + 1):
+            tell(f"chunk {number} of {len(files)}")
+    else:
+        with workers(processes) as pool:
+            for number, _ in enumerate(pool.map(make, missing), done + 1):
+                tell(f"chunk {number} of {len(files)}")
+
+
+def workers(processes: int) -> ProcessPoolExecutor:
+    """Return a pool of processes that end with this one, however it ends: by themselves they would wait for ever."""
+    return ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+    )
+
+
+def _end_with(parent: int) -> None:
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()

@@ -1,29 +1,32 @@
 """Training of our own DeepRes: ``cryores train deepres --models DIR --out DIR``.
 
 Pieces of models are degraded and described by the fixed part of the network, once; then the head learns from the
-descriptions. Both stages go on where they were stopped.
+descriptions. Both stages go on where they were stopped, and end as if they had not been; what another seed, other
+models or settings made in the same folder lies apart.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
 from cryores.files import appearing
 from cryores.nets import load_keras
 from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, Describer, head, resolutions
-from cryores.nets.own_deepres import COUNTED, FORMAT, WEIGHT_FILES, Reading
+from cryores.nets.own_deepres import BOUNDS, COUNTED, FORMAT, WEIGHT_FILES, Reading
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.degraded import Degrader, Recipe, clean
 from cryores.nets.training.pieces import EDGE, Pieces, listed_models, pieces_of, split
-from cryores.volume import FloatArray
+from cryores.nets.training.state import keep, key, restore
+from cryores.volume import BoolArray, FloatArray
 
 CHUNK = 200
 """Pieces that are described together."""
@@ -59,6 +62,10 @@ JUDGED = 231
 
 LESSONS = 5000
 """Degraded pieces that the networks of the package learned from."""
+
+KNOTS, KEPT_STRAIGHT, FEWEST = 14, 0.3, 300
+"""Of the curve by which answers are straightened: its knots, even in their logarithm; how much a factor other than 1
+weighs against a bias; and the voxels that a bias needs."""
 
 BEYOND = 1.15
 """The answers reach so many times beyond the range of the training, since sharpening moves the truth."""
@@ -98,6 +105,7 @@ def train(
     seed: int = 0,
     threads: int = 1,
     cache: Optional[Union[str, os.PathLike[str]]] = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train a network and write its weights and the list of models that it never saw.
 
@@ -117,6 +125,8 @@ def train(
         Processes that cut and describe the pieces.
     cache : path, optional
         Folder for the pieces; default, ``pieces`` in ``out``.
+    tell : callable
+        Receives a line of progress now and then.
 
     Returns
     -------
@@ -127,48 +137,78 @@ def train(
     keras.utils.set_random_seed(seed)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    tell(f"{target.name}: cutting pieces")
     seen, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
     store = Path(cache) if cache else folder / "pieces"
     unseen = pieces_of(aside, target.voxel_size, store, "validation", seed + 1_000_000, threads)
-    descriptions, truth = _all_described(
-        pieces_of(seen, target.voxel_size, store, "training", seed, threads), target, folder, lessons, seed, threads
-    )
-    counted = common(descriptions)
-    descriptions = np.clip(with_rest(descriptions, np.random.default_rng([seed, lessons])), *counted)
-    learned, losses = _fitted_head(descriptions, truth, target, folder / f"checkpoint-{target.name}")
-    arrays = {**arrays_of(learned), COUNTED: counted}
+    cut = pieces_of(seen, target.voxel_size, store, "training", seed, threads)
+    workplace = _workplace(folder, target, cut, lessons, seed)
+    described = _all_described(cut, target, workplace, lessons, seed, threads, tell)
+    counted = common(described.lessons)
+    shown = np.clip(with_rest(described.lessons, np.random.default_rng([seed, lessons])), *counted)
+    learned, losses = _fitted_head(shown, described.truth, target, seed, workplace / "state.npz", tell)
+    arrays = {**arrays_of(learned), COUNTED: counted, BOUNDS: target.bounds}
+    arrays[BOUNDS] = straightened(Reading(arrays)(described.lessons)[0], described, target)
     told: Dict[str, Any] = {
         "format": FORMAT, "name": target.name, "voxel_size": target.voxel_size, "finest": target.finest,
-        "coarsest": target.coarsest, "bounds": [float(target.bounds[0]), float(target.bounds[-1])], "seed": seed,
-        "lessons": lessons, "models": len(seen), "kept_aside": len(aside), "loss": losses,
+        "coarsest": target.coarsest, "seed": seed, "lessons": lessons, "models": len(seen), "kept_aside": len(aside),
+        "loss": losses,
     }  # fmt: skip
-    told.update(judged(Reading(arrays, target.bounds), unseen, target, min(JUDGED, len(unseen))))
+    tell(f"{target.name}: judging")
+    told.update(judged(Reading(arrays), unseen, target, min(JUDGED, len(unseen))))
     file = folder / WEIGHT_FILES[target.voxel_size]
     save_weights(file, arrays, told)
     write_card(file, told)
     return file
 
 
+def _workplace(folder: Path, target: Target, pieces: Pieces, lessons: int, seed: int) -> Path:
+    """Return the folder of what is made on the way: another one for another seed, other pieces or settings."""
+    settings = {
+        "format": FORMAT, "range": asdict(target), "recipe": asdict(target.recipe), "pieces": pieces.base.name,
+        "lessons": lessons, "chunk": CHUNK, "voxels": VOXELS, "seed": seed,
+    }  # fmt: skip
+    place = folder / f"{target.name}-{key(settings)}"
+    place.mkdir(exist_ok=True)
+    (place / "settings.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    return place
+
+
 # --- describing ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Described:
+    """Descriptions of voxels, shape (voxels, features), their truth in Å, and whether their map had no flaw."""
+
+    lessons: FloatArray
+    truth: FloatArray
+    flawless: BoolArray
+
+
 def _all_described(
-    pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int
-) -> Tuple[FloatArray, FloatArray]:
-    files = [folder / f"described-{target.name}-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
-    make_missing(partial(_describe_chunk, pieces.base, target, lessons, seed), files, threads)
+    pieces: Pieces, target: Target, folder: Path, lessons: int, seed: int, threads: int, tell: Callable[[str], None]
+) -> Described:
+    files = [folder / f"described-{number:03d}.npz" for number in range(-(-lessons // CHUNK))]
+    describing = partial(_describe_chunk, pieces.base, target, lessons, seed)
+    make_missing(describing, files, threads, lambda line: tell(f"{target.name}: described {line}"))
     stored = [np.load(file) for file in files]
     descriptions, truth = (np.concatenate([s[what] for s in stored]) for what in ("described", "truth"))
+    flawless = np.concatenate([np.full(len(s["truth"]), _is_flawless(number)) for number, s in enumerate(stored)])
     # A few models with extreme B-factors make pieces that are not finite.
     told = np.isfinite(descriptions).all(axis=1)
-    return descriptions[told], truth[told]
+    return Described(descriptions[told], truth[told], flawless[told])
+
+
+def _is_flawless(chunk: int) -> bool:
+    return chunk % CLEAN_EVERY == CLEAN_EVERY - 1
 
 
 def _describe_chunk(base: Path, target: Target, lessons: int, seed: int, chunk: Tuple[int, Path]) -> None:
     number, file = chunk
     recipe = target.recipe
-    if number % CLEAN_EVERY == CLEAN_EVERY - 1:
+    if _is_flawless(number):
         recipe = clean(recipe.finest, recipe.coarsest)
     elif number % CARVED_EVERY == CARVED_EVERY // 2:
         recipe = replace(recipe, carved=CARVED)
@@ -197,24 +237,58 @@ def describe(pieces: Pieces, recipe: Recipe, number: int, rng: np.random.Generat
 # --- learning -----------------------------------------------------------------------------------------------------
 
 
-def _fitted_head(lessons: FloatArray, truth: FloatArray, target: Target, checkpoint: Path) -> Tuple[Any, List[float]]:
+def _fitted_head(
+    lessons: FloatArray, truth: FloatArray, target: Target, seed: int, state: Path, tell: Callable[[str], None]
+) -> Tuple[Any, List[float]]:
     import keras
 
     middle, width = lessons.mean(axis=0), lessons.std(axis=0) + 1e-6
     learned = head()
     blurred = keras.layers.GaussianNoise(BLUR, seed=0)(learned.inputs[0])
     model = keras.Model(learned.inputs[0], learned(_gained(blurred, width)))
-    steps = EPOCHS * (len(truth) // BATCH)
+    steps = EPOCHS * -(-len(truth) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps, alpha=0.01)
     model.compile(keras.optimizers.Adam(schedule), loss, jit_compile=False)
-    kept = keras.callbacks.BackupAndRestore(str(checkpoint), delete_checkpoint=False)
+    model.optimizer.build(model.trainable_variables)
     logs = np.log(target.bounds)
     place = np.clip((np.log(truth) - logs[0]) / (logs[1] - logs[0]), 0.5, ANSWERS - 0.5).astype(np.float32)
-    history = model.fit((lessons - middle) / width, place, batch_size=BATCH, epochs=EPOCHS, callbacks=[kept], verbose=0)
+    scaled = ((lessons - middle) / width).astype(np.float32)
+    # Those of the noise are among them.
+    variables = [*model.variables, *model.optimizer.variables]
+    losses = restore(variables, state)["losses"].tolist() if state.exists() else []
+    for epoch in range(len(losses), EPOCHS):
+        order = np.random.default_rng([seed, epoch]).permutation(len(place))
+        told = model.fit(scaled[order], place[order], batch_size=BATCH, shuffle=False, verbose=0)
+        losses.append(round(told.history["loss"][0], 4))
+        keep(variables, state, losses=losses)
+        tell(f"{target.name}: epoch {epoch + 1} of {EPOCHS}, loss {losses[-1]:.4f}")
     first = learned.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / width[:, None], bias - (middle / width) @ kernel])
-    return learned, [round(value, 4) for value in history.history.get("loss", [])]
+    return learned, losses
+
+
+def straightened(answer: FloatArray, described: Described, target: Target) -> FloatArray:
+    """Return the bounds of the bins in Å, moved until the answers to the lessons of each truth have that truth as mean.
+
+    A median leans towards where the resolutions lie closer. ``answer`` is what the head says of the lessons; clean and
+    flawed ones count the same.
+    """
+    bounds = target.bounds
+    knots = np.geomspace(bounds[0], bounds[-1], KNOTS)
+    rows = [KEPT_STRAIGHT * np.eye(KNOTS)]
+    wanted = [np.full(KNOTS, KEPT_STRAIGHT)]
+    width = 0.5 * target.voxel_size
+    for low in np.arange(target.finest, target.coarsest, width):
+        for kind in (True, False):
+            here = (described.truth >= low) & (described.truth < low + width) & (described.flawless == kind)
+            if np.count_nonzero(here) > FEWEST:
+                mean_truth = described.truth[here].mean()
+                shares = [np.interp(answer[here], knots, hat * knots).mean() for hat in np.eye(KNOTS)]
+                rows.append(np.array([shares]) / mean_truth)
+                wanted.append(np.ones(1))
+    factors = np.linalg.lstsq(np.concatenate(rows), np.concatenate(wanted), rcond=None)[0]
+    return np.maximum.accumulate(np.interp(bounds, knots, factors * knots))
 
 
 def common(lessons: FloatArray) -> FloatArray:

@@ -27,6 +27,7 @@ from cryores.nets.training.enhancer_maps import (
     model_map,
 )
 from cryores.nets.training.pieces import listed_models, split
+from cryores.nets.training.state import keep, restore
 from cryores.volume import IntTriple
 
 STEPS, LESSONS = 1500, 500
@@ -251,8 +252,9 @@ def learn(
     optimizer.build(network.trainable_variables)
     if start_from:
         load_weights(start_from, FORMAT).put_into(network)
+    variables = [*network.weights, *optimizer.variables]
     state, log = folder / f"{target}-state.npz", folder / f"{target}-log.jsonl"
-    first = _restore(network, optimizer, state) if state.exists() else 0
+    first = int(restore(variables, state)["step"]) if state.exists() else 0
     losses: List[float] = []
     material = batches(lessons, schedule.batch, schedule.seed + first)
     for step, (given, wanted) in zip(range(first, schedule.steps), material):
@@ -260,7 +262,7 @@ def learn(
         losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
         network.reset_metrics()
         if (step + 1) % KEEP_EVERY == 0 or step + 1 == schedule.steps:
-            _keep(network, optimizer, state, step + 1)
+            keep(variables, state, step=step + 1)
             line = {"step": step + 1, "lessons": len(lessons), "loss": float(np.mean(losses)), **judge(network, judged)}
             with log.open("a") as curve:
                 curve.write(json.dumps(line) + "\n")
@@ -302,16 +304,3 @@ def judge(network: Any, lessons: Sequence[Lesson]) -> Dict[str, float]:
         "correlation": float(np.median(correlation)),
         "worst": float(np.min(correlation)),
     }
-
-
-def _keep(network: Any, optimizer: Any, path: Path, step: int) -> None:
-    variables = [np.asarray(v) for v in [*network.weights, *optimizer.variables]]
-    with appearing(path) as unfinished:
-        np.savez(unfinished, step=step, **{f"v{n:03d}": v for n, v in enumerate(variables)})
-
-
-def _restore(network: Any, optimizer: Any, path: Path) -> int:
-    with np.load(path) as file:
-        for n, variable in enumerate([*network.weights, *optimizer.variables]):
-            variable.assign(file[f"v{n:03d}"])
-        return int(file["step"])

@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from cryores.atoms import atom_positions, density_from_model, piece_of_model, random_rotation, read_model
 from cryores.errors import InputError
+from cryores.files import appearing
+from cryores.nets.training.chunks import workers
+from cryores.nets.training.state import key
 from cryores.volume import FloatArray, Grid
 
 EDGE = 48
@@ -102,21 +105,19 @@ def split(models: List[Path]) -> Tuple[List[Path], List[Path]]:
 def pieces_of(models: List[Path], voxel_size: float, cache: Path, name: str, seed: int, processes: int = 1) -> Pieces:
     """Return pieces of ``models``, from the cache when they were made before with the same models and seed."""
     wanted: Dict[str, Any] = {"models": [p.name for p in models], "voxel_size": voxel_size, "seed": seed, "edge": EDGE}
-    base = cache / f"{name}-{voxel_size:g}A"
+    base = cache / f"{name}-{voxel_size:g}A-{key(wanted)}"
     record = Path(f"{base}.json")
-    if not record.is_file() or json.loads(record.read_text())["made_of"] != wanted:
+    if not record.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         owners = _make(models, voxel_size, base, seed, processes)
-        record.write_text(json.dumps({"made_of": wanted, "pieces": owners}))
+        with appearing(record) as unfinished:
+            unfinished.write_text(json.dumps({"made_of": wanted, "pieces": owners}))
     return Pieces.stored(base)
 
 
 def _make(models: List[Path], voxel_size: float, base: Path, seed: int, processes: int) -> List[str]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     jobs = [(os.fspath(path), voxel_size, seed + number) for number, path in enumerate(models)]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         made = list(pool.map(pieces_of_model, *zip(*jobs)))
     np.save(f"{base}-density.npy", np.concatenate([density for density, _ in made]))
     np.save(f"{base}-distance.npy", np.concatenate([distance for _, distance in made]))
