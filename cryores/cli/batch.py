@@ -75,18 +75,21 @@ def run(arguments: argparse.Namespace) -> None:
     job = _job(arguments)
     tell = (lambda line: None) if arguments.quiet else say
     # Once before anything is made, and again when it is known which maps the entries of the EMDB have.
-    tasks_of(Path(arguments.table), arguments.methods, Path(arguments.out), job)
+    named = tasks_of(Path(arguments.table), arguments.methods, Path(arguments.out), job)
     with _claimed(Path(arguments.out)) as folder:
-        fetch = functools.partial(_fetched, folder=folder, arguments=arguments, tell=tell)
-        missing: Dict[str, str] = {}
-        tasks = tasks_of(Path(arguments.table), arguments.methods, folder, job, lambda row: fetch(row, missing=missing))
-        for task in tasks:
-            if task.name in missing:
-                mark(task, {"seconds": float("nan"), "reason": missing[task.name]})
-        found: Dict[Task, Any] = {task: outcome_of(task) for task in tasks}
-        left = [task for task, outcome in found.items() if _is_left(task, outcome, arguments.retry, missing)]
-        tell(f"{len(tasks)} results asked for, {len(tasks) - len(left)} there already")
+        found: Dict[Task, Any] = {task: outcome_of(task) for task in named}
         try:
+            fetch = functools.partial(_fetched, folder=folder, arguments=arguments, tell=tell)
+            missing: Dict[str, str] = {}
+            tasks = tasks_of(
+                Path(arguments.table), arguments.methods, folder, job, lambda row: fetch(row, missing=missing)
+            )
+            for task in tasks:
+                if task.name in missing:
+                    mark(task, {"seconds": float("nan"), "reason": missing[task.name]})
+            found = {task: outcome_of(task) for task in tasks}
+            left = [task for task, outcome in found.items() if _is_left(task, outcome, arguments.retry, missing)]
+            tell(f"{len(tasks)} results asked for, {len(tasks) - len(left)} there already")
             for task, outcome in _done(left, arguments, job, tell):
                 found[task] = outcome
         finally:
