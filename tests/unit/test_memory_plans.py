@@ -26,7 +26,8 @@ def test_a_method_holds_what_it_planned(method, given):
     done = subprocess.run(words, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     peak, plan, small_peak, small_plan, before = json.loads(done.stdout.splitlines()[-1])
     assert plan - small_plan == pytest.approx(peak - small_peak, rel=0.15)
-    assert RUNNING_BYTES + plan == pytest.approx(before + peak, rel=0.15)
+    # Of libraries, the pages count that lie in memory: 50 MB more or less of LLVM's file alone, as the system pleases.
+    assert RUNNING_BYTES + plan == pytest.approx(before + peak, rel=0.25)
 
 
 @pytest.fixture
