@@ -42,8 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--families", nargs="+", default=[name for name in FAMILY_SHARES if name != "noise"])
     arguments = parser.parse_args()
-    excluded = tuple(name.lower() for name in arguments.exclude)
-    models = [path for path in listed_models(arguments.models) if not path.name.lower().startswith(excluded)]
+    models = listed_models(arguments.models, arguments.exclude)
     for family in arguments.families:
         found = judged_without(family, models, arguments.seed, arguments.maps, arguments.epochs, arguments.cache)
         print(

@@ -83,12 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    excluded = tuple(name.lower() for name in arguments.exclude)
-    models = [
-        path
-        for path in listed_models(arguments.models)
-        if for_calibration(path.name) and not path.name.lower().startswith(excluded)
-    ]
+    models = [path for path in listed_models(arguments.models, arguments.exclude) if for_calibration(path.name)]
     warnings.simplefilter("ignore")
     rows = []
     for family, model, made in planted_sets(models, arguments.each, arguments.size, arguments.seed):

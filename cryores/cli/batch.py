@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Once before anything is made, and again when it is known which maps the entries of the EMDB have.
     named = tasks_of(Path(arguments.table), arguments.methods, Path(arguments.out), job)
     with _claimed(Path(arguments.out)) as folder:
-        found: Dict[Task, Any] = {task: outcome_of(task) for task in named}
+        found: Dict[Task, Any] = {}
         try:
             fetch = functools.partial(_fetched, folder=folder, arguments=arguments, tell=tell)
             missing: Dict[str, str] = {}
@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
             for task, outcome in _done(left, arguments, job, tell):
                 found[task] = outcome
         finally:
-            records = write_summary(folder, list(found.items()))
+            # Stopped while entries were fetched, it tells of what was there; looking means reading every input.
+            records = write_summary(folder, list((found or {task: outcome_of(task) for task in named}).items()))
     failed = [record for record in records if record["state"] == "failed"]
     for record in failed:
         say(f"failed: {record['name']}, {record['method']}: {record['reason']}")
@@ -143,8 +144,13 @@ def tasks_of(
 
 def _named(row: Row, out: Path) -> Row:
     """Return a row with the files that its entry of the EMDB may have, which its own columns go before."""
-    folder = (out / ENTRY / f"EMD-{number_of(row[ENTRY])}").absolute()
+    folder = _place(row, out)
     return {**{role: str(folder / f"{role}.map.gz") for role in FILES}, **row}
+
+
+def _place(row: Row, out: Path) -> Path:
+    """Return the folder of the maps of a row's entry."""
+    return (out / ENTRY / f"EMD-{number_of(row[ENTRY])}").absolute()
 
 
 def _fetched(row: Row, folder: Path, arguments: argparse.Namespace, tell: Any, missing: Dict[str, str]) -> Row:
@@ -154,8 +160,7 @@ def _fetched(row: Row, folder: Path, arguments: argparse.Namespace, tell: Any, m
     halves, whole = any(HALVES in kinds for kinds in starts), any(kinds[0] == MAP for kinds in starts)
     tell(f"{row['name']}: maps of EMD-{number_of(row[ENTRY])}")
     try:
-        place = folder.absolute() / ENTRY / f"EMD-{number_of(row[ENTRY])}"
-        found = fetch_entry(row[ENTRY], place, halves, whole, arguments.emdb)
+        found = fetch_entry(row[ENTRY], _place(row, folder), halves, whole, arguments.emdb)
     except (InputError, OSError) as error:
         missing[row["name"]] = f"{error.code}: {error.message}" if isinstance(error, InputError) else str(error)
         return named

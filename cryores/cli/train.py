@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryores.cli.options import positive_int
 from cryores.cli.progress import say
-from cryores.errors import InputError, UsageError
+from cryores.errors import UsageError
 
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
@@ -93,10 +93,7 @@ def _train_locres(arguments: argparse.Namespace) -> None:
     from cryores.resolution._locres_examples import stored_examples
     from cryores.resolution._locres_training import errors_by_family, train
 
-    excluded = tuple(name.lower() for name in arguments.exclude)
-    models = [path for path in listed_models(arguments.models) if not path.name.lower().startswith(excluded)]
-    if not models:
-        raise InputError("E_NO_MODELS", f"every model of {arguments.models} is excluded", "exclude fewer")
+    models = listed_models(arguments.models, arguments.exclude)
     tell = (lambda line: None) if arguments.quiet else say
     seed = LOCRES_SEED if arguments.seed is None else arguments.seed
     out = Path(arguments.out)

@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -75,13 +75,20 @@ class Pieces:
         return len(self.models)
 
 
-def listed_models(folder: Union[str, os.PathLike[str]]) -> List[Path]:
+def listed_models(folder: Union[str, os.PathLike[str]], exclude: Sequence[str] = ()) -> List[Path]:
     """Return the atomic models of a folder: those of its MANIFEST.tsv, or else every PDB and mmCIF file below it.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    exclude : sequence of str
+        Beginnings of the names of files that are left out, in small letters or capitals.
 
     Raises
     ------
     InputError
-        ``E_NO_MODELS`` if there is none.
+        ``E_NO_MODELS`` if there is none, or if all are left out.
     """
     root = Path(folder)
     table = root / "MANIFEST.tsv"
@@ -93,7 +100,10 @@ def listed_models(folder: Union[str, os.PathLike[str]]) -> List[Path]:
         found = sorted(p for p in root.rglob("*") if p.name.endswith((".pdb", ".pdb.gz", ".cif", ".cif.gz")))
     if not found:
         raise InputError("E_NO_MODELS", f"no atomic model in {root}", "give a folder with PDB or mmCIF files")
-    return found
+    left = [path for path in found if not path.name.lower().startswith(tuple(name.lower() for name in exclude))]
+    if not left:
+        raise InputError("E_NO_MODELS", f"every model of {root} is excluded", "exclude fewer")
+    return left
 
 
 def split(models: List[Path]) -> Tuple[List[Path], List[Path]]:
