@@ -13,7 +13,9 @@ DUST = 8.0
 """Islands of the surface smaller than this (Å) are noise and are hidden."""
 
 
-def coloured_surface(title: str, map_name: str, resolution_name: str, level: float, scale: ColourScale) -> str:
+def coloured_surface(
+    title: str, map_name: str, resolution_name: str, level: float, scale: ColourScale, unsure: Optional[float] = None
+) -> str:
     """Return the text of a ``.cxc`` file.
 
     Parameters
@@ -26,6 +28,9 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
         Density at which the surface is drawn.
     scale : ColourScale
         Values (Å) and colours.
+    unsure : float, optional
+        What the resolution map holds where nothing is sure, far above every other value: the surface is grey there and
+        can be seen through.
 
     Source: user documentation of UCSF ChimeraX, commands open, volume, surface, color sample, key and 2dlabels.
     """
@@ -40,30 +45,12 @@ def coloured_surface(title: str, map_name: str, resolution_name: str, level: flo
             "volume #2 hide",
             f"volume #1 style surface region all step 1 level {level:.6g}",
             f"surface dust #1 size {DUST:g}",
-            f"color sample #1 map #2 palette {_palette(scale)}",
+            f"color sample #1 map #2 palette {_palette(scale) + _unsure_end(scale, unsure)}",
             *_key(scale),
             "lighting soft",
             "view",
             "",
         )
-    )
-
-
-def faded_where_unsure(script: str, scale: ColourScale, unsure: float) -> str:
-    """Return the script of `coloured_surface` with a surface that is grey and can be seen through where it is unsure.
-
-    Parameters
-    ----------
-    script : str
-        What `coloured_surface` returned.
-    scale : ColourScale
-        Its scale.
-    unsure : float
-        What the resolution map holds where nothing is sure; far above every other value.
-    """
-    palette = _palette(scale)
-    return script.replace(
-        f"palette {palette}", f"palette {palette}:{0.9 * unsure:.6g},{scale.colours[-1]}:{unsure:.6g},{UNSURE_COLOUR}"
     )
 
 
@@ -171,6 +158,11 @@ def side_by_side(map_name: str, resolution_names: Mapping[str, str], level: floa
             "",
         )
     )
+
+
+def _unsure_end(scale: ColourScale, unsure: Optional[float]) -> str:
+    """Return what continues a palette to the value of unsure voxels; the last colour holds nearly up to it."""
+    return "" if unsure is None else f":{0.9 * unsure:.6g},{scale.colours[-1]}:{unsure:.6g},{UNSURE_COLOUR}"
 
 
 def _palette(scale: ColourScale) -> str:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
+
+import numpy as np
 
 from cryores.changes import contour_level
 from cryores.mapio import write_map
 from cryores.method import LocalResolution, Outcome
 from cryores.report import chimerax, figures, html, views
 from cryores.report.colours import colour_scale
-from cryores.volume import full_map
+from cryores.volume import BoolArray, Volume, full_map
+
+BEYOND = 20.0
+"""Times the largest value: what stands for an unsure voxel in the map that colours the surface."""
 
 
-def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> List[html.Section]:
-    """Write ``histogram.png``, ``slices.png`` and ``view.cxc`` with the two maps that it opens."""
+def draw(
+    outcome: Outcome, folder: Path, global_resolution: Optional[float], unsure: Optional[BoolArray] = None
+) -> List[html.Section]:
+    """Write ``histogram.png``, ``slices.png`` and ``view.cxc`` with the two maps that it opens.
+
+    The surface of ``view.cxc`` can be seen through where voxels are ``unsure``.
+    """
     result = outcome.result
     density = full_map(outcome.inputs.maps)
     filled = views.filled_outwards(result.local)
@@ -27,12 +37,22 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     figures.histogram_figure(result, scale, overall).savefig(folder / "histogram.png")
     figures.slices_figure(result, density, scale).savefig(folder / "slices.png")
     write_map(folder / "map.mrc", density)
-    write_map(folder / coloured, filled)
+    shown, faded = _faded(filled, unsure)
+    write_map(folder / coloured, shown)
     title = f"The map coloured by its {scale.quantity.lower()} ({outcome.method.title})"
-    script = chimerax.coloured_surface(title, "map.mrc", coloured, level, scale)
+    script = chimerax.coloured_surface(title, "map.mrc", coloured, level, scale, faded)
     (folder / "view.cxc").write_text(script, encoding="utf-8")
     return [
         html.surface_section(views.surface(density, filled, inside, level), scale, level),
         html.histogram_section(result, scale, overall),
         html.slices_section(result, density, scale),
     ]
+
+
+def _faded(filled: Volume, unsure: Optional[BoolArray]) -> Tuple[Volume, Optional[float]]:
+    """Return what colours the surface, with a value of its own for unsure voxels, and that value."""
+    if unsure is None:
+        return filled, None
+    value = BEYOND * float(np.nanmax(filled.data, initial=1.0))
+    # Inside alone: the rim of the surface lies outside the mask and takes the colour of what is next to it.
+    return filled.like(np.where(unsure, np.float32(value), filled.data)), value

@@ -8,14 +8,9 @@ from typing import Any, List, Optional
 
 import numpy as np
 
-from cryores.mapio import read_map, write_map
 from cryores.method import Outcome
-from cryores.report import chimerax, figures_locres, html
-from cryores.report.colours import colour_scale
+from cryores.report import figures_locres, html
 from cryores.report.drawings import local_map
-
-BEYOND = 20.0
-"""Times the largest value: what stands for an uncertain voxel in the map that colours the surface."""
 
 
 def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> List[html.Section]:
@@ -23,23 +18,10 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     result = outcome.result
     shown = np.where(result.uncertain, np.float32(np.nan), result.resolution.data)
     certain = replace(result, resolution=result.resolution.like(shown))
-    sections = local_map.draw(replace(outcome, result=certain), folder, global_resolution)
-    _fade_surface(certain, folder)
+    sections = local_map.draw(replace(outcome, result=certain), folder, global_resolution, result.uncertain)
     figures_locres.certainty_figure(outcome).savefig(folder / "certainty.png")
     left_out = f"Without the {100 * result.summary()['uncertain_fraction']:.1f} % whose interval is too wide."
     return [*(replace(section, words=f"{section.words} {left_out}") for section in sections), _words(result)]
-
-
-def _fade_surface(certain: Any, folder: Path) -> None:
-    """Let the surface of ``view.cxc`` be seen through where the interval tells nothing."""
-    scale = colour_scale(certain.values(), certain.quantity, certain.unit)
-    unsure = BEYOND * float(np.nanmax(certain.local.data, initial=1.0))
-    filled = read_map(folder / "resolution_filled.mrc")
-    # Only inside: the rim of the surface lies outside the mask and takes the colour of what is next to it.
-    data = np.where(certain.uncertain, np.float32(unsure), filled.data)
-    write_map(folder / "resolution_filled.mrc", filled.like(data))
-    script = (folder / "view.cxc").read_text(encoding="utf-8")
-    (folder / "view.cxc").write_text(chimerax.faded_where_unsure(script, scale, unsure), encoding="utf-8")
 
 
 def _words(result: Any) -> html.Section:
