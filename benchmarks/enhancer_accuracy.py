@@ -2,8 +2,8 @@
 
 ``--models``: half maps of the models that training kept aside, made by `benchmarks.enhancer_maps`. ``--maps``:
 deposited maps with their models, as they are, and blurred by B = 100 Å^2 with noise. Each is compared with LocScale's
-map of it in a tight mask, and with its model, before, after auto-B post-processing, and after the enhancer.
-``--choose`` takes the models that choices may be made on; the others are for the final table.
+map of it in a tight mask, and with its model, before, after auto-B post-processing, after the enhancer's gains alone,
+and after the enhancer. ``--choose`` takes the models that choices may be made on; the others are for the final table.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryoresWarning)
         enhanced = deepemhancer(halves, made.tight, execution=execution, target=target)
-        found = {"input": before, "enhanced": enhanced.sharpened}
+        gains = deepemhancer(halves, made.tight, execution=execution, target=target, denoise=False)
+        found = {"input": before, "gains": gains.sharpened, "enhanced": enhanced.sharpened}
         if isinstance(halves, HalfMaps):
             sharpened = postprocess(halves, made.tight, execution=execution).sharpened
             # A fit over the few shells of a coarse map can give a B-factor that no number holds.

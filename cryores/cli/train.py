@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lessons", type=positive_int, help="simulated maps (deepres, deepemhancer; default: as shipped)"
     )
     parser.add_argument("--threads", type=positive_int, default=1, help="processes that make the lessons")
+    parser.add_argument(
+        "--network-threads", type=positive_int, help="of TensorFlow while a network learns (default: every core)"
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing")
     deepres = parser.add_argument_group("deepres only")
     deepres.add_argument("--range", choices=RANGES, help="of which range in Å (default: one after the other)")
@@ -36,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     enhancer.add_argument("--target", choices=ENHANCERS, help="for which target (default: one after the other)")
     enhancer.add_argument(
         "--pairs", metavar="TABLE", help="in place of --models: half1, half2, model, resolution of maps (CSV or TSV)"
+    )
+    enhancer.add_argument(
+        "--second-step", action="store_true", help="the network that takes noise out of what the first makes"
     )
     enhancer.add_argument("--start-from", metavar="FILE", help="weights to start from (default: random)")
     enhancer.add_argument("--steps", type=positive_int, help="batches to learn from (default: as shipped)")
@@ -51,6 +57,10 @@ def run(arguments: argparse.Namespace) -> None:
     if bool(arguments.models) == bool(on_pairs):
         either = "either --models or --pairs" if arguments.network == "deepemhancer" else "--models"
         raise UsageError("E_USAGE", "there is nothing to train on, or too much", f"give {either}")
+    if arguments.network_threads:
+        from cryores.nets.devices import use_threads
+
+        use_threads(arguments.network_threads, say)
     {"deepres": _train_deepres, "locres": _train_locres, "deepemhancer": _train_enhancers}[arguments.network](arguments)
 
 
@@ -73,15 +83,25 @@ def _train_deepres(arguments: argparse.Namespace) -> None:
 
 
 def _train_enhancers(arguments: argparse.Namespace) -> None:
-    from cryores.nets.training.enhancer import LESSONS, STEPS, WARM_RATE, Schedule, train_on_folder
+    from cryores.nets.training import denoiser
+    from cryores.nets.training.enhancer import WARM_RATE, train_on_folder
+    from cryores.nets.training.loop import LESSONS, STEPS, Schedule
     from cryores.nets.training.pairs import train_on_pairs
 
     tell = (lambda line: None) if arguments.quiet else say
-    steps, lessons = arguments.steps or STEPS, arguments.lessons or LESSONS
-    schedule = Schedule(steps=steps, lessons=lessons, seed=1 if arguments.seed is None else arguments.seed)
-    if arguments.start_from:
-        schedule = replace(schedule, rate=WARM_RATE)
     train, material = (train_on_pairs, arguments.pairs) if arguments.pairs else (train_on_folder, arguments.models)
+    schedule = Schedule(STEPS, lessons=LESSONS)
+    if arguments.second_step:
+        if arguments.pairs:
+            raise UsageError("E_USAGE", "the second step learns from simulated maps", "give --models, not --pairs")
+        train, schedule = denoiser.train_on_folder, Schedule(denoiser.STEPS, denoiser.BATCH, denoiser.LESSONS)
+    schedule = replace(
+        schedule,
+        steps=arguments.steps or schedule.steps,
+        lessons=arguments.lessons or schedule.lessons,
+        seed=schedule.seed if arguments.seed is None else arguments.seed,
+        rate=WARM_RATE if arguments.start_from else schedule.rate,
+    )
     for target in [arguments.target] if arguments.target else ENHANCERS:
         file = train(target, material, arguments.out, schedule, arguments.start_from, arguments.threads, tell)
         tell(f"trained: {file}")

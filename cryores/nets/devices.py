@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, List
+from typing import Any, Callable, List
 
 from cryores.errors import UsageError
 from cryores.execution import Execution
@@ -20,17 +20,24 @@ def on_device(execution: Execution) -> AbstractContextManager[Any]:
     UsageError
         ``E_NO_GPU`` if a GPU is asked for and TensorFlow sees none of that number.
     """
+    use_threads(execution.threads, execution.say)
+    import tensorflow as tf
+
+    device: AbstractContextManager[Any] = tf.device(device_names(execution)[0])
+    return device
+
+
+def use_threads(threads: int, tell: Callable[[str], None]) -> None:
+    """Give TensorFlow so many threads, and tell where that cannot be done any more."""
     load_keras()
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(execution.threads)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
         # TensorFlow has started already in this process: its threads cannot be changed any more.
-        execution.say("TensorFlow keeps the number of threads that it was started with")
-    device: AbstractContextManager[Any] = tf.device(device_names(execution)[0])
-    return device
+        tell("TensorFlow keeps the number of threads that it was started with")
 
 
 def device_names(execution: Execution) -> List[str]:

@@ -41,22 +41,23 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS) -> Any:
     """
     keras = load_keras()
     given = keras.Input(shape=(None, None, None, FEATURES), name="features")
-    features = _convolved(keras, given, widths[0], "each", size=1)
+    features = convolved(keras, given, widths[0], "each", size=1)
     skips = []
     for level, width in enumerate(widths):
-        features = _convolved(keras, features, width, f"down{level}a", strides=2 if level else 1)
-        features = _convolved(keras, features, width, f"down{level}b")
+        features = convolved(keras, features, width, f"down{level}a", strides=2 if level else 1)
+        features = convolved(keras, features, width, f"down{level}b")
         skips.append(features)
     for level in reversed(range(len(widths) - 1)):
         raised = keras.layers.UpSampling3D(2, name=f"up{level}")(features)
         features = keras.layers.Concatenate(name=f"joined{level}")([raised, skips[level]])
-        features = _convolved(keras, features, widths[level], f"up{level}a")
-        features = _convolved(keras, features, widths[level], f"up{level}b")
+        features = convolved(keras, features, widths[level], f"up{level}a")
+        features = convolved(keras, features, widths[level], f"up{level}b")
     # Linear, so that it can be learnt from below 0 too; what uses the gains cuts them off there.
     gains = keras.layers.Conv3D(COUNT, 1, kernel_initializer="zeros", name="gains")(features)
     return keras.Model(given, gains)
 
 
-def _convolved(keras: Any, features: Any, width: int, name: str, size: int = 3, strides: int = 1) -> Any:
+def convolved(keras: Any, features: Any, width: int, name: str, size: int = 3, strides: int = 1) -> Any:
+    """Return features after a convolution and a leaky ramp."""
     layer = keras.layers.Conv3D(width, size, strides, "same", kernel_initializer="he_normal", name=name)
     return keras.layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_active")(layer(features))

@@ -153,7 +153,12 @@ def with_gains(described_map: Described, gains: FloatArray, threads: int = 1) ->
     threads : int
         Threads of the transforms.
     """
-    total = np.zeros(described_map.density.shape, dtype=np.float32)
-    for k, band in enumerate(bands(described_map.density, threads)):
-        total += band * spread_over_voxels(gains[..., k] / described_map.amplitude[..., k])
+    return weighted_bands(described_map.density, gains / described_map.amplitude, threads)
+
+
+def weighted_bands(density: FloatArray, factors: FloatArray, threads: int = 1) -> FloatArray:
+    """Return the sum of a map's bands, each multiplied by its factor in each block, shape (..., COUNT)."""
+    total = np.zeros(density.shape, dtype=np.float32)
+    for k, band in enumerate(bands(density, threads)):
+        total += band * spread_over_voxels(factors[..., k])
     return total

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
 from cryores.errors import WeightsError
 from cryores.execution import Execution, Stage
 from cryores.files import PathLike
-from cryores.nets.cubes import CubePlan, predicted
+from cryores.nets import denoiser
+from cryores.nets.cubes import CubePlan, Predict, occupied, predicted
 from cryores.nets.devices import device_names
 from cryores.nets.enhancer import FORMAT, build_enhancer
 from cryores.nets.enhancer_bands import (
@@ -26,7 +27,7 @@ from cryores.nets.enhancer_bands import (
     with_gains,
 )
 from cryores.nets.one_angstrom import OneAngstrom
-from cryores.nets.predictor import predictor
+from cryores.nets.predictor import on_channels, predictor
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.views import rotated_views, seen, unseen
 from cryores.nets.weights import SHIPPED
@@ -34,6 +35,9 @@ from cryores.volume import FloatArray, HalfMaps, Maps, full_map
 
 PLAN = CubePlan(edge=16, stride=8)
 """Cubes of blocks, of the size that the networks learnt from: their faces are part of what a network knows."""
+
+DENOISER_PLAN = CubePlan(edge=64, stride=48)
+"""Cubes of voxels in which the second step sees the enhanced map."""
 
 EMPTY, HELD = 0.05, 0.15
 """Mean density around a block, of the molecule's, up to which it holds nothing, and from which it may hold something:
@@ -97,7 +101,18 @@ def read_enhancer(path: PathLike) -> Any:
     return network
 
 
-def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> Enhanced:
+def read_denoiser(target: str) -> Any:
+    """Return the second step's network for ``target``, or None where there is none."""
+    path = SHIPPED / f"denoiser-{target}.npz"
+    if not path.is_file():
+        return None
+    stored = load_weights(path, denoiser.FORMAT)
+    network = denoiser.build_denoiser(tuple(stored.description["widths"]))
+    stored.put_into(network)
+    return network
+
+
+def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, second: Any = None) -> Enhanced:
     """Enhance a map, or the mean of two half maps.
 
     Parameters
@@ -109,7 +124,9 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
     execution : Execution
         Threads, device, and who hears of the progress.
     views : int
-        Rotations in which the network sees the blocks, 1 to 24; the gains are averaged.
+        Rotations in which the networks see the map, 1 to 24; their results are averaged.
+    second : keras.Model, optional
+        From `read_denoiser`.
     """
     threads = execution.threads
     data = full_map(maps).data
@@ -117,26 +134,28 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1) -> E
     with execution.stage("bands of the map"):
         told = described(way.there(data, float(np.median(data)), threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
-        gains, variance = _gains(told, network, views, stage, device_names(execution))
-        gains = _steadied(gains, told)
+        devices = device_names(execution)
+        gains, variance = local_gains(told, predictor(network, devices), views, stage, TOGETHER * len(devices))
     with execution.stage("enhancing"):
-        density = way.back(with_gains(told, gains, threads), threads)
+        noise = _noise_power(maps, way, told, threads)
+        let_through = denoiser.noise_let_through(told, gains, noise)
+        density = with_gains(told, gains, threads)
+    if second is not None:
+        density += _correction(density, let_through, second, views, execution)
+    density = way.back(density, threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
-        noise = _noise_power(maps, way, told, threads)
         known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
-        let_through = np.square(gains / told.amplitude) * np.minimum(noise, told.power)
-        deviation = way.back(spread_over_voxels(np.sqrt(let_through.sum(axis=-1))), threads)
+        deviation = np.maximum(way.back(denoiser.deviation(let_through), threads), 0.0)
     details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
-    return Enhanced(density, confidence, np.maximum(deviation, 0.0), details)
+    return Enhanced(density, confidence, deviation, details)
 
 
-def _gains(
-    told: Described, network: Any, views: int, stage: Stage, devices: Sequence[str]
+def local_gains(
+    told: Described, predict: Predict, views: int = 1, stage: Optional[Stage] = None, batch: int = TOGETHER
 ) -> Tuple[FloatArray, FloatArray]:
-    """Return mean and variance of the gains over the views."""
-    predict, batch = predictor(network, devices), TOGETHER * len(devices)
+    """Return the gains of the blocks by a `predictor` of a network, and their variance over the views."""
     total, squares = (np.zeros(told.amplitude.shape, dtype=np.float32) for _ in range(2))
     for turn in rotated_views(views):
         given = seen(told.features, turn)
@@ -149,7 +168,7 @@ def _gains(
     held = something * np.clip((told.features[..., -1:] - EMPTY) / (HELD - EMPTY), 0.0, 1.0)
     total, squares = total * held, squares * held**2
     mean = total / np.float32(views)
-    return mean, np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
+    return _steadied(mean, told), np.maximum(squares / np.float32(views) - np.square(mean), 0.0)
 
 
 def _steadied(gains: FloatArray, told: Described) -> FloatArray:
@@ -180,6 +199,23 @@ def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) ->
         return told.noise
     difference = way.there(maps.noise().data, 0.0, threads) * np.float32(1.0 / told.scale.contrast)
     return widened(block_powers(difference, threads))
+
+
+def _correction(
+    density: FloatArray, let_through: FloatArray, network: Any, views: int, execution: Execution
+) -> FloatArray:
+    """Return what is added to an enhanced map so that less of it is noise."""
+    given = denoiser.shown(density, let_through)
+    devices = device_names(execution)
+    predict = on_channels(network, devices)
+    noisy = (given[..., 1] > 0).astype(np.float32)
+    total = np.zeros(density.shape, dtype=np.float32)
+    cubes = len(occupied(DENOISER_PLAN.places(density.shape), DENOISER_PLAN.edge, noisy))  # type: ignore[arg-type]
+    with execution.stage("noise", views * cubes) as stage:
+        for turn in rotated_views(views):
+            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), len(devices), stage)
+            total += unseen(found, turn)
+    return denoiser.bounded(total * np.float32(CONTRAST / views), let_through, execution.threads)
 
 
 def _known_share(noise: FloatArray, told: Described) -> FloatArray:

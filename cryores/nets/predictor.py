@@ -49,3 +49,9 @@ def on_cubes(network: Any, devices: Sequence[str] = ()) -> Callable[[FloatArray]
     """Return what runs a network of one channel on cubes, shape (n, edge, edge, edge)."""
     predict = predictor(network, devices)
     return lambda cubes: predict(cubes[..., None])[..., 0]
+
+
+def on_channels(network: Any, devices: Sequence[str] = ()) -> Callable[[FloatArray], FloatArray]:
+    """Return what runs a network from several channels to one, from (n, edge, edge, edge, channels)."""
+    predict = predictor(network, devices)
+    return lambda cubes: predict(cubes)[..., 0]

@@ -50,6 +50,9 @@ class DeepemhancerParameters:
     views: int = parameter(
         4, "Rotations in which the network sees the map; the results are averaged (own networks)", "", 1, 24
     )
+    denoise: bool = parameter(
+        True, "Take noise out of the enhanced map by the second network (own networks); no: amplitudes alone change"
+    )
     noise_stats: Tuple[float, ...] = parameter(
         (), "Mean and standard deviation of the noise (published networks); default, found", ""
     )
@@ -145,11 +148,12 @@ def _own(
     inputs: Inputs, parameters: DeepemhancerParameters, execution: Execution
 ) -> Tuple[FloatArray, Dict[str, Volume], Dict[str, Any]]:
     from cryores.nets.devices import on_device
-    from cryores.nets.own_enhancer import enhance, read_enhancer
+    from cryores.nets.own_enhancer import enhance, read_denoiser, read_enhancer
 
     with on_device(execution):
         network = read_enhancer(_find_weights(parameters))
-        found = enhance(inputs.maps, network, execution, parameters.views)
+        second = read_denoiser(parameters.target) if parameters.denoise else None
+        found = enhance(inputs.maps, network, execution, parameters.views, second)
     like = full_map(inputs.maps).like
     return found.density, {"confidence": like(found.confidence), "noise": like(found.noise)}, found.details
 

@@ -19,8 +19,9 @@ from cryores.nets.enhancer import FORMAT
 from cryores.nets.enhancer_bands import CONTRAST, COUNT, FEATURES, described, with_gains
 from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.stored_weights import load_weights
+from cryores.nets.training import denoiser as of_denoiser
 from cryores.nets.training import pairs as of_pairs
-from cryores.nets.training.enhancer import SHAPE, new_lesson
+from cryores.nets.training.enhancer import SHAPE, model_part, new_lesson
 from cryores.nets.training.enhancer_maps import RECIPES, Simulator, lesson, model_map
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
@@ -64,6 +65,39 @@ def test_the_wanted_gains_sharpen_the_signal_and_empty_the_solvent(folder):
         return np.corrcoef(volume[near], pair.reference[near])[0, 1]
 
     assert agreement(made) > agreement(pair.given)
+
+
+def test_the_second_step_learns_what_the_first_would_make_without_noise(folder):
+    item = model_map(str(folder / "one.pdb"), seed=1)
+    simulator = Simulator(RECIPES["tightTarget"], 4, SHAPE)
+    pair = simulator.pair(model_part(item, SHAPE, simulator.rng))
+    wanted_gains = lesson(pair, simulator.recipe).gains
+    one = of_denoiser.denoiser_lesson(pair, lambda features: wanted_gains[None], True)
+    near = pair.distance <= 2.5
+
+    def agreement(volume):
+        return np.corrcoef(volume[near], pair.signal[near])[0, 1]
+
+    left = one.enhanced - one.wanted
+    assert agreement(one.wanted) > agreement(one.enhanced) + 0.02
+    # What is to go is about as strong as what is said of the noise.
+    told = np.sqrt(np.mean(np.square(one.deviation)))
+    assert 0.5 * told < np.sqrt(np.mean(np.square(left))) < 2.0 * told
+
+
+def test_the_command_trains_the_second_step(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(of_denoiser, "CHUNK", 3)
+    models = tmp_path / "models"
+    models.mkdir()
+    for n in range(6):
+        (models / f"m{n}.pdb").write_text((folder / "one.pdb").read_text())
+    out = tmp_path / "out"
+    words = ["train", "deepemhancer", "--second-step", "--models", str(models), "--out", str(out), "--quiet"]
+    assert main([*words, "--target", "tightTarget", "--steps", "2", "--lessons", "3"]) == 0
+    stored = load_weights(out / "denoiser-tightTarget.npz", of_denoiser.FORMAT)
+    assert stored.description["schedule"]["steps"] == 2 and (out / "kept-aside.txt").read_text() == "m5.pdb\n"
+    assert "--second-step --target tightTarget" in (out / "denoiser-tightTarget.md").read_text()
+    assert main(["train", "deepemhancer", "--second-step", "--pairs", "t.csv", "--out", str(out), "--quiet"]) == 2
 
 
 def test_where_there_is_no_molecule_nothing_is_wanted(folder):

@@ -122,3 +122,43 @@ def _enhancer_lines(name: str, told: Dict[str, Any]) -> List[str]:
         "",
     ]
     return lines + [f"- {limit}" for limit in ENHANCER_LIMITS]
+
+
+DENOISER_LIMITS = (
+    "It sees density and learnt from atomic models: within the noise of a map it prefers what looks like a molecule.",
+    "In every band of frequency and every place its correction has no more power than the noise that was let through.",
+    *ENHANCER_LIMITS[2:],
+)
+
+
+def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
+    """Write the card of an enhancer's second step beside its weights, as Markdown."""
+    schedule, target = told["schedule"], told["target"]
+    lines = [
+        f"# {file.name}",
+        "",
+        f"The second step of the enhancer for {target}: a 3D U-net on voxels of 1 to 8 Å "
+        f"({', '.join(map(str, told['widths']))} channels, no normalisation layers) that takes noise out of the "
+        f"enhanced map. Format: {told['format']}.",
+        "",
+        "## Training",
+        "",
+        f"- Material: {told['material']} ({told['maps']}), enhanced by enhancer-{target}.npz; {told['kept_aside']} "
+        "more, listed in kept-aside.txt, were not shown to it.",
+        f"- {told['lessons']} lessons ({schedule['lessons']} simulated maps, those left out that have belts which the "
+        "target has not) of 64³ voxels of 1 Å, each turned in every way and shown in parts of 48³; "
+        f"{schedule['steps']} batches of {schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
+        + (f", started from {told['started_from']}." if told["started_from"] else "."),
+        f"- `cryores train deepemhancer --second-step --target {target} --models DIR --out DIR --steps "
+        f"{schedule['steps']} --lessons {schedule['lessons']}"
+        + (" --start-from FILE`." if told["started_from"] else "`."),
+        "",
+        "| batch | loss | error left | correlation before | after | largest error left |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in told["curve"]:
+        values = (one[key] for key in ("loss", "error_left", "before", "correlation", "worst"))
+        lines.append(f"| {one['step']} | " + " | ".join(f"{value:.3g}" for value in values) + " |")
+    lines += ["", "Medians over lessons of models kept aside, with the noise-free enhanced maps.", "", "## Limits", ""]
+    lines += [f"- {limit}" for limit in DENOISER_LIMITS]
+    file.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -11,9 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from cryores.files import PathLike, appearing
-from cryores.nets import load_keras
 from cryores.nets.enhancer import FORMAT, WIDTHS, build_enhancer
-from cryores.nets.stored_weights import arrays_of, load_weights, save_weights
+from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_enhancer_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.enhancer_maps import (
@@ -26,12 +24,9 @@ from cryores.nets.training.enhancer_maps import (
     lesson,
     model_map,
 )
+from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
-from cryores.nets.training.state import keep, restore
 from cryores.volume import IntTriple
-
-STEPS, LESSONS = 1500, 500
-"""Batches and simulated maps that the networks of the package learned from."""
 
 WARM_RATE = 4e-4
 """Learning rate for a network that starts from trained weights."""
@@ -51,44 +46,8 @@ WANTED_SHARE = 0.25
 FEATURE_NOISE = 0.05
 """Standard deviation of what is added to the features."""
 
-KEEP_EVERY = 100
-"""Steps after which the state is written."""
-
 NOISE_ONLY = 0.05
 """Share of the lessons that hold no molecule."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast the network learns.
-
-    Parameters
-    ----------
-    steps : int
-        Batches in all.
-    batch : int
-        Lessons of a batch.
-    lessons : int
-        Simulated maps that are learnt from, each turned in every way.
-    rate : float
-        Learning rate at the start; it falls as half a cosine.
-    warm_up : int
-        Steps over which it rises.
-    seed : int
-        Of all that is random.
-    """
-
-    steps: int = STEPS
-    batch: int = 4
-    lessons: int = LESSONS
-    rate: float = 1e-3
-    warm_up: int = 50
-    seed: int = 1
-
-    def rate_at(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        fall = 0.5 + 0.5 * np.cos(np.pi * min(step / self.steps, 1.0))
-        return float(self.rate * min(1.0, (step + 1) / self.warm_up) * max(fall, 0.01))
 
 
 def train_on_folder(
@@ -151,11 +110,11 @@ def map_cache(models: Sequence[Path], folder: Path, seed: int) -> List[ModelMap]
 
 def new_lesson(item: ModelMap, simulator: Simulator, noise_only: bool = False) -> Lesson:
     """Simulate a map of a model and say what is to be learnt from it."""
-    model = _cut(item, simulator.shape, simulator.rng)
+    model = model_part(item, simulator.shape, simulator.rng)
     return lesson(simulator.pair(model, noise_only), simulator.recipe)
 
 
-def _cut(item: ModelMap, shape: IntTriple, rng: Any) -> ModelMap:
+def model_part(item: ModelMap, shape: IntTriple, rng: Any) -> ModelMap:
     """Return a random part of a model's box that holds both molecule and solvent, as far as that can be had."""
     best, cut = np.inf, item
     for _ in range(4):
@@ -244,35 +203,20 @@ def learn(
     tell : callable
         Receives a line of progress now and then.
     """
-    keras = load_keras()
-    keras.utils.set_random_seed(schedule.seed)
-    network = build_enhancer()
-    optimizer = keras.optimizers.Adam(schedule.rate, clipnorm=1.0)
-    network.compile(optimizer=optimizer, loss="mean_squared_error", jit_compile=False)
-    optimizer.build(network.trainable_variables)
-    if start_from:
-        load_weights(start_from, FORMAT).put_into(network)
-    variables = [*network.weights, *optimizer.variables]
-    state, log = folder / f"{target}-state.npz", folder / f"{target}-log.jsonl"
-    first = int(restore(variables, state)["step"]) if state.exists() else 0
-    losses: List[float] = []
-    material = batches(lessons, schedule.batch, schedule.seed + first)
-    for step, (given, wanted) in zip(range(first, schedule.steps), material):
-        optimizer.learning_rate = schedule.rate_at(step)
-        losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
-        network.reset_metrics()
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == schedule.steps:
-            keep(variables, state, step=step + 1)
-            line = {"step": step + 1, "lessons": len(lessons), "loss": float(np.mean(losses)), **judge(network, judged)}
-            with log.open("a") as curve:
-                curve.write(json.dumps(line) + "\n")
-            tell(json.dumps(line))
-            losses = []
+    network, curve = learnt(
+        Learner(target, build_enhancer, FORMAT),
+        lambda seed: batches(lessons, schedule.batch, seed),
+        lambda network: judge(network, judged),
+        folder,
+        replace(schedule, lessons=len(lessons)),
+        start_from,
+        tell,
+    )
     file = folder / f"enhancer-{target}.npz"
     told = {
         "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule), **about,
         "recipe": asdict(RECIPES[target]), "started_from": Path(start_from).name if start_from else None,
-        "curve": [json.loads(line) for line in log.read_text().splitlines()],
+        "curve": curve,
     }  # fmt: skip
     save_weights(file, arrays_of(network, np.float16), told)
     write_enhancer_card(file, told)

@@ -282,7 +282,7 @@ class Simulator:
             def response(s: Any) -> Any:
                 return np.exp(-0.25 * b * s**2) * (0.5 + 0.5 * np.cos(np.pi * np.clip((s - cut) / 0.05, 0, 1)))
 
-            signal, noise = (self._filtered(scipy.fft.rfftn(v), response) for v in (signal, noise))
+            signal, noise, belt = (self._filtered(scipy.fft.rfftn(v), response) for v in (signal, noise, belt))
         if rng.random() < 0.35:
             start, width = rng.uniform(3.0, 14.0), rng.uniform(1.0, 8.0)
             fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((distance - start) / width, 0.0, 1.0))
@@ -330,11 +330,14 @@ def lesson(pair: Pair, recipe: Recipe) -> Lesson:
 
 
 def _powers(pair: Pair, with_belt: bool) -> Tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return the local powers of signal, noise, reference and belt over windows of `FINE_WINDOW`."""
+    """Return the local powers of signal, noise, reference and belt."""
+    signal, noise, reference = (fine_power(v) for v in (pair.signal, pair.noise, pair.reference))
+    return signal, noise, reference, fine_power(pair.belt) if with_belt else np.zeros_like(signal)
+
+
+def fine_power(volume: FloatArray) -> FloatArray:
+    """Return the power of each band over windows of `FINE_WINDOW`, by blocks."""
     from scipy.ndimage import gaussian_filter
 
-    width = (FINE_WINDOW, FINE_WINDOW, FINE_WINDOW, 0.0)
-    parts = (pair.signal, pair.noise, pair.reference)
-    signal, noise, reference = (gaussian_filter(block_powers(v), width) for v in parts)
-    belt = gaussian_filter(block_powers(pair.belt), width) if with_belt else np.zeros_like(signal)
-    return signal, noise, reference, belt
+    power: FloatArray = gaussian_filter(block_powers(volume), (FINE_WINDOW, FINE_WINDOW, FINE_WINDOW, 0.0))
+    return power

@@ -23,8 +23,9 @@ from cryores.mapio import read_map
 from cryores.masks import soft_edge
 from cryores.nets.enhancer_bands import BLOCK, CONTRAST, block_means, block_powers, described
 from cryores.nets.one_angstrom import OneAngstrom
-from cryores.nets.training.enhancer import NOISE_ONLY, SHAPE, Schedule, learn
+from cryores.nets.training.enhancer import NOISE_ONLY, SHAPE, learn
 from cryores.nets.training.enhancer_maps import NEAR, RECIPES, Lesson
+from cryores.nets.training.loop import Schedule
 from cryores.postprocessing._real_space import around_atoms, correlations
 from cryores.postprocessing.locscale import locscale
 from cryores.volume import HalfMaps
