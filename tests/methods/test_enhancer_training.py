@@ -21,7 +21,7 @@ from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.training import denoiser as of_denoiser
 from cryores.nets.training import pairs as of_pairs
-from cryores.nets.training.enhancer import SHAPE, model_part, new_lesson
+from cryores.nets.training.enhancer import SHAPE, lesson_files, model_part, new_lesson
 from cryores.nets.training.enhancer_maps import RECIPES, Simulator, lesson, model_map
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
@@ -98,6 +98,21 @@ def test_the_command_trains_the_second_step(folder, tmp_path, monkeypatch):
     assert stored.description["schedule"]["steps"] == 2 and (out / "kept-aside.txt").read_text() == "m5.pdb\n"
     assert "--second-step --target tightTarget" in (out / "denoiser-tightTarget.md").read_text()
     assert main(["train", "deepemhancer", "--second-step", "--pairs", "t.csv", "--out", str(out), "--quiet"]) == 2
+
+
+def test_what_is_presented_is_filtered_with_its_belt():
+    simulator = Simulator(RECIPES["wideTarget"], 6, (24, 24, 24))
+    belt, none = np.random.default_rng(1).standard_normal((24, 24, 24)).astype(np.float32), np.zeros((24, 24, 24))
+    pairs = [simulator._presented(belt, none, belt, none, none, 5.0) for _ in range(8)]
+    assert all(np.array_equal(pair.belt, pair.signal) for pair in pairs)
+    assert min(pair.belt.std() for pair in pairs) < 0.9 * belt.std()
+
+
+def test_lessons_of_other_settings_lie_apart(tmp_path):
+    models = [tmp_path / "a.pdb", tmp_path / "b.pdb"]
+    one, two = (lesson_files(tmp_path, "lessons", 30, some, {"seed": 1}) for some in (models, models[:1]))
+    assert len(one) == 2 and not {*one} & {*two} and one == lesson_files(tmp_path, "lessons", 30, models, {"seed": 1})
+    assert not {*one} & {*lesson_files(tmp_path, "lessons", 30, models, {"seed": 2})}
 
 
 def test_where_there_is_no_molecule_nothing_is_wanted(folder):

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from cryores.files import PathLike, appearing
+from cryores.files import PathLike, appearing, sha256
 from cryores.nets.cubes import Predict
 from cryores.nets.denoiser import FORMAT, WIDTHS, as_shown, build_denoiser, noise_let_through
 from cryores.nets.enhancer_bands import (
@@ -33,7 +33,7 @@ from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_denoiser_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.denoiser_loss import denoiser_loss
-from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, map_cache, model_part
+from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, lesson_files, map_cache, model_part
 from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Pair, Simulator, fine_power
 from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
@@ -104,11 +104,14 @@ def train_on_folder(
     first_step = own if own.is_file() else weights_file(target)
     training, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
-    judged = _validation(aside[:JUDGES], target, schedule.seed, folder, first_step)
-    map_cache(training, folder / "maps", schedule.seed)
-    files = [
-        folder / f"denoiser-{target}-lessons-{schedule.seed}-{n}.npz" for n in range(-(-schedule.lessons // CHUNK))
-    ]
+    settings = {
+        "recipe": asdict(RECIPES[target]), "seed": schedule.seed, "noise_only": NOISE_ONLY,
+        "most_raised": MOST_RAISED, "first_step": sha256(first_step),
+    }  # fmt: skip
+    judges = lesson_files(folder, f"denoiser-{target}-judges", 1, aside[:JUDGES], settings)[0]
+    judged = _validation(aside[:JUDGES], target, schedule.seed, judges, first_step)
+    map_cache(training, folder, schedule.seed)
+    files = lesson_files(folder, f"denoiser-{target}-lessons", schedule.lessons, training, settings)
     make_missing(partial(_make_chunk, training, target, schedule.seed, folder, first_step), files, processes)
     lessons = [one for file in files for one in _stored(file)]
     network, curve = learnt(
@@ -142,12 +145,11 @@ def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> Opti
     return denoiser_lesson(pair, enhancer, noise_is_known)
 
 
-def _validation(models: List[Path], target: str, seed: int, folder: Path, first_step: Path) -> List[DenoiserLesson]:
-    """Return the lessons by which the network is judged: of each model one, by fixed seeds; kept in ``folder``."""
-    file = folder / f"denoiser-{target}-judges-{seed}.npz"
+def _validation(models: List[Path], target: str, seed: int, file: Path, first_step: Path) -> List[DenoiserLesson]:
+    """Return the lessons by which the network is judged: of each model one, by fixed seeds; kept in ``file``."""
     if not file.exists():
         enhancer = predictor(read_enhancer(first_step))
-        maps = map_cache(models, folder / "maps", seed)
+        maps = map_cache(models, file.parent, seed)
         made = [_new_lesson(one, Simulator(RECIPES[target], 20_000 + n, SHAPE), enhancer) for n, one in enumerate(maps)]
         _store(file, made)
     return _stored(file)
@@ -163,7 +165,7 @@ def _make_chunk(
     models: List[Path], target: str, seed: int, folder: Path, first_step: Path, job: Tuple[int, Path]
 ) -> None:
     chunk, file = job
-    maps, enhancer = map_cache(models, folder / "maps", seed), predictor(read_enhancer(first_step))
+    maps, enhancer = map_cache(models, folder, seed), predictor(read_enhancer(first_step))
     simulator = Simulator(RECIPES[target], 1000 * seed + 500 + chunk, SHAPE)
     made = [_new_lesson(maps[simulator.rng.integers(len(maps))], simulator, enhancer) for _ in range(CHUNK)]
     _store(file, made)

@@ -16,6 +16,7 @@ from cryores.nets.training.card import write_enhancer_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.enhancer_maps import (
     DISTANCE_STEP,
+    EDGE,
     NEAR,
     RECIPES,
     Lesson,
@@ -26,6 +27,7 @@ from cryores.nets.training.enhancer_maps import (
 )
 from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
+from cryores.nets.training.state import key
 from cryores.volume import IntTriple
 
 WARM_RATE = 4e-4
@@ -87,18 +89,19 @@ def train_on_folder(
     folder.mkdir(parents=True, exist_ok=True)
     training, aside = split(listed_models(models))
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
-    judged = validation_lessons(map_cache(aside[:VALIDATION_LESSONS], folder / "maps", schedule.seed), target)
+    judged = validation_lessons(map_cache(aside[:VALIDATION_LESSONS], folder, schedule.seed), target)
     lessons = made_lessons(training, target, schedule.lessons, schedule.seed, folder, processes)
     about = {"material": "simulated maps of atomic models", "maps": len(training), "kept_aside": len(aside)}
     return learn(target, lessons, judged, folder, schedule, about, start_from, tell)
 
 
 def map_cache(models: Sequence[Path], folder: Path, seed: int) -> List[ModelMap]:
-    """Return the maps of ``models``; what was made before is read from ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Return the maps of ``models``; those that were made before, by the same seed, are read from ``folder``."""
+    cache = folder / f"maps-{key({'seed': seed, 'edge': EDGE})}"
+    cache.mkdir(parents=True, exist_ok=True)
     maps = []
     for number, path in enumerate(models):
-        stem = folder / path.name.split(".")[0]
+        stem = cache / path.name.split(".")[0]
         density, distance = stem.with_suffix(".density.npy"), stem.with_suffix(".distance.npy")
         if not (density.exists() and distance.exists()):
             made = model_map(str(path), seed + number)
@@ -138,12 +141,19 @@ def turned(pair: Lesson, rng: Any) -> Lesson:
     return Lesson(*arrays)
 
 
+def lesson_files(folder: Path, name: str, count: int, models: Sequence[Path], settings: Dict[str, Any]) -> List[Path]:
+    """Return the files of the chunks of ``count`` lessons, named after all that they are made of."""
+    made_of = {**settings, "models": [path.name for path in models], "shape": SHAPE, "chunk": CHUNK}
+    return [folder / f"{name}-{key(made_of)}-{chunk}.npz" for chunk in range(-(-count // CHUNK))]
+
+
 def made_lessons(
     models: Sequence[Path], target: str, count: int, seed: int, folder: Path, processes: int = 1
 ) -> List[Lesson]:
     """Return ``count`` lessons of models; those that were made before are read from ``folder``."""
-    files = [folder / f"{target}-lessons-{seed}-{chunk}.npz" for chunk in range(-(-count // CHUNK))]
-    map_cache(models, folder / "maps", seed)
+    settings = {"recipe": asdict(RECIPES[target]), "seed": seed, "noise_only": NOISE_ONLY}
+    files = lesson_files(folder, f"{target}-lessons", count, models, settings)
+    map_cache(models, folder, seed)
     make_missing(partial(_make_chunk, list(models), target, seed, folder), files, processes)
     found: List[Lesson] = []
     for file in files:
@@ -154,7 +164,7 @@ def made_lessons(
 
 def _make_chunk(models: List[Path], target: str, seed: int, folder: Path, job: Tuple[int, Path]) -> None:
     chunk, file = job
-    maps = map_cache(models, folder / "maps", seed)
+    maps = map_cache(models, folder, seed)
     simulator = Simulator(RECIPES[target], 1000 * seed + chunk, SHAPE)
     rng = simulator.rng
     made = [new_lesson(maps[rng.integers(len(maps))], simulator, bool(rng.random() < NOISE_ONLY)) for _ in range(CHUNK)]
