@@ -2,8 +2,9 @@
 
 It sees density, hence could draw what it knows of molecules. It may not: what it says is a correction, measured in
 standard deviations of the noise that the first step's gains have let through in each place, and in every band of
-frequency the correction's local power is cut off at that of this noise. Where a map is all signal it stays as it is,
-and where a band has been left out nothing comes.
+frequency the correction's local power is cut off at that of this noise. A band in which the map's molecule has no more
+power than the noise is left alone: about what a map does not know nothing is said. Where a map is all signal it stays
+as it is, and where a band has been left out nothing comes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ CHANNELS = 3
 
 LEAST_DEVIATION, MOST_DEVIATIONS = 0.05, 8.0
 """Deviation (in `CONTRAST`) that is added where density is divided by it, and what the quotient is cut off at."""
+
+
+KNOWN = (0.04, 0.1)
+"""Share of signal in a band's power within the molecule up to which it is left alone, and from which it is not."""
+
+LEAST_WITHIN = 0.01
+"""Noise let through, of the most, from which a block belongs to the molecule."""
+
+MOST_RAISED = 2.0
+"""Most that a band's amplitude is raised after the correction."""
 
 
 def build_denoiser(widths: Tuple[int, ...] = WIDTHS) -> Any:
@@ -90,6 +101,42 @@ def as_shown(density: FloatArray, spread: FloatArray) -> FloatArray:
 def deviation(let_through: FloatArray) -> FloatArray:
     """Return the standard deviation of the noise at the voxels, from its power by blocks and bands."""
     return spread_over_voxels(np.sqrt(let_through.sum(axis=-1)))
+
+
+def denoised(
+    enhanced: FloatArray, correction: FloatArray, let_through: FloatArray, known: FloatArray, threads: int = 1
+) -> FloatArray:
+    """Return an enhanced map with the network's correction, as far as that may go.
+
+    In doubt the network says less; each band gets its local power back, by `MOST_RAISED` at most.
+
+    Parameters
+    ----------
+    enhanced : ndarray of float32, shape (nz, ny, nx)
+        What the first step has made.
+    correction : ndarray of float32, same shape
+        What the network says.
+    let_through : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
+        Power of the noise in ``enhanced``, by `noise_let_through`.
+    known : ndarray of float32, shape (COUNT,)
+        By `known_bands`.
+    threads : int
+        Threads of the transforms.
+    """
+    found = enhanced + bounded(correction, let_through * known, threads)
+    before, after = (widened(block_powers(some, threads)) for some in (enhanced, found))
+    raised = np.sqrt(before / np.maximum(after, np.finfo(np.float32).tiny))
+    return weighted_bands(found, np.clip(raised, 1.0, MOST_RAISED), threads)
+
+
+def known_bands(told: Described, noise: FloatArray, let_through: FloatArray) -> FloatArray:
+    """Return of each band, 0 to 1, whether the map's molecule has more power in it than the noise, shape (COUNT,)."""
+    molecule = let_through > LEAST_WITHIN * let_through.max(axis=(0, 1, 2))
+    power, unknown = ((some * molecule).sum(axis=(0, 1, 2), dtype=np.float64) for some in (told.power, noise))
+    share = 1.0 - unknown / np.maximum(power, np.finfo(np.float32).tiny)
+    low, high = KNOWN
+    known: FloatArray = np.clip((share - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return known
 
 
 def bounded(correction: FloatArray, let_through: FloatArray, threads: int = 1) -> FloatArray:

@@ -141,14 +141,21 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
         let_through = denoiser.noise_let_through(told, gains, noise)
         density = with_gains(told, gains, threads)
     if second is not None:
-        density += _correction(density, let_through, second, views, execution)
+        correction = _correction(density, let_through, second, views, execution)
+        known = denoiser.known_bands(told, noise, let_through)
+        density = denoiser.denoised(density, correction, let_through, known, threads)
     density = way.back(density, threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
         known = spread_over_voxels(_known_share(noise, told) * agreeing)
         confidence = np.clip(way.back(known, threads), 0.0, 1.0)
         deviation = np.maximum(way.back(denoiser.deviation(let_through), threads), 0.0)
-    details = {"solvent": told.scale.solvent, "contrast": told.scale.contrast, "views": views}
+    details = {
+        "solvent": told.scale.solvent,
+        "contrast": told.scale.contrast,
+        "views": views,
+        "denoised": second is not None,
+    }
     return Enhanced(density, confidence, deviation, details)
 
 
@@ -204,7 +211,7 @@ def _noise_power(maps: Maps, way: OneAngstrom, told: Described, threads: int) ->
 def _correction(
     density: FloatArray, let_through: FloatArray, network: Any, views: int, execution: Execution
 ) -> FloatArray:
-    """Return what is added to an enhanced map so that less of it is noise."""
+    """Return what is to be added to an enhanced map so that less of it is noise, as the network says."""
     given = denoiser.shown(density, let_through)
     devices = device_names(execution)
     predict = on_channels(network, devices)
@@ -215,7 +222,8 @@ def _correction(
         for turn in rotated_views(views):
             found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), len(devices), stage)
             total += unseen(found, turn)
-    return denoiser.bounded(total * np.float32(CONTRAST / views), let_through, execution.threads)
+    correction: FloatArray = total * np.float32(CONTRAST / views)
+    return correction
 
 
 def _known_share(noise: FloatArray, told: Described) -> FloatArray:

@@ -106,7 +106,9 @@ def normalised(
     return found.normalised(volume.data), None, told, doubts
 
 
-def enhanced(given: FloatArray, grid: Grid, network: Any, execution: Execution, batch: int) -> FloatArray:
+def enhanced(
+    given: FloatArray, grid: Grid, network: Any, execution: Execution, batch: int, plan: CubePlan = PLAN
+) -> FloatArray:
     """Return a normalised map enhanced on voxels of exactly 1 Å, with smooth blending and true means."""
     way = OneAngstrom.of(grid)
     fine = way.there(given, 0.0, execution.threads)
@@ -116,11 +118,11 @@ def enhanced(given: FloatArray, grid: Grid, network: Any, execution: Execution, 
     scale = density_scale(fine, execution.threads)
     plain = Grid.regular(shape, 1.0)  # type: ignore[arg-type]
     density = filtered(scale.apply(volume), gaussian(SMOOTHING), plain, execution.threads)
-    places = len(PLAN.places(shape))  # type: ignore[arg-type]
+    places = len(plan.places(shape))  # type: ignore[arg-type]
     devices = device_names(execution)
     with execution.stage("network", places) as stage:
         predict = on_cubes(network, devices)
-        found = predicted(volume, predict, PLAN, density, batch * len(devices), stage)
+        found = predicted(volume, predict, plan, density, batch * len(devices), stage)
     z, y, x = (slice(before, before + n) for (before, _), n in zip(pads, fine.shape))
     return way.back(found[z, y, x], execution.threads)
 

@@ -153,6 +153,29 @@ def test_a_correction_has_no_more_power_than_the_noise_in_any_band():
     assert np.all(left[..., 5:].mean(axis=(0, 1, 2)) < 1.1e-4) and np.all(left[..., :3] < 1e-6)
 
 
+def test_bands_of_noise_alone_are_left_alone():
+    rng = np.random.default_rng(6)
+    signal = np.zeros((48, 48, 48), dtype=np.float32)
+    signal[14:34, 14:34, 14:34] = rng.standard_normal((20, 20, 20))
+    signal = 60.0 * gaussian_filter(signal, 2.0)
+    noise = rng.standard_normal(signal.shape).astype(np.float32)
+    told, power = described(signal + noise), widened(block_powers(noise))
+    power /= described(signal + noise).scale.contrast ** 2
+    known = denoiser.known_bands(told, power, denoiser.noise_let_through(told, np.ones_like(power), power))
+    assert np.all(known[:3] == 1) and np.all(known[6:] == 0)
+
+
+def test_a_denoised_map_has_the_amplitudes_that_it_had():
+    rng = np.random.default_rng(7)
+    signal, noise = (gaussian_filter(rng.standard_normal((48, 48, 48)), 1.0).astype(np.float32) for _ in range(2))
+    power, known = 1.5 * widened(block_powers(noise)), np.ones(10, dtype=np.float32)
+    found = denoiser.denoised(signal + noise, -0.8 * noise - 0.3 * signal, power, known)
+    assert np.corrcoef(found.ravel(), signal.ravel())[0, 1] > 0.93
+    assert found.std() == pytest.approx((signal + noise).std(), rel=0.1)
+    alone = denoiser.denoised(signal + noise, -0.8 * noise, power, np.zeros(10, dtype=np.float32))
+    np.testing.assert_allclose(alone, signal + noise, atol=0.02 * signal.std())
+
+
 def test_where_no_noise_was_let_through_nothing_is_corrected():
     keras = pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
     keras.utils.set_random_seed(2)

@@ -21,7 +21,7 @@ FIRST, LAST = 2, 23
 LEAST_ERROR = 0.005
 """Mean squared error (density over `CONTRAST`) that is added where errors are compared."""
 
-SHELLS_COUNT = 1.0
+SHELLS_COUNT = 4.0
 """Of the disagreement of the shells, against the share of the error that is left."""
 
 
@@ -54,6 +54,8 @@ def denoiser_loss(edge: int) -> Callable[[Any, Any], Any]:
         whole = (1, 2, 3)
         left = tf.reduce_mean(tf.square(found - wanted), whole)
         left /= tf.reduce_mean(tf.square(given - wanted), whole) + LEAST_ERROR
+        # A map with next to no noise would outweigh all the others.
+        left = tf.math.log1p(left)
         (a, b), (c, d) = spectrum(found), spectrum(wanted)
         power = sums(c * c + d * d)
         agreement = sums(a * c + b * d) / tf.sqrt(sums(a * a + b * b) * power + 1e-3)
