@@ -101,10 +101,16 @@ def read_enhancer(path: PathLike) -> Any:
     return network
 
 
+def denoiser_file(target: str) -> Optional[Path]:
+    """Return the weights of the second step for ``target``, or None where there are none."""
+    path = SHIPPED / f"denoiser-{target}.npz"
+    return path if path.is_file() else None
+
+
 def read_denoiser(target: str) -> Any:
     """Return the second step's network for ``target``, or None where there is none."""
-    path = SHIPPED / f"denoiser-{target}.npz"
-    if not path.is_file():
+    path = denoiser_file(target)
+    if path is None:
         return None
     stored = load_weights(path, denoiser.FORMAT)
     network = denoiser.build_denoiser(tuple(stored.description["widths"]))

@@ -31,6 +31,9 @@ USE = "For looking at and for building a model; never refine or measure a resolu
 TENSORFLOW_BYTES = 0.6e9
 """What TensorFlow and a network hold, whatever the map."""
 
+DENOISER_BYTES = 0.3e9
+"""What the second step holds besides."""
+
 LEAST_SYMMETRIC = 0.9
 """Correlation of a map with its turned self below which it does not have the symmetry."""
 
@@ -241,7 +244,11 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
     fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
-    return 4.0 * (4.0 * inputs.grid.size + 13.0 * max(fine, 96.0**3)) + TENSORFLOW_BYTES
+    from cryores.nets.own_enhancer import denoiser_file
+
+    twice = parameters.weights == OWN and parameters.denoise and denoiser_file(parameters.target) is not None
+    volumes, more = (20.0, DENOISER_BYTES) if twice else (13.0, 0.0)
+    return 4.0 * (4.0 * inputs.grid.size + volumes * max(fine, 96.0**3)) + TENSORFLOW_BYTES + more
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:

@@ -126,7 +126,9 @@ def _enhancer_lines(name: str, told: Dict[str, Any]) -> List[str]:
 
 DENOISER_LIMITS = (
     "It sees density and learnt from atomic models: within the noise of a map it prefers what looks like a molecule.",
-    "In every band of frequency and every place its correction has no more power than the noise that was let through.",
+    "In every band of frequency and every place its correction has no more power than the noise that was let through; "
+    "bands in which the molecule has no more power than the noise are left alone.",
+    "It is for the tight target: belts of detergent or lipid would be noise to it.",
     *ENHANCER_LIMITS[2:],
 )
 
@@ -137,7 +139,7 @@ def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
     lines = [
         f"# {file.name}",
         "",
-        f"The second step of the enhancer for {target}: a 3D U-net on voxels of 1 to 8 Å "
+        f"The second step of the enhancer for {target}: a 3D U-net on voxels of 2 to 8 Å "
         f"({', '.join(map(str, told['widths']))} channels, no normalisation layers) that takes noise out of the "
         f"enhanced map. Format: {told['format']}.",
         "",
@@ -146,12 +148,13 @@ def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
         f"- Material: {told['material']} ({told['maps']}), enhanced by enhancer-{target}.npz; {told['kept_aside']} "
         "more, listed in kept-aside.txt, were not shown to it.",
         f"- {told['lessons']} lessons ({schedule['lessons']} simulated maps, those left out that have belts which the "
-        "target has not) of 64³ voxels of 1 Å, each turned in every way and shown in parts of 48³; "
+        "target has not) of 64³ voxels of 1 Å, each turned in every way and shifted; "
         f"{schedule['steps']} batches of {schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
         + (f", started from {told['started_from']}." if told["started_from"] else "."),
         f"- `cryores train deepemhancer --second-step --target {target} --models DIR --out DIR --steps "
         f"{schedule['steps']} --lessons {schedule['lessons']}"
         + (" --start-from FILE`." if told["started_from"] else "`."),
+        *([f"- {told['remark']}"] if told.get("remark") else []),
         "",
         "| batch | loss | error left | correlation before | after | largest error left |",
         "|---|---|---|---|---|---|",

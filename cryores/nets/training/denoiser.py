@@ -39,8 +39,11 @@ from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 3200, 350, 1
+STEPS, LESSONS, BATCH = 2500, 425, 1
 """Batches, simulated maps (those with belts that the target has not are left out), and lessons of a batch."""
+
+LONGEST = 0.3
+"""Norm to which gradients are cut off: single maps, a batch each, differ much."""
 
 JUDGES = 8
 """Models kept aside whose lessons the network is judged by."""
@@ -115,7 +118,7 @@ def train_on_folder(
     make_missing(partial(_make_chunk, training, target, schedule.seed, folder, first_step), files, processes)
     lessons = [one for file in files for one in _stored(file)]
     network, curve = learnt(
-        Learner(f"denoiser-{target}", build_denoiser, FORMAT, denoiser_loss(SHAPE[0])),
+        Learner(f"denoiser-{target}", build_denoiser, FORMAT, denoiser_loss(SHAPE[0]), LONGEST),
         lambda seed: batches(lessons, schedule.batch, seed),
         lambda network: judge(network, judged),
         folder,

@@ -1,7 +1,8 @@
-"""By what the enhancers' second step learns: the error that it leaves, and how shells of frequency agree.
+"""By what the enhancers' second step learns: how the shells of frequency agree with what is wanted.
 
-Both are relative to each map, so that those with little noise count as much as those with much. The agreement of the
-shells is what a map-model FSC measures; the error alone would be satisfied with less of every band in doubt.
+Every shell counts by how much there is to be gained: little where signal is all there is, nothing where there is none.
+So fast waves count as much as slow ones, which have most of the power: a map-model FSC does the same. The mean squared
+error, relative to the map's own noise, keeps the amplitudes, and empties what has no molecule.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ FIRST, LAST = 2, 23
 LEAST_ERROR = 0.005
 """Mean squared error (density over `CONTRAST`) that is added where errors are compared."""
 
-SHELLS_COUNT = 4.0
-"""Of the disagreement of the shells, against the share of the error that is left."""
+ERROR_COUNTS, SHELL_ERROR_COUNTS = 0.25, 0.25
+"""Of the error of the map, and of that of each shell, against the disagreement of the shells."""
 
 
 def denoiser_loss(edge: int) -> Callable[[Any, Any], Any]:
@@ -37,7 +38,6 @@ def denoiser_loss(edge: int) -> Callable[[Any, Any], Any]:
     s = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).ravel()
     shell = np.minimum(np.rint(s / SHELL), LAST + 1).astype(np.int32)
     order = np.argsort(shell, kind="stable").astype(np.int32)
-    counts = np.bincount(shell)[FIRST : LAST + 1, None].astype(np.float32)
     shell = shell[order]
 
     def sums(values: Any) -> Any:
@@ -56,11 +56,15 @@ def denoiser_loss(edge: int) -> Callable[[Any, Any], Any]:
         left /= tf.reduce_mean(tf.square(given - wanted), whole) + LEAST_ERROR
         # A map with next to no noise would outweigh all the others.
         left = tf.math.log1p(left)
-        (a, b), (c, d) = spectrum(found), spectrum(wanted)
-        power = sums(c * c + d * d)
-        agreement = sums(a * c + b * d) / tf.sqrt(sums(a * a + b * b) * power + 1e-3)
-        strength = tf.sqrt(power / counts)
-        strength /= tf.reduce_sum(strength, 0) + 1e-6
-        return left + SHELLS_COUNT * tf.reduce_sum(strength * (1.0 - agreement), 0)
+        (a, b), (c, d), (e, f) = (spectrum(some) for some in (found, wanted, given))
+        power = sums(c * c + d * d) + 1e-3
+        known = sums(e * c + f * d) / tf.sqrt((sums(e * e + f * f) + 1e-3) * power)
+        to_gain = tf.maximum(known * (1.0 - known), 0.0) + 1e-3
+        to_gain *= power / (power + 1e-3 * tf.reduce_max(power, 0) + 1.0)
+        counts = to_gain / (tf.reduce_sum(to_gain, 0) + 1e-3)
+        agreement = sums(a * c + b * d) / tf.sqrt((sums(a * a + b * b) + 1e-3) * power)
+        error = sums(tf.square(a - c) + tf.square(b - d)) / power
+        shells = 1.0 - agreement + SHELL_ERROR_COUNTS * tf.math.log1p(error)
+        return ERROR_COUNTS * left + tf.reduce_sum(counts * shells, 0)
 
     return loss

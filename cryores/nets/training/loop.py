@@ -56,12 +56,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Learner:
-    """What a network is called, how it is built, what its weights say that they are, and by what it learns."""
+    """What a network is called, how it is built, what its weights say that they are, its loss, its longest gradient."""
 
     name: str
     build: Callable[[], Any]
     format: str
     loss: Any = "mean_squared_error"
+    longest: float = 1.0
 
 
 def learnt(
@@ -95,7 +96,7 @@ def learnt(
     keras = load_keras()
     keras.utils.set_random_seed(schedule.seed)
     network = learner.build()
-    optimizer = keras.optimizers.Adam(schedule.rate, clipnorm=1.0)
+    optimizer = keras.optimizers.Adam(schedule.rate, clipnorm=learner.longest)
     network.compile(optimizer=optimizer, loss=learner.loss, jit_compile=False)
     optimizer.build(network.trainable_variables)
     if start_from:
