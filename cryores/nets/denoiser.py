@@ -40,7 +40,7 @@ KNOWN = (0.04, 0.1)
 LEAST_WITHIN = 0.01
 """Noise let through, of the most, from which a block belongs to the molecule."""
 
-RAISED, MOST_RAISED = 2.0, 4.0
+RAISED, MOST_RAISED = 1.5, 2.8
 """Power of the amplitude's loss by which a band is raised after the correction, and the most that it is."""
 
 

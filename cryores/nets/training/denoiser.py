@@ -39,7 +39,7 @@ from cryores.nets.training.loop import Learner, Schedule, learnt
 from cryores.nets.training.pieces import listed_models, split
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 2500, 425, 1
+STEPS, LESSONS, BATCH = 1500, 425, 1
 """Batches, simulated maps (those with belts that the target has not are left out), and lessons of a batch."""
 
 LONGEST = 0.3
