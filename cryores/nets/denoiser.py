@@ -40,8 +40,8 @@ KNOWN = (0.04, 0.1)
 LEAST_WITHIN = 0.01
 """Noise let through, of the most, from which a block belongs to the molecule."""
 
-RAISED, MOST_RAISED = 1.5, 2.8
-"""Power of the amplitude's loss by which a band is raised after the correction, and the most that it is."""
+MOST_RAISED = 2.0
+"""Most that a band's amplitude is raised after the correction."""
 
 
 def build_denoiser(widths: Tuple[int, ...] = WIDTHS) -> Any:
@@ -108,8 +108,8 @@ def denoised(
 ) -> FloatArray:
     """Return an enhanced map with the network's correction, as far as that may go.
 
-    In doubt the network says less, and more so than a map-model FSC rewards: where a band has lost amplitude it is
-    raised by a power of that loss (`RAISED`), by `MOST_RAISED` at most.
+    In doubt the network says less than a map-model FSC rewards: each band gets its local power back, by `MOST_RAISED` at
+    most.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def denoised(
     found = enhanced + bounded(correction, let_through * known, threads)
     before, after = (widened(block_powers(some, threads)) for some in (enhanced, found))
     lost = np.sqrt(before / np.maximum(after, np.finfo(np.float32).tiny))
-    return weighted_bands(found, np.clip(lost**RAISED, 1.0, MOST_RAISED), threads)
+    return weighted_bands(found, np.clip(lost, 1.0, MOST_RAISED), threads)
 
 
 def known_bands(told: Described, noise: FloatArray, let_through: FloatArray) -> FloatArray:
