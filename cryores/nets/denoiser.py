@@ -108,8 +108,8 @@ def denoised(
 ) -> FloatArray:
     """Return an enhanced map with the network's correction, as far as that may go.
 
-    In doubt the network says less than a map-model FSC rewards: each band gets its local power back, by `MOST_RAISED` at
-    most.
+    In doubt the network says less than a map-model FSC rewards: each band gets its local power back, its amplitude
+    raised by `MOST_RAISED` at most.
 
     Parameters
     ----------
