@@ -98,12 +98,12 @@ class ArrayFFT:
 
 def rfft(backend: Backend, data: Array, threads: int = 1) -> Array:
     """Return the real FFT of a float32 array, complex64, unnormalised."""
-    return backend.xp.asarray(backend.xp.fft.rfftn(data), dtype=backend.xp.complex64)
+    return backend.xp.fft.rfftn(data)
 
 
 def irfft(backend: Backend, spectrum: Array, shape: IntTriple, threads: int = 1, destroy: bool = False) -> Array:
     """Return the float32 array of ``shape`` whose `rfft` is ``spectrum``."""
-    return backend.xp.asarray(backend.xp.fft.irfftn(spectrum, s=shape, axes=(0, 1, 2)), dtype=backend.xp.float32)
+    return backend.xp.fft.irfftn(spectrum, s=shape, axes=(0, 1, 2))
 
 
 # --- shells -------------------------------------------------------------------------------------------------------

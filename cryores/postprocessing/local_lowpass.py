@@ -194,8 +194,8 @@ def _memory(inputs: Inputs, parameters: LocalLowpassParameters, threads: int) ->
 
 
 def _gpu_memory(inputs: Inputs, parameters: LocalLowpassParameters) -> float:
-    # In volumes: places and sum, two spectra and the filtered map. A resolution that is not given is measured before.
-    return gpu_bytes(inputs.grid, 5.0)
+    # In volumes: places and sum, two spectra, the filtered map, and what a transform returns before it is stored.
+    return gpu_bytes(inputs.grid, 6.0)
 
 
 METHOD = Method(
