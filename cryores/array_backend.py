@@ -19,9 +19,10 @@ from cryores.monogenic import TABLE_STEPS
 from cryores.volume import FloatArray, IntTriple
 
 SLAB = 2**21
-"""Values that an expression works on at a time; it holds up to `SLAB_BYTES` for each."""
+"""Values that an expression works on at a time; it holds up to 124 bytes for each (`shell_sums`)."""
 
-SLAB_BYTES = 160.0
+SPLIT_MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
+"""The factors of Steele, Lea & Flood's SplitMix64."""
 
 Host = npt.NDArray[Any]
 
@@ -209,7 +210,7 @@ def take_phases(
     for part in planes(spectrum.shape, SLAB):
         here, there = (backend.asarray(places[part, :, None]) for places in (heres, theres))
         place = xp.where(ends & (there < here), there, here)
-        angle = _random_angle(xp, int(key), place * columns + backend.asarray(x[None, None, :]))
+        angle = _random_angle(backend, key, place * columns + backend.asarray(x[None, None, :]))
         angle = xp.where(ends & (there < here), -angle, angle)
         re, im = (part_of(spectrum[part, ...]) for part_of in (xp.real, xp.imag))
         length = xp.sqrt(re * re + im * im)
@@ -221,11 +222,14 @@ def take_phases(
         spectrum[part, ...] = xp.where(far, turned, spectrum[part, ...])
 
 
-def _random_angle(xp: Any, key: int, place: Array) -> Array:
-    state = (place + 1) * 0x9E3779B97F4A7C15 + key
-    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9
-    state = (state ^ (state >> 27)) * 0x94D049BB133111EB
+def _random_angle(backend: Backend, key: np.uint64, place: Array) -> Array:
+    # As arrays of one value: what becomes of larger numbers than a signed one holds is every library's own matter.
+    first, second, third, start = (backend.asarray(n.reshape(1, 1, 1)) for n in (*SPLIT_MIX, np.uint64(key)))
+    state = (place + 1) * first + start
+    state = (state ^ (state >> 30)) * second
+    state = (state ^ (state >> 27)) * third
     state = state ^ (state >> 31)
+    xp = backend.xp
     return (xp.asarray(state >> 11, dtype=xp.float64) * 2.0**-52 - 1.0) * float(np.pi)
 
 

@@ -1,9 +1,9 @@
 """Where arrays lie and what computes on them: the processors of this machine, or a GPU.
 
 A method is written once. `Execution.backend` puts its maps where it shall compute. Every kernel (a transform, or a loop
-of numba's) then sees by the array that it is given what is to compute: itself, for arrays of numpy; for others its array
-form, the function of its name in `cryores.array_backend`. Between kernels a method uses what numpy and the array-API
-standard spell alike.
+of numba's) then sees by the array that it is given what is to compute: itself, for arrays of numpy; for others its form
+for arrays, the function of its name in `cryores.array_backend`. Between kernels a method uses what numpy and the
+array-API standard spell alike.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ FFT_VOLUMES = 2.0
 """Volumes that a transform on a GPU takes for itself: cuFFT's workspace, and the copy that keeps its input."""
 
 EXPRESSION_BYTES = 0.4e9
-"""What the expressions of `cryores.array_backend` hold for a moment, whatever the box, and CuPy with its libraries."""
+"""What expressions of `cryores.array_backend` hold for a moment, whatever the box, with room for CUDA's libraries."""
 
 
 def gpu_bytes(grid: Grid, volumes: float) -> float:

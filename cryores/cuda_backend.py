@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Callable
 
 from cryores.array_backend import ArrayBackend
@@ -18,19 +19,24 @@ def cuda_backend(device: str, say: Callable[[str], None]) -> ArrayBackend:
     """
     numbers = [int(number) for number in (device.partition(":")[2] or "0").split(",")]
     try:
-        import cupy
+        with warnings.catch_warnings():  # CuPy's, on where it looked for CUDA: below it is seen whether CUDA works
+            warnings.simplefilter("ignore")
+            import cupy
     except ImportError as error:
         raise _missing(device, f"CuPy cannot be loaded ({str(error).splitlines()[0]})") from error
+    chosen = cupy.cuda.Device(numbers[0])
     try:
         seen = int(cupy.cuda.runtime.getDeviceCount())
-    except Exception as error:  # CuPy's own kinds, of which there is one for each of CUDA's libraries
+        if numbers[0] < seen:
+            chosen.use()
+            # CUDA's libraries for transforms and for compiling are looked for at the first use only.
+            float(cupy.fft.rfftn(cupy.ones((2, 2, 2), dtype=cupy.float32))[0, 0, 0].real * 2)
+    except Exception as error:  # of each of CUDA's libraries its own kind
         raise _missing(device, f"CuPy finds no GPU that works ({str(error).splitlines()[0]})") from error
     if numbers[0] >= seen:
         raise _missing(device, f"CuPy sees {seen or 'no'} GPU{'s' if seen > 1 else ''}")
     if len(numbers) > 1:
         say(f"of several GPUs the first is used: cuda:{numbers[0]}")
-    chosen = cupy.cuda.Device(numbers[0])
-    chosen.use()
 
     def free() -> float:
         return float(chosen.mem_info[0]) + float(cupy.get_default_memory_pool().free_bytes())
