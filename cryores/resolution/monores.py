@@ -204,7 +204,7 @@ class Amplitudes:
         self._engines = Engines(self.whole, execution.threads)
         self._noise: Optional[Array] = None
         self._noise_region = noise.view(np.uint8)
-        self._sampled: Dict[IntTriple, Array] = {}
+        self._regions: Dict[IntTriple, Array] = {}
         maps = inputs.maps
         if isinstance(maps, HalfMaps):
             self._noise = self._spectrum(maps, -1.0)
@@ -249,9 +249,9 @@ class Amplitudes:
 
     def _region(self, shape: IntTriple) -> Array:
         """Return where the noise is measured on a grid over the same box; that of the last grid is kept."""
-        if shape not in self._sampled:
-            self._sampled = {shape: self.whole.backend.asarray(_sampled(self._noise_region, shape))}
-        return self._sampled[shape]
+        if shape not in self._regions:
+            self._regions = {shape: self.whole.backend.asarray(_sampled(self._noise_region, shape))}
+        return self._regions[shape]
 
     def _measure(self, amplitude: Array, region: Array) -> Noise:
         found = moments(amplitude, region)
