@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional
 
+from cryores.backend import HOST, Backend
 from cryores.errors import MemoryBudgetError
 
 GIGABYTE = 1024.0**3
 
 LIBRARIES, A_THREAD = 192.0 * 1024**2, 256.0 * 1024**2
 """Addresses, not memory, that libraries still to be loaded take, and that each thread of the pools does."""
+
+
+NO_ROOM = "use --device cpu, give a GPU with more memory, or crop or bin the maps"
+"""What to do where the memory of a GPU does not suffice."""
 
 
 class Stage:
@@ -64,13 +69,15 @@ class Execution:
         Memory that the process may hold in gigabytes (2**30 bytes), maps and libraries included; default, what is free
         beyond what it holds already.
     device : str
-        ``cpu`` or ``cuda[:N]``.
+        ``cpu`` or ``cuda[:N,M]``: where methods that have a GPU version run; see `use_device`.
     open_stage : callable
         Called with a title and a number of steps (0 = unknown); returns a `Stage`.
     say : callable
         Receives one-line messages for the user.
     scratch : path, optional
         Folder for files without names that volumes larger than memory need; default, that of the system.
+    backend : Backend
+        Where arrays are computed on until `use_device` chooses.
 
     Attributes
     ----------
@@ -86,12 +93,14 @@ class Execution:
         open_stage: Callable[[str, int], Stage] = lambda title, steps: Stage(),
         say: Callable[[str], None] = lambda line: None,
         scratch: Optional[Path] = None,
+        backend: Backend = HOST,
     ) -> None:
         self.threads = threads or available_threads()
         self.memory = memory
         self.device = device
         self.say = say
         self.scratch = scratch
+        self.backend = backend
         self.timings: Dict[str, float] = {}
         self.planned_bytes = 0.0
         self.held_bytes = 0.0
@@ -140,6 +149,46 @@ class Execution:
                 f"this needs {whole:.2f} GB and the budget is {allowed:.2f} GB",
                 f"set --memory to {math.ceil(100 * whole) / 100:.2f} or more, free memory, or crop or bin the maps",
             )
+
+    def use_device(self, needed: float) -> None:
+        """Compute on the GPU that ``device`` names, if it names one, from now on.
+
+        Parameters
+        ----------
+        needed : float
+            Bytes that the computation will hold there at its peak.
+
+        Raises
+        ------
+        UsageError
+            ``E_NO_GPU`` if there is none, or CuPy is not installed.
+        MemoryBudgetError
+            ``E_MEMORY`` if more is needed than is free there.
+        """
+        if self.device != "cpu":
+            from cryores.cuda_backend import cuda_backend
+
+            self.backend = cuda_backend(self.device, self.say)
+        name, free = self.backend.name, self.backend.free_bytes()
+        if self.backend is not HOST:
+            self.say(f"memory of {name}: needs {needed / GIGABYTE:.2f} GB")
+        if needed > free:
+            raise MemoryBudgetError(
+                "E_MEMORY",
+                f"this needs {needed / GIGABYTE:.2f} GB on {name}, where {free / GIGABYTE:.2f} GB are free",
+                NO_ROOM,
+            )
+
+    @contextmanager
+    def within_memory(self) -> Iterator[None]:
+        """Turn what a GPU raises when it has run out of memory into ``E_MEMORY``."""
+        try:
+            yield
+        except MemoryError as error:
+            if self.backend is HOST:
+                raise
+            name = self.backend.name
+            raise MemoryBudgetError("E_MEMORY", f"{name} has run out of memory: {error}", NO_ROOM) from error
 
     def use_threads(self) -> None:
         """Make numba's parallel loops in this thread use ``threads`` threads."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import scipy.fft
 
 import cryores.openmp  # noqa: F401  before numba or FFTW start a thread
+from cryores.backend import kernel
 from cryores.volume import FloatArray, Grid, IntTriple, Triple
 
 Complex = npt.NDArray[np.complex64]
@@ -76,12 +77,14 @@ def shell_frequencies(grid: Grid) -> Float64:
 # --- transforms ---------------------------------------------------------------------------------------------------
 
 
+@kernel
 def rfft(data: FloatArray, threads: int) -> Complex:
     """Return the real FFT of a float32 array as complex64 (unnormalised), for a transform done once or twice."""
     result: Complex = scipy.fft.rfftn(data, workers=threads)
     return result
 
 
+@kernel
 def irfft(spectrum: Complex, shape: IntTriple, threads: int, destroy: bool = False) -> FloatArray:
     """Return the float32 array of ``shape`` whose `rfft` is ``spectrum`` (divides by the number of voxels).
 
@@ -311,6 +314,7 @@ def shell_sums(
     return ShellSums(frequency, *sums.sum(axis=0).T)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _shell_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore[no-untyped-def]
     # One accumulator a z-plane: the order of the sums, and so their rounding, does not depend on the threads.
@@ -381,6 +385,7 @@ def multiply_table(spectrum: Complex, table: FloatArray, step: float, grid: Grid
     return spectrum
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _multiply_radial(spectrum, table, per_step, sz, sy, sx):  # type: ignore[no-untyped-def]
     for z in numba.prange(sz.size):

@@ -351,6 +351,11 @@ class Method:
     memory_within : callable, optional
         ``memory_within(inputs, parameters, threads, budget) -> float``: for a method that has ways of less memory, the
         bytes of the one it will take with a budget of so many bytes.
+    gpu_memory : callable, optional
+        ``gpu_memory(inputs, parameters) -> float``, for a method that keeps its arrays where `Execution.backend` puts
+        them: bytes held at the peak on a GPU.
+    network : bool
+        True where TensorFlow computes, on the device that the execution names.
     """
 
     name: str
@@ -370,6 +375,8 @@ class Method:
     margin: int = 1
     check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
     memory_within: Optional[Callable[[Inputs, Any, int, float], float]] = None
+    gpu_memory: Optional[Callable[[Inputs, Any], float]] = None
+    network: bool = False
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
         """Build and check this method's parameters."""
@@ -393,13 +400,18 @@ class Method:
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
         execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
+        if self.gpu_memory is not None:
+            execution.use_device(self.gpu_memory(inputs, parameters))
+        elif execution.device != "cpu" and not self.network:
+            findings.append(f"{self.title} has no GPU version: it ran on the processors")
         made = self.mask == "made" and inputs.mask is None
         if made:
             with execution.stage("making a mask"):
                 mask = automatic_mask(inputs.maps)
                 edge = SOFT_EDGE * inputs.grid.spacing
                 inputs = dataclasses.replace(inputs, mask=soft_edge(mask, edge) if self.soft_mask else mask)
-        result = self.compute(inputs, parameters, execution)
+        with execution.within_memory():
+            result = self.compute(inputs, parameters, execution)
         return Outcome(self, inputs, parameters, result, findings, made, execution)
 
     def plan(self, inputs: Inputs, parameters: Any, threads: int, budget: float = math.inf) -> float:

@@ -16,7 +16,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from cryores.fourier import Complex, Float64, RealFFT, frequency_axes
+from cryores.backend import HOST, Array, Backend, backend_of, kernel
+from cryores.fourier import Float64, frequency_axes
 from cryores.volume import BoolArray, FloatArray, Grid, IntTriple
 
 TABLE_STEPS = 2**17
@@ -132,6 +133,8 @@ class Monogenic:
         The grid of the spectra, whose spacing defines digital frequencies; default, ``grid``.
     effort : str
         FFTW planning effort.
+    backend : Backend
+        Where it computes, and where its volumes lie.
 
     Notes
     -----
@@ -139,10 +142,18 @@ class Monogenic:
     `transform` alone returns a new array.
     """
 
-    def __init__(self, grid: Grid, threads: int, source: Optional[Grid] = None, effort: str = "FFTW_MEASURE") -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        threads: int,
+        source: Optional[Grid] = None,
+        effort: str = "FFTW_MEASURE",
+        backend: Backend = HOST,
+    ) -> None:
         self.grid = grid
         self.source = source or grid
-        self._fft = RealFFT(grid.shape, threads, effort)
+        self.backend = backend
+        self._fft = backend.real_fft(grid.shape, threads, effort)
         self._total, self._part = self._fft.empty_real(), self._fft.empty_real()
         self._spectrum = self._fft.empty_spectrum()
         self._set_frequencies()
@@ -153,24 +164,27 @@ class Monogenic:
         self._corner = float(sum(np.abs(axis).max() ** 2 for axis in axes))
 
     @property
-    def buffer(self) -> FloatArray:
+    def buffer(self) -> Array:
         """A real volume to fill and give to `transform`."""
         return self._part
 
     @property
-    def scratch(self) -> FloatArray:
+    def scratch(self) -> Array:
         """A real volume to fill and give to `smoothed`."""
         return self._total
 
-    def spare(self) -> FloatArray:
-        """Give away a contiguous real volume; after that only `smoothed` of `scratch` may be called."""
-        return self._part
+    def spare(self) -> Optional[FloatArray]:
+        """Give away a contiguous real volume of the host; after that only `smoothed` of `scratch` may be called.
 
-    def transform(self, data: FloatArray) -> Complex:
+        None if it computes elsewhere.
+        """
+        return self._part if self.backend is HOST else None
+
+    def transform(self, data: Array) -> Array:
         """Return the spectrum of ``data`` (destroyed) in a new array."""
         return self._fft.forward(data, self._fft.empty_spectrum())
 
-    def amplitude(self, spectrum: Complex, band: Edges) -> FloatArray:
+    def amplitude(self, spectrum: Array, band: Edges) -> Array:
         """Return the amplitude of the map whose spectrum on ``source`` is ``spectrum`` (kept), filtered to ``band``."""
         total, part = self._total, self._part
         table = _tabulated(band, self._corner, 1.0 / self.source.size)
@@ -180,21 +194,21 @@ class Monogenic:
         for axis, combine in enumerate((_first_energy, _next_energy, _last_energy)):
             _riesz_filter(spectrum, self._spectrum, *rows, *self._axes, *self._along(axis), *table)
             self._fft.backward(self._spectrum, part)
-            combine(total.reshape(-1), part.reshape(-1))
+            combine(total, part)
         return total
 
-    def smoothed(self, amplitude: FloatArray, band: Filter) -> FloatArray:
+    def smoothed(self, amplitude: Array, band: Filter) -> Array:
         """Return ``amplitude`` (destroyed) filtered to ``band``."""
         return self._fft.backward(self.smoothed_spectrum(amplitude, band), self._total)
 
-    def smoothed_spectrum(self, amplitude: FloatArray, band: Filter) -> Complex:
+    def smoothed_spectrum(self, amplitude: Array, band: Filter) -> Array:
         """Return the spectrum of `smoothed`, which `synthesis` turns into that map, here or on a finer grid."""
         spectrum = self._fft.forward(amplitude, self._spectrum)
         rows = _shared_rows(self.grid.shape, self.grid.shape)
         _filter(spectrum, spectrum, *rows, *self._axes, *_tabulated(band, self._corner, 1.0 / self.grid.size))
         return spectrum
 
-    def synthesis(self, spectrum: Complex, grid: Grid) -> FloatArray:
+    def synthesis(self, spectrum: Array, grid: Grid) -> Array:
         """Return here the map that ``spectrum``, the `smoothed_spectrum` of a coarser ``grid``, describes."""
         rows = _shared_rows(grid.shape, self.grid.shape)
         _filter(spectrum, self._spectrum, *rows, *self._axes, *_tabulated(Edges(), self._corner, 1.0))
@@ -237,6 +251,7 @@ def _gain(table, u2):  # type: ignore[no-untyped-def]
     return table[i] + (table[i + 1] - table[i]) * (position - np.float32(i))
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _filter(source, out, rows_z, rows_y, columns, uz, uy, ux, table, reach):  # type: ignore[no-untyped-def]
     for z in numba.prange(out.shape[0]):
@@ -251,6 +266,7 @@ def _filter(source, out, rows_z, rows_y, columns, uz, uy, ux, table, reach):  # 
             out[z, y, columns:] = 0
 
 
+@kernel
 @numba.njit(parallel=True, cache=True, error_model="numpy")  # type: ignore[misc]
 def _riesz_filter(source, out, rows_z, rows_y, columns, uz, uy, ux, az, ay, ax, table, reach):  # type: ignore[no-untyped-def]
     for z in numba.prange(out.shape[0]):
@@ -267,22 +283,28 @@ def _riesz_filter(source, out, rows_z, rows_y, columns, uz, uy, ux, az, ay, ax, 
                 out[z, y, x] = complex(row[x].imag * factor, -row[x].real * factor)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _first_energy(total, part):  # type: ignore[no-untyped-def]
-    for i in numba.prange(total.size):
-        total[i] = total[i] * total[i] + part[i] * part[i]
+    sum_, next_ = total.reshape(-1), part.reshape(-1)
+    for i in numba.prange(sum_.size):
+        sum_[i] = sum_[i] * sum_[i] + next_[i] * next_[i]
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _next_energy(total, part):  # type: ignore[no-untyped-def]
-    for i in numba.prange(total.size):
-        total[i] += part[i] * part[i]
+    sum_, next_ = total.reshape(-1), part.reshape(-1)
+    for i in numba.prange(sum_.size):
+        sum_[i] += next_[i] * next_[i]
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _last_energy(total, part):  # type: ignore[no-untyped-def]
-    for i in numba.prange(total.size):
-        total[i] = np.sqrt(total[i] + part[i] * part[i])
+    sum_, next_ = total.reshape(-1), part.reshape(-1)
+    for i in numba.prange(sum_.size):
+        sum_[i] = np.sqrt(sum_[i] + next_[i] * next_[i])
 
 
 # --- statistics of a region ---------------------------------------------------------------------------------------
@@ -305,6 +327,7 @@ def moments(values: FloatArray, region: npt.NDArray[np.uint8]) -> Moments:
     return Moments(int(count), float(mean), float(max(squares / count - mean * mean, 0.0)))
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _sums(values, region):  # type: ignore[no-untyped-def]
     # One accumulator a z-plane: the order of the sums, and so their rounding, does not depend on the threads.
@@ -322,6 +345,7 @@ def _sums(values, region):  # type: ignore[no-untyped-def]
     return sums
 
 
+@kernel
 def order_statistic(values: FloatArray, region: npt.NDArray[np.uint8], fraction: float) -> float:
     """Return the value of rank ``int(n * fraction)`` (from 0, ascending) of the n ``values`` where ``region`` is not 0.
 
@@ -396,14 +420,14 @@ class Sweep:
 
     Parameters
     ----------
-    active : ndarray of bool, shape (nz, ny, nx)
-        The voxels to test.
+    active : array of bool, shape (nz, ny, nx)
+        The voxels to test; they are tested where it lies.
 
     Attributes
     ----------
-    state : ndarray of uint8
+    state : array of uint8
         0 not tested or finished, 1 active, 2 active and failed the last test.
-    level : ndarray of int16
+    level : array of int16
         Index of the last frequency passed, -1 where there is none.
     active : int
         Number of voxels still tested.
@@ -411,13 +435,14 @@ class Sweep:
         Number of voxels that finished without passing any test.
     """
 
-    def __init__(self, active: BoolArray) -> None:
-        self.state = active.astype(np.uint8)
-        self.level = np.full(active.shape, -1, dtype=np.int16)
-        self.active = int(np.count_nonzero(active))
+    def __init__(self, active: Array) -> None:
+        xp = backend_of(active).xp
+        self.state = xp.asarray(active, dtype=xp.uint8)
+        self.level = xp.full_like(self.state, -1, dtype=xp.int16)
+        self.active = int(xp.sum(self.state))
         self.never_passed = 0
 
-    def test(self, index: int, amplitude: FloatArray, threshold: npt.ArrayLike) -> int:
+    def test(self, index: int, amplitude: Array, threshold: npt.ArrayLike) -> int:
         """Test frequency ``index``: a voxel passes if its amplitude is above the threshold; return how many do.
 
         ``threshold`` is one number, or a map of shape (ny, nx) that holds for every z.
@@ -429,6 +454,7 @@ class Sweep:
         return int(passed)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _test(state, level, amplitude, threshold, index):  # type: ignore[no-untyped-def]
     counts = np.zeros((state.shape[0], 3), dtype=np.int64)

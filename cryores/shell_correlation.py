@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import kernel
 from cryores.errors import UsageError
 from cryores.fourier import (
     HALF_SHELL,
@@ -349,6 +350,7 @@ def phase_residual(
     return residual
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _phase_sums(f1, f2, sz, sy, sx, weights, per_width, shells):  # type: ignore[no-untyped-def]
     sums = np.zeros((sz.size, shells, 2))
@@ -391,6 +393,7 @@ def randomise_phases(spectrum: Complex, grid: Grid, first_shell: int, rng: np.ra
     return spectrum
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _take_phases(spectrum, nx, key, sz, sy, sx, start2):  # type: ignore[no-untyped-def]
     nz, ny, columns = spectrum.shape

@@ -12,6 +12,7 @@ from typing import Optional
 
 import numpy as np
 
+from cryores.backend import HOST
 from cryores.fourier import Complex, InPlaceRealFFT, spectrum_shape
 from cryores.monogenic import (
     Edges,
@@ -59,6 +60,7 @@ class SlabMonogenic(Monogenic):
         import pyfftw
 
         self.grid = self.source = grid
+        self.backend = HOST
         nz, ny, nx = grid.shape
         self._whole = InPlaceRealFFT(grid.shape, threads, effort=effort)
         self._held, self._result = self._whole.first, self._whole.empty()

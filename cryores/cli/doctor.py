@@ -21,7 +21,7 @@ from cryores.nets import weights
 from cryores.volume import Grid, HalfMaps, Volume
 
 PACKAGES = ("numpy", "scipy", "mrcfile", "gemmi", "pyfftw", "numba", "scikit-image", "matplotlib", "plotly")
-OPTIONAL = ("tensorflow", "keras", "scipion-pyworkflow", "scipion-em", "scipion-app")
+OPTIONAL = ("tensorflow", "keras", "cupy-cuda12x", "scipion-pyworkflow", "scipion-em", "scipion-app")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

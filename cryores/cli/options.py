@@ -63,7 +63,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         type=device,
         default="cpu",
         metavar="DEVICE",
-        help="cpu (default), cuda, cuda:N or cuda:N,M; methods without a GPU version run on the cpu",
+        help="cpu (default), cuda, cuda:N or cuda:N,M; methods without a GPU version run on the cpu, and say so",
     )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
 

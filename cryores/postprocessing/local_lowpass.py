@@ -13,9 +13,10 @@ from typing import Any, List, Optional, Tuple
 import numba
 import numpy as np
 
+from cryores.backend import gpu_bytes, kernel
 from cryores.execution import Execution
 from cryores.filters import Response, low_pass
-from cryores.fourier import RealFFT, multiply_radial
+from cryores.fourier import multiply_radial
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._local_filter import (
     details_of,
@@ -129,19 +130,20 @@ def locally_filtered(
     np.log(np.divide(coarsest, place, out=place), out=place)
     place *= np.float32(1.0 / step)
     needed = _needed(place)
-    total = np.zeros(grid.shape, dtype=np.float32)
-    fft = RealFFT(grid.shape, execution.threads)
+    there = execution.backend
+    total, places = there.asarray(np.zeros(grid.shape, dtype=np.float32)), there.asarray(place)
+    fft = there.real_fft(grid.shape, execution.threads)
     spectrum, scratch, real = fft.empty_spectrum(), fft.empty_spectrum(), fft.empty_real()
-    np.copyto(real, data)
+    real[...] = there.asarray(data)
     fft.forward(real, spectrum)
     with execution.stage("filtering", len(needed)) as stage:
         for node in needed:
-            np.copyto(scratch, spectrum)
+            scratch[...] = spectrum
             multiply_radial(scratch, response(float(coarsest) * float(np.exp(-node * step)), edge), grid)
             fft.backward(scratch, real)
-            _add_share(total, place, float(node), real, np.float32(fft.scale))
+            _add_share(total, places, float(node), real, np.float32(fft.scale))
             stage.advance()
-    return total, len(needed)
+    return there.to_host(total), len(needed)
 
 
 def bank_step(edge: float) -> float:
@@ -171,6 +173,7 @@ def _enclosing(place, nodes):  # type: ignore[no-untyped-def]
     return found
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _add_share(total, place, node, filtered, scale):  # type: ignore[no-untyped-def]
     for z in numba.prange(place.shape[0]):
@@ -188,6 +191,11 @@ def _check(inputs: Inputs, parameters: LocalLowpassParameters) -> List[str]:
 def _memory(inputs: Inputs, parameters: LocalLowpassParameters, threads: int) -> float:
     # In volumes: mean of the halves, resolution and its places, two spectra, the filtered map, the sum, the mask.
     return memory(inputs, threads, 4.0 * inputs.grid.size * (8.3 if isinstance(inputs.maps, HalfMaps) else 7.6))
+
+
+def _gpu_memory(inputs: Inputs, parameters: LocalLowpassParameters) -> float:
+    # In volumes: places and sum, two spectra, the filtered map, and what a transform returns before it is stored.
+    return gpu_bytes(inputs.grid, 6.0)
 
 
 METHOD = Method(
@@ -209,4 +217,5 @@ METHOD = Method(
     mask="used",
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.curves import csv_text, read_curve, star_text
 from cryores.errors import UsageError
 from cryores.execution import Execution
@@ -192,7 +193,7 @@ def _compute(inputs: Inputs, parameters: PostprocessParameters, execution: Execu
     frequency = shell_frequencies(grid)
     amplitudes: Dict[str, Float64] = {}
     with execution.stage("sharpening"):
-        spectrum = rfft(full_map(inputs.maps).data, execution.threads)
+        spectrum = rfft(execution.backend.asarray(full_map(inputs.maps).data), execution.threads)
         amplitudes["original"] = mean_amplitudes(spectrum, grid)
         if parameters.mtf is not None:
             multiply_radial(spectrum, _without_mtf(parameters, grid), grid)
@@ -211,7 +212,7 @@ def _compute(inputs: Inputs, parameters: PostprocessParameters, execution: Execu
         if cut is not None:
             multiply_radial(spectrum, _low_pass_by_shells(cut, parameters.edge, grid), grid)
         amplitudes["sharpened"] = mean_amplitudes(spectrum, grid)
-        sharpened = irfft(spectrum, grid.shape, execution.threads, destroy=True)
+        sharpened = execution.backend.to_host(irfft(spectrum, grid.shape, execution.threads, destroy=True))
         del spectrum
     details = _details(b, fit, estimate, cut, curves, parameters)
     fields = finish(inputs, sharpened, _criterion(b, fit, cut, parameters, curves), details, execution)
@@ -393,6 +394,11 @@ def _memory(inputs: Inputs, parameters: PostprocessParameters, threads: int) -> 
     return 4.0 * inputs.grid.size * (5.7 if isinstance(inputs.maps, HalfMaps) else 4.7)
 
 
+def _gpu_memory(inputs: Inputs, parameters: PostprocessParameters) -> float:
+    # In volumes: what the masked FSC holds; of one map, its spectrum and itself.
+    return gpu_bytes(inputs.grid, 6.0 if isinstance(inputs.maps, HalfMaps) else 2.0)
+
+
 METHOD = Method(
     name="postprocess",
     title="Post-processing by B-factor and FSC",
@@ -416,4 +422,5 @@ METHOD = Method(
     soft_mask=True,
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

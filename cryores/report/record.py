@@ -55,7 +55,7 @@ def make_record(
             "peak_memory_mb": peak_memory() / MEGABYTE,
             "planned_memory_mb": (outcome.execution.planned_bytes + outcome.execution.held_bytes) / MEGABYTE,
             "threads": outcome.execution.threads,
-            "device": outcome.execution.device,
+            "device": outcome.execution.device if outcome.method.network else outcome.execution.backend.name,
             "seed": parameters.get("seed", summary.get("seed")),
             "summary": {**summary, "global_resolution": global_resolution},
             "citations": [

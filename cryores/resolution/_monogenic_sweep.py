@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from cryores.backend import Array
 from cryores.errors import UsageError
-from cryores.fourier import Complex, Float64
+from cryores.fourier import Float64
 from cryores.monogenic import Blur, Edges, Monogenic, sweep_resolutions
 from cryores.volume import FloatArray, Grid, IntTriple
 
@@ -108,14 +109,14 @@ class Engines:
             self._coarse = None  # given back before the next one is allocated
             voxel_size = tuple(e / n for e, n in zip(grid.extent, shape))
             coarse = Grid.regular(shape, voxel_size)  # type: ignore[arg-type]
-            self._coarse = Monogenic(coarse, self._threads, source=grid)
+            self._coarse = Monogenic(coarse, self._threads, source=grid, backend=self.whole.backend)
         return self._coarse
 
-    def everywhere(self, engine: Monogenic, amplitude: FloatArray, smooth: Edges) -> FloatArray:
+    def everywhere(self, engine: Monogenic, amplitude: Array, smooth: Edges) -> Array:
         """Return ``amplitude`` of ``engine`` (destroyed), filtered to ``smooth``, on the whole grid."""
         if engine is self.whole:
             return engine.smoothed(amplitude, smooth)
-        spectrum: Complex = engine.smoothed_spectrum(amplitude, smooth)
+        spectrum = engine.smoothed_spectrum(amplitude, smooth)
         return self.whole.synthesis(spectrum, engine.grid)
 
 
@@ -179,16 +180,22 @@ def resolution_map(
     return found, float(values[:-1][::-1][np.searchsorted(ascending, ascending[-1] // 2, side="right")])
 
 
-def smooth_downwards(raw: FloatArray, typical: float, engine: Monogenic) -> None:
-    """Blur a resolution map in place, its gaps filled with ``typical``, where that makes the value finer.
+def smooth_downwards(raw: FloatArray, typical: float, engine: Monogenic) -> FloatArray:
+    """Blur a resolution map, its gaps filled with ``typical``, where that makes the value finer; return it.
 
-    The map lies on the engine's grid, or on the first corner of it. A blurred value beyond Nyquist gives way to the
-    raw one.
+    The map lies on the engine's grid, or on the first corner of it, and is changed in place if the engine computes on
+    the host. A blurred value beyond Nyquist gives way to the raw one.
     """
+    there = engine.backend
+    values, xp = there.asarray(raw), there.xp
     scratch = engine.scratch
-    scratch[:] = typical
-    part = tuple(slice(0, n) for n in raw.shape)
-    np.copyto(scratch[part], raw, where=~np.isnan(raw))
-    blurred = engine.smoothed(scratch, Blur(SMOOTHING_SIGMA))[part]
-    finer = (blurred < raw) & (blurred >= engine.grid.nyquist)
-    np.copyto(raw, blurred, where=finer)
+    scratch[...] = typical
+    ny, nx = raw.shape[1:]
+    for z in range(len(raw)):
+        plane = values[z, ...]
+        scratch[z, :ny, :nx] = xp.where(xp.isnan(plane), typical, plane)
+    blurred = engine.smoothed(scratch, Blur(SMOOTHING_SIGMA))
+    for z in range(len(raw)):
+        plane, finer = values[z, ...], blurred[z, :ny, :nx]
+        values[z, ...] = xp.where((finer < plane) & (finer >= engine.grid.nyquist), finer, plane)
+    return there.to_host(values)

@@ -7,7 +7,7 @@ from typing import Dict, NamedTuple, Tuple
 import numpy as np
 import scipy.fft
 
-from cryores.fourier import Complex
+from cryores.backend import HOST, Array, Backend
 from cryores.monogenic import Edges, Monogenic, band_pass, high_pass, low_pass
 from cryores.resolution._monogenic_sweep import Engines
 from cryores.slab_monogenic import SlabMonogenic
@@ -72,26 +72,35 @@ class Amplitudes:
         Threads of the transforms.
     slabs : int
         Number of slabs; 0 for all at once.
+    backend : Backend
+        Where it computes; in slabs, on the host alone.
     """
 
     def __init__(
-        self, halves: Halves, grid: Grid, of_halves: Tuple[float, float], test: Criterion, threads: int, slabs: int = 0
+        self,
+        halves: Halves,
+        grid: Grid,
+        of_halves: Tuple[float, float],
+        test: Criterion,
+        threads: int,
+        slabs: int = 0,
+        backend: Backend = HOST,
     ) -> None:
         box = Grid.regular(padded(grid.shape), grid.voxel_size)
         self._halves, self._means, self._grid, self._test = halves, of_halves, grid, test
         self._part = tuple(slice(0, n) for n in grid.shape)
-        self.engine = SlabMonogenic(box, threads, slabs) if slabs else Monogenic(box, threads)
+        self.engine = SlabMonogenic(box, threads, slabs) if slabs else Monogenic(box, threads, backend=backend)
         self._engines = Engines(self.engine, threads)
         self._keeps = not slabs
-        self._kept: Dict[float, Complex] = {}
+        self._kept: Dict[float, Array] = {}
 
-    def noise(self, resolution: float) -> FloatArray:
+    def noise(self, resolution: float) -> Array:
         """Return the amplitude of half the difference at ``resolution`` (Å), on any grid over the padded box."""
         band, smooth = self._bands(resolution)
         engine = self._engines.holding(max(band.reach, smooth.reach))
         return engine.smoothed(engine.amplitude(self._transformed(-1.0), band), smooth)
 
-    def signal(self, resolution: float) -> FloatArray:
+    def signal(self, resolution: float) -> Array:
         """Return the amplitude of the tomogram at ``resolution`` (Å), valid until the next call."""
         band, smooth = self._bands(resolution)
         engine = self._engines.holding(max(band.reach, smooth.reach))
@@ -102,24 +111,26 @@ class Amplitudes:
         make = band_pass if self._test.filter == "bandpass" else high_pass
         return make(frequency, width), low_pass(frequency, width)
 
-    def _transformed(self, sign: float) -> Complex:
+    def _transformed(self, sign: float) -> Array:
         """Return the spectrum of half the sum (1) or difference (-1) of the halves, without its mean, faded out."""
         if sign in self._kept:
             return self._kept[sign]
-        self.engine.buffer[:] = 0
-        buffer = self.engine.buffer[self._part]
-        (np.add if sign > 0 else np.subtract)(*self._halves, out=buffer)
-        buffer *= np.float32(0.5)
-        buffer -= np.float32(0.5 * (self._means[0] + sign * self._means[1]))
-        for axis, faded in enumerate(border(self._grid.shape)):
+        buffer, there = self.engine.buffer, self.engine.backend
+        buffer[...] = 0
+        buffer[self._part] = there.asarray(self._halves[0])
+        if sign > 0:
+            buffer[self._part] += there.asarray(self._halves[1])
+        else:
+            buffer[self._part] -= there.asarray(self._halves[1])
+        buffer *= 0.5
+        buffer[self._part] -= 0.5 * (self._means[0] + sign * self._means[1])
+        for axis, (faded, length) in enumerate(zip(border(self._grid.shape), self._grid.shape)):
             ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(faded) + 0.5) / max(faded, 1))
             fade = np.expand_dims(ramp.astype(np.float32), [a for a in range(3) if a != axis])
-            first, last = (np.moveaxis(buffer, axis, 0)[part] for part in (slice(0, faded), slice(-faded, None)))
-            if faded:
-                fade = np.moveaxis(fade, axis, 0)
-                first *= fade
-                last *= fade[::-1]
-        spectrum = self.engine.transform(self.engine.buffer)
+            for part, factor in ((slice(0, faded), fade), (slice(length - faded, length), np.flip(fade))):
+                place = tuple(part if a == axis else slice(None) for a in range(3))
+                buffer[place] *= there.asarray(factor)
+        spectrum = self.engine.transform(buffer)
         if self._keeps:
             self._kept[sign] = spectrum
         return spectrum

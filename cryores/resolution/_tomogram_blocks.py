@@ -209,7 +209,8 @@ class TomogramInBlocks:
                     counts.passed[index] += sweep.test(index, amplitude, threshold)
                 steps.advance()
             counts.never += sweep.never_passed
-            return sweep.level
+            level: npt.NDArray[np.int16] = sweep.level
+            return level
 
         level = self._on_disk(np.int16)
         in_blocks(levels, halves, self.cuts, overlap_of(self.test), level)
@@ -237,7 +238,7 @@ class TomogramInBlocks:
             raw, _ = resolution_map(seen, self.resolutions)
             if smooth:
                 grid = Grid.regular(padded(raw.shape), self.inputs.grid.voxel_size)  # type: ignore[arg-type]
-                smooth_downwards(raw, typical, Monogenic(grid, self.execution.threads))
+                raw = smooth_downwards(raw, typical, Monogenic(grid, self.execution.threads))
             return raw[block.inner]
 
         in_blocks(resolved, [level], self.cuts, SMOOTHING_REACH, values)

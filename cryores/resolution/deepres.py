@@ -264,4 +264,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=_check,
+    network=True,
 )

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.curves import Curve, csv_text, star_text, xml_text
 from cryores.diagnosis import rises_again
 from cryores.errors import UsageError
@@ -293,10 +294,10 @@ def _compute(inputs: Inputs, parameters: FSCParameters, execution: Execution) ->
 def _half_map_curves(
     halves: HalfMaps, mask: Optional[Volume], parameters: FSCParameters, execution: Execution
 ) -> Dict[str, Any]:
-    grid, threads = halves.grid, execution.threads
+    grid, threads, there = halves.grid, execution.threads, execution.backend
     weights = _weights(grid, parameters)
     with execution.stage("FSC of the half maps"):
-        spectra = [rfft(half.data, threads) for half in (halves.half1, halves.half2)]
+        spectra = [rfft(there.asarray(half.data), threads) for half in (halves.half1, halves.half2)]
         sums = shell_sums(spectra[0], spectra[1], grid, weights)
         unmasked = fsc_curve(sums)
         curves: Dict[str, Any] = {
@@ -338,12 +339,13 @@ def _masked_curves(
     execution: Execution,
 ) -> Dict[str, Any]:
     """Return the FSC of the masked maps and, from shell ``first``, with random phases; uses ``spectra`` up."""
-    grid, threads = halves.grid, execution.threads
+    grid, threads, there = halves.grid, execution.threads, execution.backend
     weights = _weights(grid, parameters)
     both = (halves.half1, halves.half2)
     solvent = [0.0 if parameters.compat else solvent_level(half.data, mask.data) for half in both]
     with execution.stage("FSC under the mask"):
-        masked = [rfft((half.data - np.float32(s)) * mask.data, threads) for half, s in zip(both, solvent)]
+        weight = there.asarray(mask.data)
+        masked = [rfft((there.asarray(half.data) - s) * weight, threads) for half, s in zip(both, solvent)]
         curves: Dict[str, Any] = {"masked": fsc_curve(shell_sums(masked[0], masked[1], grid, weights))}
         del masked
     if first is not None:
@@ -351,8 +353,8 @@ def _masked_curves(
         with execution.stage("FSC under the mask with random phases"):
             for i, s in enumerate(solvent):
                 noise = randomised(spectra[i], grid, first, rng, threads)
-                noise -= np.float32(s)
-                noise *= mask.data
+                noise -= s
+                noise *= weight
                 spectra[i] = rfft(noise, threads)
             curves["randomised"] = fsc_curve(shell_sums(spectra[0], spectra[1], grid, weights))
     return curves
@@ -363,17 +365,18 @@ def _model_curves(
 ) -> Dict[str, Any]:
     from cryores.atoms import density_from_model
 
-    grid, threads = inputs.grid, execution.threads
+    grid, threads, there = inputs.grid, execution.threads, execution.backend
     assert inputs.model is not None
     with execution.stage("FSC of map and model"):
-        model = density_from_model(inputs.model, grid, resolution=grid.nyquist).data
-        full = full_map(inputs.maps).data
+        model = there.asarray(density_from_model(inputs.model, grid, resolution=grid.nyquist).data)
+        on_host = full_map(inputs.maps).data
+        full = there.asarray(on_host)
         mask = inputs.mask.data if inputs.mask is not None else None
         if mask is not None:
-            level = 0.0 if parameters.compat else solvent_level(full, mask)
+            level, weight = 0.0 if parameters.compat else solvent_level(on_host, mask), there.asarray(mask)
             sums = shell_sums(
-                rfft((full - np.float32(level)) * mask, threads),
-                rfft(model * mask, threads),
+                rfft((full - level) * weight, threads),
+                rfft(model * weight, threads),
                 grid,
                 _weights(grid, parameters),
             )
@@ -385,7 +388,7 @@ def _model_curves(
             for name in MODEL_CRITERIA
         }
         limit = estimate or resolution["0.5"] or grid.nyquist
-        pair = [filtered(data, low_pass(limit), grid, threads) for data in (full, model)]
+        pair = [there.to_host(filtered(data, low_pass(limit), grid, threads)) for data in (full, model)]
         details: Dict[str, Any] = {"model_cc_box": correlation(pair[0], pair[1]), "model_cc_resolution": limit}
         if mask is not None:
             details["model_cc_mask"] = correlation(pair[0][mask > 0.5], pair[1][mask > 0.5])
@@ -529,6 +532,11 @@ def _memory(inputs: Inputs, parameters: FSCParameters, threads: int) -> float:
     return 4.0 * inputs.grid.size * (2.1 if inputs.mask is None and inputs.model is None else 5.1)
 
 
+def _gpu_memory(inputs: Inputs, parameters: FSCParameters) -> float:
+    # In volumes: spectra of the halves; under a mask two more, the mask, and the product that is transformed.
+    return gpu_bytes(inputs.grid, 3.0 if inputs.mask is None and inputs.model is None else 6.0)
+
+
 METHOD = Method(
     name="fsc",
     title="Fourier shell correlation",
@@ -548,4 +556,5 @@ METHOD = Method(
     soft_mask=True,
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

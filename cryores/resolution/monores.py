@@ -6,17 +6,18 @@ Vilas et al. (2018), Structure 26, 337-344.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 import scipy.special
 
+from cryores.backend import Array, gpu_bytes
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.filled_sphere import filled_sphere
-from cryores.fourier import Complex, Float64
+from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import (
     Blur,
@@ -39,7 +40,7 @@ from cryores.resolution._monogenic_sweep import (
     smooth_downwards,
     tested_resolutions,
 )
-from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
+from cryores.volume import BoolArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
 
 DEFAULT_COARSEST = 18.0
 """Å at which the sweep starts where the user states nothing and the box has room for it."""
@@ -196,39 +197,48 @@ class Noise(NamedTuple):
 class Amplitudes:
     """The monogenic amplitudes of a sweep, each computed on the coarsest grid that holds its band."""
 
-    def __init__(self, inputs: Inputs, parameters: MonoresParameters, threads: int) -> None:
+    def __init__(self, inputs: Inputs, parameters: MonoresParameters, noise: BoolArray, execution: Execution) -> None:
         self._parameters = parameters
         self._grid = inputs.grid
-        self.whole = Monogenic(inputs.grid, threads)
-        self._engines = Engines(self.whole, threads)
-        self._noise: Optional[Complex] = None
+        self.whole = Monogenic(inputs.grid, execution.threads, backend=execution.backend)
+        self._engines = Engines(self.whole, execution.threads)
+        self._noise: Optional[Array] = None
+        self._noise_region = noise.view(np.uint8)
+        self._regions: Dict[IntTriple, Array] = {}
         maps = inputs.maps
         if isinstance(maps, HalfMaps):
-            self._noise = self._spectrum(maps.half1.data, np.subtract, maps.half2.data, 0.5)
-            self._full = self._spectrum(maps.half1.data, np.add, maps.half2.data, 0.5)
+            self._noise = self._spectrum(maps, -1.0)
+            self._full = self._spectrum(maps, 1.0)
         else:
-            self._full = self._spectrum(maps.data, np.multiply, np.float32(1), 1.0)
+            self.whole.buffer[...] = execution.backend.asarray(maps.data)
+            self._full = self.whole.transform(self.whole.buffer)
 
-    def _spectrum(self, one: FloatArray, operation: np.ufunc, other: Any, scale: float) -> Complex:
-        buffer = operation(one, other, out=self.whole.buffer)
-        buffer *= np.float32(scale)
+    def _spectrum(self, halves: HalfMaps, sign: float) -> Array:
+        """Return the spectrum of half the sum (1) or difference (-1) of the half maps."""
+        buffer, there = self.whole.buffer, self.whole.backend
+        buffer[...] = there.asarray(halves.half1.data)
+        if sign > 0:
+            buffer += there.asarray(halves.half2.data)
+        else:
+            buffer -= there.asarray(halves.half2.data)
+        buffer *= 0.5
         return self.whole.transform(buffer)
 
-    def refine(self, active: BoolArray, background: BoolArray) -> BoolArray:
+    def refine(self, active: BoolArray, background: BoolArray) -> Array:
         """Return the active voxels whose unfiltered, blurred amplitude stands out of 95 % of the background's."""
+        there = self.whole.backend
         blurred = self.whole.smoothed(self.whole.amplitude(self._full, Edges()), Blur(REFINING_SIGMA))
-        threshold = order_statistic(blurred, background.view(np.uint8), 0.95)
-        refined: BoolArray = active & (blurred >= threshold)
-        return refined
+        threshold = order_statistic(blurred, there.asarray(background.view(np.uint8)), 0.95)
+        return there.asarray(active) & (blurred >= threshold)
 
-    def at(self, resolution: float, noise_region: npt.NDArray[np.uint8]) -> Tuple[FloatArray, Noise]:
+    def at(self, resolution: float) -> Tuple[Array, Noise]:
         """Return the signal's amplitude, shape (nz, ny, nx), and the noise at ``resolution`` (Å)."""
         chosen = self._parameters
         frequency = self._grid.spacing / resolution
         make = band_pass if chosen.filter == "bandpass" else high_pass
         band, smooth = make(frequency, chosen.transition), low_pass(frequency, chosen.transition)
         engine = self._engines.holding(max(band.fall[1], smooth.fall[1]))
-        region = _sampled(noise_region, engine.grid.shape)
+        region = self._region(engine.grid.shape)
         if self._noise is not None:
             noise = self._measure(engine.smoothed(engine.amplitude(self._noise, band), smooth), region)
             signal = self._engines.everywhere(engine, engine.amplitude(self._full, band), smooth)
@@ -237,7 +247,13 @@ class Amplitudes:
         noise = self._measure(signal, region)
         return (signal if engine is self.whole else self._engines.everywhere(engine, signal, smooth)), noise
 
-    def _measure(self, amplitude: FloatArray, region: npt.NDArray[np.uint8]) -> Noise:
+    def _region(self, shape: IntTriple) -> Array:
+        """Return where the noise is measured on a grid over the same box; that of the last grid is kept."""
+        if shape not in self._regions:
+            self._regions = {shape: self.whole.backend.asarray(_sampled(self._noise_region, shape))}
+        return self._regions[shape]
+
+    def _measure(self, amplitude: Array, region: Array) -> Noise:
         found = moments(amplitude, region)
         significance = self._parameters.significance
         if self._parameters.gaussian_noise:
@@ -260,7 +276,6 @@ def _sampled(region: npt.NDArray[np.uint8], shape: IntTriple) -> npt.NDArray[np.
 
 def _sweep(
     sweep: Sweep,
-    noise_region: BoolArray,
     resolutions: Float64,
     source: Amplitudes,
     parameters: MonoresParameters,
@@ -275,7 +290,7 @@ def _sweep(
         if active == 0 or active < SMALLEST_ACTIVE_SHARE * asked:
             progress.ended = f"fewer than {100 * SMALLEST_ACTIVE_SHARE:g} % of the voxels were still tested"
             break
-        amplitude, noise = source.at(float(resolution), noise_region.view(np.uint8))
+        amplitude, noise = source.at(float(resolution))
         signal = moments(amplitude, sweep.state)
         largest = max(largest, signal.mean)
         if parameters.filter == "highpass" and signal.mean < SMALLEST_SIGNAL_SHARE * largest:
@@ -300,7 +315,7 @@ def _standard_error(one: Moments, other: Moments) -> float:
 def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution) -> LocalResolution:
     """Run the sweep on checked inputs."""
     assert inputs.mask is not None
-    grid, threads = inputs.grid, execution.threads
+    grid = inputs.grid
     resolutions = _resolutions(grid, parameters)
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
@@ -310,19 +325,19 @@ def compute(inputs: Inputs, parameters: MonoresParameters, execution: Execution)
                 "no voxel is left to measure the noise on",
                 "give half maps, or a mask with room around the particle; look at --exclude",
             )
-        source = Amplitudes(inputs, parameters, threads)
+        source = Amplitudes(inputs, parameters, regions.noise, execution)
         if regions.background is not None:
             regions = replace(regions, active=source.refine(regions.active, regions.background))
-        sweep = Sweep(regions.active)
+        sweep = Sweep(execution.backend.asarray(regions.active))
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
-        progress = _sweep(sweep, regions.noise, resolutions, source, parameters, steps)
+        progress = _sweep(sweep, resolutions, source, parameters, steps)
     with execution.stage("smoothing"):
         engine, never, noise_voxels = source.whole, sweep.never_passed, int(np.count_nonzero(regions.noise))
         del source
-        values, typical = resolution_map(sweep.level, resolutions, out=engine.spare())
+        values, typical = resolution_map(execution.backend.to_host(sweep.level), resolutions, out=engine.spare())
         del sweep
         if parameters.smooth:
-            smooth_downwards(values, typical, engine)
+            values = smooth_downwards(values, typical, engine)
         del engine
     asked = inputs.mask.data > parameters.mask_threshold
     count = max(int(np.count_nonzero(asked)), 1)
@@ -363,6 +378,12 @@ def memory(inputs: Inputs, parameters: MonoresParameters, threads: int) -> float
     return volumes * 4.0 * nz * ny * (nx + 2)
 
 
+def gpu_memory(inputs: Inputs, parameters: MonoresParameters) -> float:
+    """Return the bytes held at the peak on a GPU."""
+    # As on the host, and what a transform returns before it is stored. Sorting the noise takes no more than transforms.
+    return gpu_bytes(inputs.grid, 1.0) + memory(inputs, parameters, 1)
+
+
 METHOD = Method(
     name="monores",
     title="MonoRes",
@@ -375,4 +396,5 @@ METHOD = Method(
     citations=("Vilas2018",),
     optional=("exclude",),
     check=check,
+    gpu_memory=gpu_memory,
 )

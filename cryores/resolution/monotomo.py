@@ -10,6 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import HOST, gpu_bytes
 from cryores.blocks import Cuts, is_mapped
 from cryores.diagnosis import diagnose, range_on_grid
 from cryores.errors import InputError
@@ -213,9 +214,9 @@ def _centre(maps: HalfMaps) -> HalfMaps:
     return HalfMaps(Volume(halves[0], grid), Volume(halves[1], grid))
 
 
-def _first(volume: FloatArray, shape: IntTriple) -> FloatArray:
-    """Return the beginning of the memory of a contiguous volume, as one of ``shape``."""
-    return volume.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
+def _first(volume: Optional[FloatArray], shape: IntTriple) -> Optional[FloatArray]:
+    """Return the beginning of the memory of a contiguous volume, if there is one, as one of ``shape``."""
+    return None if volume is None else volume.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
 
 
 def _tested(inputs: Inputs) -> BoolArray:
@@ -240,7 +241,8 @@ def _sweep(
         if active == 0:
             progress.ended = "every voxel was finished"
             break
-        threshold = surface.threshold(source.noise(float(resolution)), test.significance)
+        noise = source.engine.backend.to_host(source.noise(float(resolution)))
+        threshold = surface.threshold(noise, test.significance)
         amplitude = source.signal(float(resolution))
         signal = moments(amplitude, sweep.state)
         largest = max(largest, signal.mean)
@@ -257,7 +259,9 @@ def compute(inputs: Inputs, parameters: MonotomoParameters, execution: Execution
     """Run the sweep on checked inputs, in the way that was planned."""
     assert isinstance(inputs.maps, HalfMaps)
     grid, resolutions, test = inputs.grid, _resolutions(inputs.grid, parameters), _test(parameters)
-    way = _way(grid, parameters, execution.planned_bytes or np.inf)
+    # A GPU has one way: all at once.
+    on_host = execution.backend is HOST
+    way = _way(grid, parameters, execution.planned_bytes if execution.planned_bytes and on_host else np.inf)
     if way.cuts is None:
         values, mask, progress, never = _in_memory(inputs, resolutions, parameters, execution, way.slabs)
     else:
@@ -287,19 +291,20 @@ def _in_memory(
     grid, test = inputs.grid, _test(parameters)
     halves = (inputs.maps.half1.data, inputs.maps.half2.data)
     with execution.stage("preparing the transforms"):
-        sweep = Sweep(_tested(inputs))
+        sweep = Sweep(execution.backend.asarray(_tested(inputs)))
         asked = sweep.active
-        source = Amplitudes(halves, grid, means(halves), test, execution.threads, slabs)
+        source = Amplitudes(halves, grid, means(halves), test, execution.threads, slabs, execution.backend)
         surface = NoiseSurface(grid.shape, border(grid.shape), test.noise_tile, padded(grid.shape))
     with execution.stage("sweeping frequencies", len(resolutions)) as steps:
         progress = _sweep(sweep, resolutions, source, surface, test, steps)
     with execution.stage("smoothing"):
         engine, never = source.engine, sweep.never_passed / max(asked, 1)
         del source
-        values, typical = resolution_map(sweep.level, resolutions, out=_first(engine.spare(), grid.shape))
-        del sweep
+        level = execution.backend.to_host(sweep.level)
+        values, typical = resolution_map(level, resolutions, out=_first(engine.spare(), grid.shape))
+        del sweep, level
         if parameters.smooth:
-            smooth_downwards(values, typical, engine)
+            values = smooth_downwards(values, typical, engine)
         del engine
     mask = _tested(inputs) if inputs.mask is None else inputs.mask.data > 0.5
     return values, mask.astype(np.float32), progress, never
@@ -362,6 +367,12 @@ def _bytes(shape: IntTriple, parameters: MonotomoParameters, slabs: int) -> floa
     return volumes * 4.0 * nz * ny * (nx + 2)
 
 
+def gpu_memory(inputs: Inputs, parameters: MonotomoParameters) -> float:
+    """Return the bytes held at the peak on a GPU."""
+    # As on the host, and what a transform returns before it is stored.
+    return gpu_bytes(inputs.grid, 1.0) + _bytes(inputs.grid.shape, parameters, 0)
+
+
 METHOD = Method(
     name="monotomo",
     title="MonoTomo",
@@ -376,4 +387,5 @@ METHOD = Method(
     mask="used",
     needs_noise=False,
     check=check,
+    gpu_memory=gpu_memory,
 )

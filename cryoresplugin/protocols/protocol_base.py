@@ -92,7 +92,7 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _addRunParams(self, form, threads=4):
         form.addHidden(params.USE_GPU, params.BooleanParam, default=False, label="Use GPU?",
-                       help="Methods without a GPU version run on the processors.")  # fmt: skip
+                       help="Methods without a GPU version run on the processors, and say so.")  # fmt: skip
         form.addHidden(params.GPU_LIST, params.StringParam, default="0", label="GPU IDs")
         form.addParallelSection(threads=threads, mpi=0)
 

@@ -24,6 +24,7 @@ OWNERS = {
     "pooch": ("nets",),
     "requests": ("nets",),
     "tqdm": ("cli",),
+    "cupy": ("cuda_backend.py",),
     "dask": ("batch", "blocks.py"),
     "distributed": ("batch",),
     "dask_jobqueue": ("batch",),

@@ -1,0 +1,240 @@
+"""Each array form of a kernel is its loop of numba's: on a strict stand-in for a GPU, and on a GPU if there is one."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from devices import GPU, STAND_IN, device
+
+import cryores
+from cryores import array_backend
+from cryores.backend import HOST, backend_of, gpu_bytes, planes
+from cryores.filters import bfactor, low_pass
+from cryores.fourier import RealFFT, filtered, irfft, multiply_radial, power_to_corners, rfft, shell_sums
+from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic
+from cryores.postprocessing.local_lowpass import _add_share
+from cryores.shell_correlation import phase_residual, randomise_phases
+from cryores.volume import Grid
+
+SHAPES = [(16, 16, 16), (15, 13, 17), (14, 21, 10), (9, 20, 15)]
+
+
+@pytest.fixture(params=[STAND_IN, GPU])
+def there(request):
+    return device(request.param)
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def grid(request):
+    return Grid.regular(request.param, (1.5, 1.2, 1.0))
+
+
+@pytest.fixture(params=[1, 2**21], ids=lambda slab: f"slab{slab}")
+def slab(request, monkeypatch):
+    """Every expression works on one plane after the other, and on all of them at once."""
+    monkeypatch.setattr(array_backend, "SLAB", request.param)
+
+
+@pytest.fixture
+def data(grid):
+    return np.random.default_rng(1).standard_normal((2, *grid.shape)).astype(np.float32)
+
+
+def close(found, expected, tolerance=1e-5):
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_a_device_array_is_no_array_of_numpys(there):
+    far = there.asarray(np.ones(3, dtype=np.float32))
+    with pytest.raises((RuntimeError, TypeError)):
+        np.sqrt(np.asarray(far))
+    assert backend_of(far) is there and backend_of(np.ones(3)) is HOST
+    assert there.asarray(far) is far
+
+
+def test_what_goes_there_comes_back(there):
+    for kind in (np.float32, np.float64, np.complex64, np.uint8, np.int16, np.int32, np.uint64, bool):
+        given = np.arange(6).reshape(2, 3).astype(kind)
+        far = there.asarray(given)
+        given[0, 0] = 1  # the device has its own copy
+        back = there.to_host(far)
+        assert back.dtype == kind and back.tolist() == np.arange(6).reshape(2, 3).astype(kind).tolist()
+
+
+def test_transforms(there, grid, data):
+    spectrum = rfft(data[0], 1)
+    far = rfft(there.asarray(data[0]), 1)
+    close(there.to_host(far), spectrum)
+    back = irfft(far, grid.shape, 1)
+    close(there.to_host(back), data[0])
+    assert there.to_host(back).dtype == np.float32 and there.to_host(far).dtype == np.complex64
+
+
+def test_planned_transforms(there, grid, data):
+    near, far = RealFFT(grid.shape, 1, "FFTW_ESTIMATE"), there.real_fft(grid.shape, 1)
+    results = []
+    for fft, put, get in ((near, np.asarray, np.array), (far, there.asarray, there.to_host)):
+        real, spectrum = fft.empty_real(), fft.empty_spectrum()
+        real[...] = put(data[0])
+        results.append([get(fft.forward(real, spectrum)), get(fft.backward(spectrum, real)), fft.scale])
+    close(results[1][0], results[0][0])
+    close(results[1][1], results[0][1])
+    assert results[0][2] == results[1][2]
+
+
+@pytest.mark.usefixtures("slab")
+def test_sums_over_shells(there, grid, data):
+    near = [rfft(one, 1) for one in data]
+    far = [there.asarray(one) for one in near]
+    for weights in (None, np.ones(near[0].shape[2])):
+        expected, found = shell_sums(*near, grid, weights), shell_sums(*far, grid, weights)
+        np.testing.assert_array_equal(found.count, expected.count)
+        for name in ("cross", "power1", "power2"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-10, atol=1e-8)
+    np.testing.assert_allclose(power_to_corners(far[0], grid), power_to_corners(near[0], grid), rtol=1e-10)
+    np.testing.assert_allclose(phase_residual(*far, grid), phase_residual(*near, grid), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("slab")
+def test_a_weak_shell_is_not_lost_beside_a_strong_one(there):
+    grid = Grid.regular((12, 12, 12), 1.0)
+    spectrum = np.full((12, 12, 7), 1e-6, dtype=np.complex64)
+    spectrum[0, 0, 0] = 1e9
+    far = there.asarray(spectrum)
+    expected, found = shell_sums(spectrum, spectrum, grid), shell_sums(far, far, grid)
+    np.testing.assert_allclose(found.power1, expected.power1, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("slab")
+def test_radial_filters(there, grid, data):
+    near = rfft(data[0], 1)
+    far = there.asarray(near)
+    close(there.to_host(multiply_radial(far, bfactor(-30.0), grid)), multiply_radial(near, bfactor(-30.0), grid))
+    low = filtered(there.asarray(data[1]), low_pass(4.0), grid, 1)
+    close(there.to_host(low), filtered(data[1], low_pass(4.0), grid, 1))
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("first", [1, 3])
+def test_random_phases_are_the_same(there, grid, data, first):
+    spectrum = rfft(data[0], 1)
+    far = there.asarray(spectrum)
+    found = there.to_host(randomise_phases(far, grid, first, np.random.default_rng(4)))
+    close(found, randomise_phases(spectrum, grid, first, np.random.default_rng(4)), 1e-6)
+
+
+BANDS = [Edges(), band_pass(0.2, 0.1), band_pass(0.45, 0.02), Edges(rise=(0.1, 0.2)), Edges(fall=(0.2, 0.2))]
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("band", BANDS, ids=str)
+def test_monogenic_amplitudes(there, grid, data, band):
+    results = []
+    for backend in (HOST, there):
+        engine = Monogenic(grid, 1, effort="FFTW_ESTIMATE", backend=backend)
+        engine.buffer[...] = backend.asarray(data[0])
+        spectrum = engine.transform(engine.buffer)
+        amplitude = backend.to_host(engine.amplitude(spectrum, band)).copy()
+        smooth = backend.to_host(engine.smoothed(engine.amplitude(spectrum, band), Blur(2.0))).copy()
+        results.append((amplitude, smooth))
+    for found, expected in zip(*results):
+        close(found, expected)
+    assert engine.spare() is None
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("coarse", [(12, 10, 14), (8, 16, 6)])
+def test_amplitudes_on_a_coarser_grid_and_back(there, coarse):
+    fine = Grid.regular((20, 18, 24), 1.0)
+    small = Grid.regular(coarse, tuple(n / m for n, m in zip(fine.shape, coarse)))
+    data = np.random.default_rng(2).standard_normal(fine.shape).astype(np.float32)
+    results = []
+    for backend in (HOST, there):
+        whole = Monogenic(fine, 1, effort="FFTW_ESTIMATE", backend=backend)
+        part = Monogenic(small, 1, source=fine, effort="FFTW_ESTIMATE", backend=backend)
+        whole.buffer[...] = backend.asarray(data)
+        amplitude = part.amplitude(whole.transform(whole.buffer), band_pass(0.12, 0.05))
+        coarse_one = backend.to_host(amplitude).copy()
+        back = whole.synthesis(part.smoothed_spectrum(amplitude, Edges(fall=(0.1, 0.2))), small)
+        results.append((coarse_one, backend.to_host(back)))
+    for found, expected in zip(*results):
+        close(found, expected)
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.95, 1.0])
+def test_statistics_of_a_region(there, grid, data, fraction):
+    region = (data[1] > 0.3).astype(np.uint8)
+    far = there.asarray(data[0]), there.asarray(region)
+    assert order_statistic(*far, fraction) == order_statistic(data[0], region, fraction)
+    expected, found = moments(data[0], region), moments(*far)
+    assert found.number == expected.number
+    assert found.mean == pytest.approx(expected.mean, rel=1e-9) and found.variance == pytest.approx(expected.variance)
+    empty = there.asarray(np.zeros_like(region))
+    assert order_statistic(far[0], empty, fraction) == 0.0 and moments(far[0], empty) == (0, 0.0, 0.0)
+
+
+@pytest.mark.usefixtures("slab")
+def test_the_sweep_decides_alike(there, grid):
+    rng = np.random.default_rng(3)
+    active, limits = rng.random(grid.shape) > 0.3, rng.random(grid.shape[1:]).astype(np.float32)
+    near, far = Sweep(active), Sweep(there.asarray(active))
+    for index in range(6):
+        amplitude = rng.random(grid.shape).astype(np.float32)
+        threshold = limits if index % 2 else 0.5
+        assert far.test(index, there.asarray(amplitude), threshold) == near.test(index, amplitude, threshold)
+        assert (far.active, far.never_passed) == (near.active, near.never_passed)
+        np.testing.assert_array_equal(there.to_host(far.state), near.state)
+        np.testing.assert_array_equal(there.to_host(far.level), near.level)
+
+
+@pytest.mark.usefixtures("slab")
+def test_shares_of_a_bank(there, grid, data):
+    place, total = np.abs(data[0]), np.ones(grid.shape, dtype=np.float32)
+    far = there.asarray(total)
+    _add_share(far, there.asarray(place), 1.0, there.asarray(data[1]), np.float32(0.5))
+    _add_share(total, place, 1.0, data[1], np.float32(0.5))
+    close(there.to_host(far), total)
+
+
+# --- what nobody may forget ---------------------------------------------------------------------------------------
+
+
+def kernels():
+    """List the name and the arguments of every function that is declared a kernel."""
+    for path in sorted(Path(cryores.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(
+                isinstance(d, ast.Name) and d.id == "kernel" for d in node.decorator_list
+            ):
+                yield node.name.lstrip("_"), [argument.arg for argument in node.args.args]
+
+
+def test_every_kernel_has_an_array_form_with_its_arguments():
+    declared = dict(kernels())
+    assert {"rfft", "shell_sums", "take_phases", "filter", "order_statistic", "test", "add_share"} <= set(declared)
+    for name, arguments in declared.items():
+        assert list(inspect.signature(getattr(array_backend, name)).parameters) == ["backend", *arguments], name
+
+
+def test_array_forms_spell_functions_as_numpy_and_so_cupy_does():
+    source = inspect.getsource(array_backend)
+    names = set(re.findall(r"\bxp\.(\w+)", source)) - {"atan2"}
+    assert len(names) > 15 and [name for name in names if not hasattr(np, name)] == []
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed: its names are not looked up")
+    assert [name for name in names if not hasattr(cupy, name)] == []
+
+
+def test_planes_cover_a_volume_once():
+    for largest in (1, 7, 12, 100, 10**6):
+        parts = planes((5, 3, 4), largest)
+        assert [z for part in parts for z in range(5)[part]] == list(range(5))
+        assert all(part.stop - part.start == 1 or (part.stop - part.start) * 12 <= largest for part in parts)
+
+
+def test_a_plan_grows_with_the_volumes():
+    grid = Grid.regular((64, 64, 62), 1.0)
+    assert gpu_bytes(grid, 3.0) - gpu_bytes(grid, 2.0) == 4.0 * 64**3
