@@ -8,6 +8,7 @@ seconds, room made for more than the file can hold, a file opened for writing ou
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
 import io
 import json
@@ -42,9 +43,11 @@ class Reader(NamedTuple):
     modules: List[str]
 
 
-def packed(data: bytes) -> bytes:
-    """Return a file, packed where its first byte says so: the fuzzer does not guess checksums."""
-    packers: List[Callable[[bytes], bytes]] = [bytes, bytes, gzip.compress, _tarred, _zipped]
+Packers = List[Callable[[bytes], bytes]]
+
+
+def packed(data: bytes, packers: Packers) -> bytes:
+    """Return a file, packed as its first byte says: the fuzzer does not guess checksums."""
     return packers[data[0] % len(packers)](data[1:]) if data else b""
 
 
@@ -270,21 +273,27 @@ def _read_upload(path: Path) -> None:
     inputs = path.parent / "job" / "inputs"
     inputs.mkdir(parents=True)
     try:
-        for role in ("map", "model"):
-            shutil.copy(path, inputs / "arrived.part")
-            shown = printable(path.read_bytes()[-40:].decode("latin-1"))
-            assert "/" not in shown and "\\" not in shown
-            try:
-                accept(inputs / "arrived.part", _Store(path.parent), "job", role, shown)  # type: ignore[arg-type]
-            finally:
-                left = {item.name for item in inputs.iterdir()} - {"arrived.part"}
-                assert left <= {"map.mrc", "model.pdb", "model.cif"}, left
+        shutil.copy(path, inputs / "arrived.part")
+        content = path.read_bytes()
+        role, shown = ("map", "model")[content[-1:] > b"\x7f"], printable(content[-40:].decode("latin-1"))
+        assert "/" not in shown and "\\" not in shown
+        try:
+            accept(inputs / "arrived.part", _Store(path.parent), "job", role, shown)  # type: ignore[arg-type]
+        finally:
+            left = {item.name for item in inputs.iterdir()} - {"arrived.part"}
+            assert left <= {"map.mrc", "model.pdb", "model.cif"}, left
     finally:
         shutil.rmtree(inputs.parent)
 
 
-PACKED = ("map", "archive", "upload")
-"""Readers of files that may be packed."""
+COMPRESSED: Packers = [*3 * [bytes, lambda data: gzip.compress(data, 1)], bytes, bz2.compress]
+
+PACKERS: Dict[str, Packers] = {
+    "map": COMPRESSED,
+    "upload": COMPRESSED,
+    "archive": [bytes, gzip.compress, _tarred, _zipped],
+}
+"""How the files of a reader may be packed."""
 
 READERS: Dict[str, Reader] = {
     "map": Reader(_read_map, _maps, ["cryores.mapio", "mrcfile", "gzip"]),
@@ -294,7 +303,7 @@ READERS: Dict[str, Reader] = {
     "archive": Reader(_read_archive, _archives, ["cryores.nets._archives", "tarfile", "zipfile"]),
     "network": Reader(_read_description, _networks, ["cryores.nets.legacy_hdf5", "cryores.nets._legacy_layers"]),
     "weights": Reader(_read_weight_file, _weight_files, ["cryores.nets.legacy_hdf5"]),
-    "upload": Reader(_read_upload, lambda folder: [*_maps(folder), *_models(folder)],
+    "upload": Reader(_read_upload, lambda folder: [*_maps(folder), *(whole + b"\n\xff" for whole in _models(folder))],
                      ["cryores.web.uploads", "cryores.mapio"]),
 }  # fmt: skip
 
@@ -338,9 +347,9 @@ def main(reader: str, executions: int, seconds: int, seed: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     corpus = folder / "corpus"
     corpus.mkdir()
-    unpacked = bytes if reader not in PACKED else packed
+    packers = PACKERS.get(reader)
     for number, content in enumerate(chosen.seeds(folder)):
-        for packing in range(5) if reader in PACKED else ("",):
+        for packing in range(len(packers)) if packers else ("",):
             start = bytes([packing]) if isinstance(packing, int) else b""
             (corpus / f"{number}-{packing}").write_bytes(start + content)
     place = folder / "reader"
@@ -348,7 +357,7 @@ def main(reader: str, executions: int, seconds: int, seed: int) -> None:
 
     def one(data: bytes) -> None:
         path = place / "file"
-        path.write_bytes(unpacked(data))
+        path.write_bytes(packed(data, packers) if packers else data)
         try:
             chosen.read(path)
         except CryoresError:
