@@ -44,7 +44,6 @@ WARM = ("cryores.report", "cryores.report.html", "plotly.graph_objects", "plotly
         "cryores.cli.method_command", "cryores.diagnosis", "cryores.masks", "cryores.openmp", "tqdm")  # fmt: skip
 """What many runs import."""
 
-NETWORKS = ("deepres", "deepemhancer")
 LONGEST = 300.0
 """Seconds after which a run counts as hanging."""
 
@@ -111,6 +110,7 @@ def words_of(name: str, files: Dict[str, str]) -> List[str]:
         "compare": ["--maps", files["truth"], files["other"]],
         "evaluate": ["--model", files["model"]],
         "blocres-shells": ["--thickness", "6"],
+        "verdict": ["--bfactors", "0", "-60"],
         "monodir": ["--fast", "--min-resolution", "4", "--max-resolution", "8", "--resolution-step", "2"],
     }.get(name, [])
     # MonoDir wants room for the noise between the particle and the faces of the box.

@@ -231,7 +231,7 @@ def _read_claims(file: Any, path: Path) -> _Claims:
         raise not_mrc
     if min(shape) < 2 or int(header["ispg"]) in STACKS:
         raise _not_a_volume(path, shape)
-    voxel = np.dtype(REAL_MODES[int(header["mode"])]).newbyteorder(header.dtype["nx"].byteorder)
+    voxel = np.dtype(REAL_MODES[int(header["mode"])]).newbyteorder(header.dtype["nx"].byteorder)  # type: ignore[arg-type]
     return _Claims(header, shape, HEADER_BYTES + extended, voxel)
 
 

@@ -25,14 +25,14 @@ FSC_TICKS = (40, 20, 15, 10, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1.2, 1)
 class _Picture(Figure):
     """A figure that is drawn once when it is saved; matplotlib draws one whose parts find their places twice."""
 
-    def savefig(self, place: Any, **options: Any) -> None:
+    def savefig(self, fname: Any, **options: Any) -> None:
         if options:
-            super().savefig(place, **options)
+            super().savefig(fname, **options)
         else:
-            self.canvas.print_png(place)  # type: ignore[attr-defined]
+            self.canvas.print_png(fname)  # type: ignore[attr-defined]
 
 
-def new_figure(width: float, height: float, layout: Optional[str] = "constrained") -> Figure:
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
     """Return an empty figure of so many inches, with its own Agg canvas.
 
     Its parts find places in which nothing overlaps; that costs more than the drawing. With ``layout`` None they are
@@ -83,7 +83,7 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
     figure = new_figure(9, 5.2, layout=None)
     upper = figure.add_gridspec(1, 3, left=0.06, right=0.865, bottom=0.44, top=0.94, wspace=0.28)
     lower = figure.add_gridspec(1, len(row), left=0.03, right=0.97, bottom=0.03, top=0.32, wspace=0.06)
-    axes = [figure.add_subplot(place) for place in (*upper, *lower)]
+    axes: List[Any] = [figure.add_subplot(grid[0, i]) for grid in (upper, lower) for i in range(grid.ncols)]
     shown = views.shown_values(result)
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
@@ -94,7 +94,7 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
         look_at(ax, plane, density.grid, box)
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-    beside = figure.add_axes((0.885, 0.46, 0.018, 0.46))
+    beside = figure.add_axes((0.885, 0.46, 0.018, 0.46), label="<colorbar>")
     bar = figure.colorbar(colours, cax=beside, extend="both", ticks=scale.values)
     bar.set_label(scale.title)
     bar.ax.set_yticklabels(scale.labels)
