@@ -26,7 +26,7 @@ def workers_of(batch: psutil.Process) -> List[psutil.Process]:
     found = []
     for process in batch.children(recursive=True):
         try:
-            if "spawn_main" in " ".join(process.cmdline()) and not process.children() and process.num_threads() > 4:
+            if "spawn_main" in " ".join(process.cmdline()) and not process.children() and process.num_threads() > 2:
                 found.append(process)
         except psutil.Error:
             continue
@@ -65,9 +65,10 @@ def main(count: int, workers: int, method: str) -> bool:
         seen |= set(ends_of_rows(out).items())
         reasons = [json.loads(marker.read_text())["reason"] for marker in out.glob("*/*/batch.json")]
     twice = len(seen) - len({place for place, _ in seen})
-    print(f"{count} maps of {SIZE}^3, {method}, {workers} processes, {killed} of them killed, status {batch.returncode}: "
-          f"{reasons.count('')} done, {len(reasons) - reasons.count('')} failed, {twice} done twice")  # fmt: skip
-    return batch.returncode == 0 and reasons.count("") == count and not twice and killed == KILLS
+    done = reasons.count("")
+    print(f"{count} maps of {SIZE}^3, {method}, {workers} processes of which {killed} were killed, "
+          f"status {batch.returncode}: {done} done, {len(reasons) - done} failed, {twice} done twice")  # fmt: skip
+    return batch.returncode == 0 and done == count and not twice and killed == KILLS
 
 
 if __name__ == "__main__":

@@ -173,6 +173,12 @@ def test_names_that_are_no_text_and_places_that_are_no_numbers(tmp_path, place, 
     assert code_of(read_model, tmp_path / "m.pdb") == "E_MODEL"
 
 
+@pytest.mark.parametrize("text", ["", "data_a\n", "data_a\nloop_\n_atom_site.id\n"])
+def test_an_empty_mmcif_file_is_no_model(tmp_path, text):
+    (tmp_path / "m.cif").write_text(text)
+    assert code_of(read_model, tmp_path / "m.cif") == "E_MODEL"
+
+
 @FUZZED
 @given(content=st.one_of(damaged(3 * ATOM.encode()),
        damaged(helix_bundle(8.0, (9.0,) * 3).make_mmcif_document().as_string()[:1500].encode())))  # fmt: skip
@@ -238,7 +244,17 @@ def claims_memory():
     return bytes(packed)
 
 
-@pytest.mark.parametrize("content", [nameless(), zipped(how=zipfile.ZIP_LZMA)], ids=["nameless", "lzma"])
+def beheaded():
+    """Return a zip without its first bytes: its member lies before the file's beginning."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("w.h5", bytes(40))
+    return file.getvalue()[10:]
+
+
+@pytest.mark.parametrize(
+    "content", [nameless(), zipped(how=zipfile.ZIP_LZMA), beheaded()], ids=["nameless", "lzma", "beheaded"]
+)
 def test_archives_that_fuzzing_has_found(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     try:
