@@ -81,7 +81,7 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
     box = views.bounding_box(result.mask.data > 0.5)
     row = views.row_of_planes(box)
     figure = new_figure(9, 5.2, layout=None)
-    upper = figure.add_gridspec(1, 3, left=0.06, right=0.865, bottom=0.44, top=0.94, wspace=0.28)
+    upper = figure.add_gridspec(1, 3, left=0.068, right=0.865, bottom=0.44, top=0.94, wspace=0.28)
     lower = figure.add_gridspec(1, len(row), left=0.03, right=0.97, bottom=0.03, top=0.32, wspace=0.06)
     axes: List[Any] = [figure.add_subplot(grid[0, i]) for grid in (upper, lower) for i in range(grid.ncols)]
     shown = views.shown_values(result)
