@@ -14,6 +14,7 @@ import collections
 import contextlib
 import ctypes
 import importlib
+import io
 import json
 import os
 import re
@@ -35,13 +36,14 @@ from cryores.cli import main
 from cryores.mapio import read_map, write_map
 from cryores.masks import sphere
 from cryores.method import HALVES, load_method, method_summaries
+from cryores.report.drawings import DRAWINGS
 
 SIZE = 36
-WARM = ("cryores.report", "cryores.report.html", "matplotlib.pyplot", "plotly.graph_objects", "numba",
-        "skimage.filters", "scipy.ndimage", "cryores.openmp")  # fmt: skip
-"""What nearly every run imports."""
+WARM = ("cryores.report", "cryores.report.html", "plotly.graph_objects", "plotly.offline", "numba.np.ufunc.parallel",
+        "skimage.filters", "skimage.measure", "scipy.ndimage", "scipy.interpolate", "scipy.optimize", "scipy.stats",
+        "cryores.cli.method_command", "cryores.diagnosis", "cryores.masks", "cryores.openmp", "tqdm")  # fmt: skip
+"""What many runs import."""
 
-NETWORKS = ("deepres", "deepemhancer")
 LONGEST = 300.0
 """Seconds after which a run counts as hanging."""
 
@@ -108,6 +110,7 @@ def words_of(name: str, files: Dict[str, str]) -> List[str]:
         "compare": ["--maps", files["truth"], files["other"]],
         "evaluate": ["--model", files["model"]],
         "blocres-shells": ["--thickness", "6"],
+        "verdict": ["--bfactors", "0", "-60"],
         "monodir": ["--fast", "--min-resolution", "4", "--max-resolution", "8", "--resolution-step", "2"],
     }.get(name, [])
     # MonoDir wants room for the noise between the particle and the faces of the box.
@@ -398,11 +401,28 @@ def table(found: Dict[str, Counter[str]]) -> str:
     return "\n".join((rule, head, rule, *lines, rule))
 
 
+def warm_up() -> None:
+    """Import what runs import, and draw once, so that the forks begin where the work does."""
+    for module in WARM:
+        importlib.import_module(module)
+    for module in DRAWINGS.values():
+        importlib.import_module(f"cryores.report.drawings.{module}")
+    from plotly.graph_objects import Bar, Figure, Heatmap, Mesh3d, Scatter
+
+    from cryores.report.figures import new_figure
+
+    figure = new_figure(3, 2)
+    figure.add_subplot().set(xlabel="x", title="$y$ 0123456789")
+    figure.savefig(io.BytesIO())
+    traces = Bar(y=[1]), Heatmap(z=[[1]]), Mesh3d(x=[1]), Scatter(y=[1], mode="lines")
+    Figure(traces, layout={"xaxis": {"title": {"text": "x"}}}).to_json()
+    method_summaries()
+
+
 def run_trials(methods: Sequence[str], kills: int, seed: int, folder: Path) -> Dict[str, Counter[str]]:
     """Try every method; print what is wrong at once; return the counts."""
     files = inputs_of(folder)
-    for module in WARM:
-        importlib.import_module(module)
+    warm_up()
     found: Dict[str, Counter[str]] = {}
     for name in methods:
         load_method(name)

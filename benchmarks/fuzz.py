@@ -8,12 +8,14 @@ seconds, room made for more than the file can hold, a file opened for writing ou
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
 import io
 import json
 import os
 import resource
 import shutil
+import signal
 import sys
 import tarfile
 import tempfile
@@ -30,8 +32,8 @@ SECONDS = 5
 ROOM = 192 << 20
 """Bytes of address space that a reader may take: thousands of times what the largest file here holds."""
 
-LONGEST = 6000
-"""Bytes of a file."""
+LONGEST = 12_000
+"""Bytes of a file: what the valid ones that a reader starts from need."""
 
 
 class Reader(NamedTuple):
@@ -42,9 +44,11 @@ class Reader(NamedTuple):
     modules: List[str]
 
 
-def packed(data: bytes) -> bytes:
-    """Return a file, packed where its first byte says so: the fuzzer does not guess checksums."""
-    packers: List[Callable[[bytes], bytes]] = [bytes, bytes, gzip.compress, _tarred, _zipped]
+Packers = List[Callable[[bytes], bytes]]
+
+
+def packed(data: bytes, packers: Packers) -> bytes:
+    """Return a file, packed as its first byte says: the fuzzer does not guess checksums."""
     return packers[data[0] % len(packers)](data[1:]) if data else b""
 
 
@@ -236,14 +240,37 @@ def _weight_files(folder: Path) -> List[bytes]:
 
 
 def _read_weight_file(path: Path) -> None:
-    """Read a file as `read_network` does, but for building the network."""
+    """Read a file as `read_network` does, but for building the network, and with a fork for the trial before it."""
+    from cryores.errors import WeightsError
     from cryores.nets import legacy_hdf5
 
-    with legacy_hdf5._opened(path) as file:
+    if not _survived(path):
+        raise WeightsError("E_WEIGHTS_DAMAGED", "HDF5 does not survive it", "")
+    with legacy_hdf5._read_by_library(path) as file:
         legacy_hdf5._network_record(legacy_hdf5._configuration(file, path), path)
         for stored in legacy_hdf5._stored(file, "d", path).values():
             if stored.size <= path.stat().st_size and stored.dtype.kind == "f":
                 legacy_hdf5._values(stored, "d", path)
+
+
+def _survived(path: Path) -> bool:
+    """Tell whether a fork comes to the end of `TRIAL`; the command starts a Python for that, which takes far longer."""
+    from cryores.nets._hdf5_trial import LEAST_ROOM, TRIAL
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU):
+                signal.signal(number, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            sys.argv = ["", str(path), str(LEAST_ROOM), "1"]
+            exec(TRIAL, {})
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
 
 
 class _Store:
@@ -270,21 +297,27 @@ def _read_upload(path: Path) -> None:
     inputs = path.parent / "job" / "inputs"
     inputs.mkdir(parents=True)
     try:
-        for role in ("map", "model"):
-            shutil.copy(path, inputs / "arrived.part")
-            shown = printable(path.read_bytes()[-40:].decode("latin-1"))
-            assert "/" not in shown and "\\" not in shown
-            try:
-                accept(inputs / "arrived.part", _Store(path.parent), "job", role, shown)  # type: ignore[arg-type]
-            finally:
-                left = {item.name for item in inputs.iterdir()} - {"arrived.part"}
-                assert left <= {"map.mrc", "model.pdb", "model.cif"}, left
+        shutil.copy(path, inputs / "arrived.part")
+        content = path.read_bytes()
+        role, shown = ("map", "model")[content[-1:] > b"\x7f"], printable(content[-40:].decode("latin-1"))
+        assert "/" not in shown and "\\" not in shown
+        try:
+            accept(inputs / "arrived.part", _Store(path.parent), "job", role, shown)  # type: ignore[arg-type]
+        finally:
+            left = {item.name for item in inputs.iterdir()} - {"arrived.part"}
+            assert left <= {"map.mrc", "model.pdb", "model.cif"}, left
     finally:
         shutil.rmtree(inputs.parent)
 
 
-PACKED = ("map", "archive", "upload")
-"""Readers of files that may be packed."""
+COMPRESSED: Packers = [*3 * [bytes, lambda data: gzip.compress(data, 1)], bytes, bz2.compress]
+
+PACKERS: Dict[str, Packers] = {
+    "map": COMPRESSED,
+    "upload": COMPRESSED,
+    "archive": [bytes, gzip.compress, _tarred, _zipped],
+}
+"""How the files of a reader may be packed."""
 
 READERS: Dict[str, Reader] = {
     "map": Reader(_read_map, _maps, ["cryores.mapio", "mrcfile", "gzip"]),
@@ -294,7 +327,7 @@ READERS: Dict[str, Reader] = {
     "archive": Reader(_read_archive, _archives, ["cryores.nets._archives", "tarfile", "zipfile"]),
     "network": Reader(_read_description, _networks, ["cryores.nets.legacy_hdf5", "cryores.nets._legacy_layers"]),
     "weights": Reader(_read_weight_file, _weight_files, ["cryores.nets.legacy_hdf5"]),
-    "upload": Reader(_read_upload, lambda folder: [*_maps(folder), *_models(folder)],
+    "upload": Reader(_read_upload, lambda folder: [*_maps(folder), *(whole + b"\n\xff" for whole in _models(folder))],
                      ["cryores.web.uploads", "cryores.mapio"]),
 }  # fmt: skip
 
@@ -338,9 +371,9 @@ def main(reader: str, executions: int, seconds: int, seed: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     corpus = folder / "corpus"
     corpus.mkdir()
-    unpacked = bytes if reader not in PACKED else packed
+    packers = PACKERS.get(reader)
     for number, content in enumerate(chosen.seeds(folder)):
-        for packing in range(5) if reader in PACKED else ("",):
+        for packing in range(len(packers)) if packers else ("",):
             start = bytes([packing]) if isinstance(packing, int) else b""
             (corpus / f"{number}-{packing}").write_bytes(start + content)
     place = folder / "reader"
@@ -348,14 +381,16 @@ def main(reader: str, executions: int, seconds: int, seed: int) -> None:
 
     def one(data: bytes) -> None:
         path = place / "file"
-        path.write_bytes(unpacked(data))
+        path.write_bytes(packed(data, packers) if packers else data)
         try:
             chosen.read(path)
         except CryoresError:
             return
 
     for start in corpus.iterdir():
-        one(start.read_bytes())
+        content = start.read_bytes()
+        assert len(content) <= LONGEST, "the fuzzer would cut it off"
+        one(content)
     allowed = psutil.Process().memory_info().vms + ROOM
     resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
     keep_inside(folder)

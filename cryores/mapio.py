@@ -221,17 +221,17 @@ def _read_claims(file: Any, path: Path) -> _Claims:
         try:
             # mrcfile makes room for an extended header of whatever length is claimed: here it sees none.
             bare = raw[:NSYMBT] + bytes(4) + raw[NSYMBT + 4 :]
-            header = mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header.copy()
+            header = np.array(mrcfile.mrcinterpreter.MrcInterpreter(io.BytesIO(bare), True, True).header)
         except ValueError as error:
             raise not_mrc from error
     extended = int(np.frombuffer(raw[NSYMBT : NSYMBT + 4], dtype=header.dtype["nsymbt"])[0])
     _check_mode(header, path)
-    shape = (int(header.nz), int(header.ny), int(header.nx))
+    shape = (int(header["nz"]), int(header["ny"]), int(header["nx"]))
     if min(shape) < 1 or extended < 0:
         raise not_mrc
-    if min(shape) < 2 or int(header.ispg) in STACKS:
+    if min(shape) < 2 or int(header["ispg"]) in STACKS:
         raise _not_a_volume(path, shape)
-    voxel = np.dtype(REAL_MODES[int(header.mode)]).newbyteorder(header.dtype["nx"].byteorder)
+    voxel = np.dtype(REAL_MODES[int(header["mode"])]).newbyteorder(header.dtype["nx"].byteorder)  # type: ignore[arg-type]
     return _Claims(header, shape, HEADER_BYTES + extended, voxel)
 
 
@@ -242,12 +242,12 @@ def _compare(found: _Claims, path: Path) -> None:
 
 
 def _check_mode(header: Any, path: Path) -> None:
-    mode = int(header.mode)
+    mode = int(header["mode"])
     if mode in (3, 4):
         raise InputError(
             "E_MODE", f"{path} holds complex data (mode {mode})", "give the real-space map, not its transform"
         )
-    if mode not in REAL_MODES and not bytes(header.map).startswith(b"MAP"):
+    if mode not in REAL_MODES and not bytes(header["map"]).startswith(b"MAP"):
         raise InputError("E_NOT_MRC", f"{path} is not an MRC map", "give an .mrc, .map or .ccp4 file")
     if mode not in REAL_MODES:
         raise InputError("E_MODE", f"{path} has the unknown data mode {mode}", "convert it to float32 (mode 2)")
@@ -262,29 +262,29 @@ def _not_a_volume(path: Path, shape: Tuple[int, ...]) -> InputError:
 
 
 def _grid_of(header: Any, file_shape: Tuple[int, ...], path: Path) -> Grid:
-    axis_order = (int(header.mapc), int(header.mapr), int(header.maps))
+    axis_order = (int(header["mapc"]), int(header["mapr"]), int(header["maps"]))
     if sorted(axis_order) != [1, 2, 3]:
         axis_order = (1, 2, 3)  # many programs leave these fields at zero
-    angles = tuple(float(header.cellb[a]) for a in ("alpha", "beta", "gamma"))
+    angles = tuple(float(header["cellb"][a]) for a in ("alpha", "beta", "gamma"))
     if not all(a == 0 or abs(a - 90) <= 0.01 for a in angles):
         raise InputError(
             "E_CELL",
             f"{path} has cell angles {angles}: its axes are not orthogonal",
             "resample it to an orthogonal grid first",
         )
-    start_in_file = (int(header.nxstart), int(header.nystart), int(header.nzstart))
+    start_in_file = (int(header["nxstart"]), int(header["nystart"]), int(header["nzstart"]))
     nstart = dict(zip(axis_order, start_in_file))
     shape = tuple(file_shape[i] for i in _file_to_zyx(axis_order))
     return Grid(
         shape=shape,  # type: ignore[arg-type]
-        cell=tuple(float(header.cella[a]) for a in "zyx"),  # type: ignore[arg-type]
-        sampling=(int(header.mz), int(header.my), int(header.mx)),
+        cell=tuple(float(header["cella"][a]) for a in "zyx"),  # type: ignore[arg-type]
+        sampling=(int(header["mz"]), int(header["my"]), int(header["mx"])),
         # Older programs leave whatever it may be in these fields.
-        origin=tuple(float(v) if np.isfinite(v) else 0.0 for v in (header.origin[a] for a in "zyx")),  # type: ignore[arg-type]
+        origin=tuple(float(v) if np.isfinite(v) else 0.0 for v in (header["origin"][a] for a in "zyx")),  # type: ignore[arg-type]
         nstart=(nstart[3], nstart[2], nstart[1]),
         axis_order=axis_order,
         angles=angles,  # type: ignore[arg-type]
-        space_group=int(header.ispg),
+        space_group=int(header["ispg"]),
     )
 
 

@@ -9,7 +9,6 @@ Source of the saddlepoint: Kuonen, Biometrika 86, 929 (1999).
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 
 from cryores.fourier import Float64
 
@@ -47,6 +46,7 @@ def log_tail(x: float, weights: Float64) -> float:
 
 def _saddlepoint(x: float, weights: Float64, pole: float) -> float:
     """Return where the integrand is smallest on the real axis, between 0 and the first pole."""
+    from scipy.optimize import brentq
 
     def slope(t: float) -> float:
         return float(np.sum(weights / (1.0 - 2.0 * weights * t))) - x - 1.0 / t
@@ -56,6 +56,8 @@ def _saddlepoint(x: float, weights: Float64, pole: float) -> float:
 
 def quantile(tail: float, weights: Float64) -> float:
     """Return the x whose tail probability is ``tail``."""
+    from scipy.optimize import brentq
+
     high = float(weights.sum())
     while log_tail(high, weights) > np.log(tail):
         high *= 2.0

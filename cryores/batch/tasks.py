@@ -75,16 +75,21 @@ def perform(task: Task, run: Callable[[str, List[str]], None], retry: bool = Fal
         earlier = outcome_of(task)
         if earlier is not None and not (earlier["reason"] and retry):
             return earlier
-        folder = Path(task.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).unlink(missing_ok=True)
-        start = time.perf_counter()
-        with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
-            words = [*task.words, *task.resources, "--out", task.folder, "--overwrite"]
-            reason = reason_of_failure(lambda: run(task.method, words))
-        outcome = {"seconds": time.perf_counter() - start, "reason": reason}
-        mark(task, outcome)
-        return outcome
+        return perform_anew(task, run)
+
+
+def perform_anew(task: Task, run: Callable[[str, List[str]], None]) -> Dict[str, Any]:
+    """Do a task as `perform` does, whatever its folder tells."""
+    folder = Path(task.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).unlink(missing_ok=True)
+    start = time.perf_counter()
+    with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+        words = [*task.words, *task.resources, "--out", task.folder, "--overwrite"]
+        reason = reason_of_failure(lambda: run(task.method, words))
+    outcome = {"seconds": time.perf_counter() - start, "reason": reason}
+    mark(task, outcome)
+    return outcome
 
 
 def mark(task: Task, outcome: Dict[str, Any]) -> None:

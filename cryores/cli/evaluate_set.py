@@ -2,7 +2,7 @@
 
 The table (CSV, or TSV) has a column ``name`` and one for every input that `COLUMNS` lists; files are looked for beside
 the table. A row that fails is told of in the result and stops no other. Run again, rows that were done with the same
-files and options are kept.
+files and options are kept, as those of a batch are; what a row said is in its folder.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
+from cryores.batch.tasks import Task, outcome_of, perform_anew
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_run_options
 from cryores.cli.output import refuse_a_file
-from cryores.errors import InputError, reason_of_failure
+from cryores.errors import InputError
 from cryores.execution import Execution
-from cryores.files import appearing, fingerprint
+from cryores.files import appearing
 from cryores.postprocessing._evaluation import MEASURES, SIDES
 from cryores.tables import Row, read_rows, records_text
 
@@ -35,10 +36,7 @@ COLUMNS = {
 VALUES = {"resolution": "--resolution", "voxel_size": "--voxel-size"}
 """Further columns, whose cells are numbers."""
 
-KEPT = "set.json"
-"""What each row was run with, by its name."""
-
-RESULTS = ("set.csv", "set.png", KEPT)
+RESULTS = ("set.csv", "set.png")
 
 
 def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
@@ -62,20 +60,17 @@ def run_set(words: Sequence[str], run: Callable[[List[str]], None]) -> None:
         _compare_methods(given, shared)
         return
     rows = read_set(Path(given.set))
-    _claim(folder, given, KEPT)
-    earlier = {} if given.overwrite else _earlier(folder)
+    _claim(folder, given, RESULTS[0])
     records: List[Dict[str, Any]] = []
     for row in rows:
-        asked = _words(row, Path(given.set).parent, shared)
-        key = fingerprint(asked)
-        record, done = _of_earlier(earlier, row["name"], key, folder), True
-        if record is None:
+        words = _words(row, Path(given.set).parent, shared)
+        task = Task(row["name"], "evaluate", tuple(words), (), str((folder / row["name"]).absolute()))
+        outcome = None if given.overwrite else outcome_of(task)
+        if outcome is None or outcome["reason"]:
             progress.say(f"{row['name']}: {len(records) + 1} of {len(rows)}")
-            record = _judged(row["name"], asked, folder, run)
-            done = not record["reason"]
-        records.append(record)
-        earlier[row["name"]] = key if done else None
-        _write(folder, records, earlier)
+            outcome = perform_anew(task, lambda method, words: run(words))
+        records.append(_record(task, outcome["reason"]))
+        _write(folder, records)
     failed = [record for record in records if record["reason"]]
     progress.say(f"{len(records) - len(failed)} of {len(records)} judged: {folder}/set.csv")
     if len(failed) == len(records):
@@ -119,29 +114,14 @@ def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
         )
 
 
-def _earlier(folder: Path) -> Dict[str, Any]:
-    found: Dict[str, Any] = json.loads((folder / KEPT).read_text()) if (folder / KEPT).is_file() else {}
-    return found
-
-
-def _of_earlier(earlier: Dict[str, Any], name: str, key: Dict[str, Any], folder: Path) -> Optional[Dict[str, Any]]:
-    report = folder / name / "report.json"
-    return _record(name, report) if earlier.get(name) == key and report.is_file() else None
-
-
-def _judged(name: str, words: List[str], folder: Path, run: Callable[[List[str]], None]) -> Dict[str, Any]:
-    """Run one row; return its record, with the reason where it failed."""
-    reason = reason_of_failure(lambda: run([*words, "--out", str(folder / name), "--overwrite"]))
-    return _record(name, None if reason else folder / name / "report.json", reason)
-
-
-def _record(name: str, report: Optional[Path], reason: str = "") -> Dict[str, Any]:
-    found = json.loads(report.read_text()) if report is not None else {"summary": {}, "warnings": []}
+def _record(task: Task, reason: str) -> Dict[str, Any]:
+    report = Path(task.folder) / "report.json"
+    found = {"summary": {}, "warnings": []} if reason else json.loads(report.read_text(encoding="utf-8"))
     summary = found["summary"]
     measures = summary.get("measures", {})
     values = {f"{m}_{side}": _number(measures.get(m, {}).get(side)) for m in MEASURES for side in SIDES}
     return {
-        "name": name,
+        "name": task.name,
         "reason": reason,
         "resolution": _number(summary.get("resolution")),
         "half_map_verdict": summary.get("half_map_verdict", ""),
@@ -154,7 +134,7 @@ def _number(value: Optional[float]) -> float:
     return float("nan") if value is None else value
 
 
-def _write(folder: Path, records: List[Dict[str, Any]], keys: Dict[str, Any]) -> None:
+def _write(folder: Path, records: List[Dict[str, Any]]) -> None:
     from cryores.report.figures_set import set_figure
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,5 +142,3 @@ def _write(folder: Path, records: List[Dict[str, Any]], keys: Dict[str, Any]) ->
         unfinished.write_text(records_text(records), encoding="utf-8")
     with appearing(folder / "set.png") as unfinished:
         set_figure(records).savefig(unfinished)
-    with appearing(folder / KEPT) as unfinished:
-        unfinished.write_text(json.dumps(keys, indent=1), encoding="utf-8")

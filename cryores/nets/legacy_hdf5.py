@@ -20,6 +20,7 @@ import numpy as np
 from cryores.errors import WeightsError
 from cryores.files import PathLike
 from cryores.nets import load_keras
+from cryores.nets._hdf5_trial import fate_of_reader
 from cryores.nets._legacy_layers import LARGEST_NUMBER, make_layer, most_weights, refused
 
 NEWEST_KERAS = 3
@@ -95,14 +96,25 @@ def _opened(path: PathLike) -> Iterator[Any]:
     if start != b"\x89HDF\r\n\x1a\n":
         _foreign(path, "is not an HDF5 file")
     try:
-        import h5py
+        import h5py  # noqa: F401
     except ImportError as error:
         raise WeightsError("E_NO_TENSORFLOW", "h5py is not installed here", "run 'pip install h5py'") from error
+    fate = fate_of_reader(path)
+    if fate:
+        _damaged(path, fate)
+    with _read_by_library(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _read_by_library(path: PathLike) -> Iterator[Any]:
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:
-        # What HDF5 says of a file that is cut short or scribbled on
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        # What HDF5 says of a file that is cut short or scribbled on, and h5py of types of which it can make nothing
         _damaged(path, str(error))
 
 
@@ -132,12 +144,14 @@ def _parsed(text: Any, path: PathLike) -> Mapping[str, Any]:
 
 def _stored(file: Any, layer: str, path: PathLike) -> Dict[str, Any]:
     """Return the data sets of a layer by the last part of their names: kernel, bias, gamma ..."""
-    weights = _inside(file, "model_weights", path)
+    import h5py
+
+    weights = _inside(file, "model_weights", path, h5py.Group)
     if layer not in weights:
         return {}
-    group = _inside(weights, layer, path)
-    names = _listed(group, "weight_names")
-    return {re.sub(r"(_\d+)?(:\d+)?$", "", name.rsplit("/", 1)[-1]): _inside(group, name, path) for name in names}
+    group = _inside(weights, layer, path, h5py.Group)
+    found = {name: _inside(group, name, path, h5py.Dataset) for name in _listed(group, "weight_names")}
+    return {re.sub(r"(_\d+)?(:\d+)?$", "", name.rsplit("/", 1)[-1]): stored for name, stored in found.items()}
 
 
 def _listed(group: Any, attribute: str) -> List[str]:
@@ -148,8 +162,8 @@ def _listed(group: Any, attribute: str) -> List[str]:
     return [_text(name) for part in parts for name in group.attrs[part]]
 
 
-def _inside(group: Any, name: str, path: PathLike) -> Any:
-    """Return what lies in a group; a link to another file or place is refused."""
+def _inside(group: Any, name: str, path: PathLike, kind: type) -> Any:
+    """Return what lies in a group, of the ``kind`` that it has to be; a link to another file or place is refused."""
     import h5py
 
     for part in name.split("/"):
@@ -159,6 +173,8 @@ def _inside(group: Any, name: str, path: PathLike) -> Any:
         if not isinstance(link, h5py.HardLink):
             raise refused(f"{name} is a link to another place")
         group = group[part]
+    if not isinstance(group, kind):
+        _damaged(path, f"{name} is not what its place is for")
     if isinstance(group, h5py.Dataset) and (group.is_virtual or group.external):
         raise refused(f"{name} lies in another file")
     return group

@@ -22,9 +22,23 @@ FSC_TICKS = (40, 20, 15, 10, 8, 6, 5, 4, 3.5, 3, 2.5, 2, 1.5, 1.2, 1)
 """Resolutions in Å that are written along the top of an FSC plot."""
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches, with its own Agg canvas."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+class _Picture(Figure):
+    """A figure that is drawn once when it is saved; matplotlib draws one whose parts find their places twice."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        if options:
+            super().savefig(fname, **options)
+        else:
+            self.canvas.print_png(fname)  # type: ignore[attr-defined]
+
+
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
+    """Return an empty figure of so many inches, with its own Agg canvas.
+
+    Its parts find places in which nothing overlaps; that costs more than the drawing. With ``layout`` None they are
+    where they are put.
+    """
+    figure = _Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -34,8 +48,8 @@ def histogram_figure(result: LocalMap, scale: ColourScale, global_resolution: Op
 
     The bars have the colours that the values have in the other pictures.
     """
-    figure = new_figure(7, 4)
-    axes = figure.add_subplot()
+    figure = new_figure(7, 4, layout=None)
+    axes = figure.add_axes((0.14, 0.13, 0.84, 0.84))
     values = result.values()
     axes.set(xlabel=scale.title, ylabel="Voxels inside the mask")
     axes.spines[["top", "right"]].set_visible(False)
@@ -66,9 +80,10 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
     """
     box = views.bounding_box(result.mask.data > 0.5)
     row = views.row_of_planes(box)
-    figure = new_figure(9, 5.2)
-    above, below = figure.subfigures(2, 1, height_ratios=(1.9, 1.0))
-    axes = list(above.subplots(1, 3)) + list(np.atleast_1d(below.subplots(1, len(row))))
+    figure = new_figure(9, 5.2, layout=None)
+    upper = figure.add_gridspec(1, 3, left=0.068, right=0.865, bottom=0.44, top=0.94, wspace=0.28)
+    lower = figure.add_gridspec(1, len(row), left=0.03, right=0.97, bottom=0.03, top=0.32, wspace=0.06)
+    axes: List[Any] = [figure.add_subplot(grid[0, i]) for grid in (upper, lower) for i in range(grid.ncols)]
     shown = views.shown_values(result)
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
@@ -79,7 +94,8 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
         look_at(ax, plane, density.grid, box)
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-    bar = above.colorbar(colours, ax=axes[:3], extend="both", ticks=scale.values, shrink=0.85)
+    beside = figure.add_axes((0.885, 0.46, 0.018, 0.46), label="<colorbar>")
+    bar = figure.colorbar(colours, cax=beside, extend="both", ticks=scale.values)
     bar.set_label(scale.title)
     bar.ax.set_yticklabels(scale.labels)
     return figure

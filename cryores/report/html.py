@@ -342,7 +342,7 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
     shown, grey = views.shown_values(result)[cut], density.data[cut]
     low, high = views.grey_limits(density.data, box)
     x, y = (positions(density, axis, cut[axis]) for axis in (2, 1))
-    figure = go.Figure(layout=layout(600))
+    traces = []
     for number, plane in enumerate(planes):
         visible = number == len(planes) // 2
         steps = grey_steps(plane.of(grey), low, high)
@@ -365,7 +365,8 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
             "hovertemplate": f"x %{{x:.1f}} Å, y %{{y:.1f}} Å: %{{z:.2f}} {scale.unit}<extra></extra>",
         }
         for trace in (grey_trace, colour_trace):
-            figure.add_trace(go.Heatmap(x=x, y=y, visible=visible, **trace))
+            traces.append({"type": "heatmap", "x": x, "y": y, "visible": visible, **trace})
+    figure = go.Figure(traces, layout=layout(600))
     figure.update_layout(sliders=[plane_slider(planes, density.grid, 2)])
     figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain")
     figure.update_yaxes(title={"text": "y (Å)"}, showgrid=False, zeroline=False, scaleanchor="x")

@@ -11,7 +11,6 @@ from typing import NamedTuple, Tuple
 
 import numba
 import numpy as np
-from scipy.interpolate import BSpline
 
 from cryores.fourier import Float64
 from cryores.volume import FloatArray, IntTriple
@@ -114,6 +113,8 @@ class NoiseSurface:
 
 
 def _axis(length: int, border: int, tile: float, box: int) -> _Axis:
+    from scipy.interpolate import BSpline  # here: importing it takes a tenth of a start
+
     inner = length - 2 * border
     tiles = max(1, int(inner / tile + 0.5))
     edges = (border + inner * np.arange(tiles + 1) / tiles) / length

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import scipy.fft
-from scipy.interpolate import CubicSpline
 
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -296,6 +295,8 @@ def benjamini_yekutieli(values: FloatArray, weights: Float64, rate: float) -> fl
     The k most significant of m values pass, with the largest k whose p-value is at most k rate / (m H_m). Source:
     Benjamini & Yekutieli, Ann. Stat. 29, 1165 (2001).
     """
+    from scipy.interpolate import CubicSpline
+
     ordered = np.sort(values)[::-1].astype(np.float64)
     m = ordered.size
     # No value passes at a larger p than the rate itself.

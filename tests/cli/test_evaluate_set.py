@@ -51,7 +51,9 @@ def test_rows_are_judged_alone_and_kept(folder, tmp_path, capsys):
     assert run(folder, out) == 0
     rows = table(out)
     assert list(rows) == ["with model", "no such map", "by halves"]
-    assert rows["no such map"]["reason"].startswith("E_NO_FILE: ") and not (out / "no such map").exists()
+    assert (
+        rows["no such map"]["reason"].startswith("E_NO_FILE: ") and not (out / "no such map" / "report.json").exists()
+    )
     for name in ("with model", "by halves"):
         report = json.loads((out / name / "report.json").read_text())
         assert rows[name]["reason"] == ""

@@ -173,6 +173,12 @@ def test_names_that_are_no_text_and_places_that_are_no_numbers(tmp_path, place, 
     assert code_of(read_model, tmp_path / "m.pdb") == "E_MODEL"
 
 
+@pytest.mark.parametrize("text", ["", "data_a\n", "data_a\nloop_\n_atom_site.id\n"])
+def test_an_empty_mmcif_file_is_no_model(tmp_path, text):
+    (tmp_path / "m.cif").write_text(text)
+    assert code_of(read_model, tmp_path / "m.cif") == "E_MODEL"
+
+
 @FUZZED
 @given(content=st.one_of(damaged(3 * ATOM.encode()),
        damaged(helix_bundle(8.0, (9.0,) * 3).make_mmcif_document().as_string()[:1500].encode())))  # fmt: skip
@@ -238,7 +244,17 @@ def claims_memory():
     return bytes(packed)
 
 
-@pytest.mark.parametrize("content", [nameless(), zipped(how=zipfile.ZIP_LZMA)], ids=["nameless", "lzma"])
+def beheaded():
+    """Return a zip without its first bytes: its member lies before the file's beginning."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("w.h5", bytes(40))
+    return file.getvalue()[10:]
+
+
+@pytest.mark.parametrize(
+    "content", [nameless(), zipped(how=zipfile.ZIP_LZMA), beheaded()], ids=["nameless", "lzma", "beheaded"]
+)
 def test_archives_that_fuzzing_has_found(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     try:
@@ -279,3 +295,54 @@ def test_a_network_that_its_file_cannot_hold_is_not_built(tmp_path, text):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs["model_config"] = text
     assert code_of(read_network, tmp_path / "w.h5") == "E_WEIGHTS_DAMAGED"
+
+
+def weight_file(path, of_names=b"d/kernel:0"):
+    h5py = pytest.importorskip("h5py", reason="the networks need Python 3.10")
+    layers = [INPUT, {"class_name": "Flatten", "config": {"name": "f"}},
+              {"class_name": "Dense", "config": {"name": "d", "units": 1, "use_bias": False}}]  # fmt: skip
+    with h5py.File(path, "w", libver="earliest") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": layers}})
+        group = file.create_group("model_weights/d")
+        group.attrs["weight_names"] = [of_names]
+        group["d/kernel:0"] = np.ones((13**3, 1), "f4")
+        group["d/type"] = np.dtype("f4")
+    return path.read_bytes()
+
+
+def in_a_loop(whole):
+    """Make the heap of texts lead back to itself: the object that stands for what is left has no length."""
+    left = whole.index(b"GCOL") + 16
+    while whole[left]:
+        left += 16 + -(-int.from_bytes(whole[left + 8 : left + 16], "little") // 8) * 8
+    return whole[: left + 8] + bytes(8) + whole[left + 16 :]
+
+
+def of_four_gigabytes(whole):
+    """Claim that a text has that many bytes: of model_config, whose true length stands behind its name."""
+    text = re.search(rb'\{"class_name": "Sequential".*\}\}', whole).group()
+    place = whole.index(len(text).to_bytes(4, "little"), whole.index(b"model_config"))
+    return whole[:place] + b"\x00\x00\x00\xe0" + whole[place + 4 :]
+
+
+@pytest.mark.parametrize("damage", [in_a_loop, of_four_gigabytes])
+def test_what_the_library_would_not_survive_is_refused(tmp_path, monkeypatch, damage):
+    from cryores.nets import _hdf5_trial
+    from cryores.nets.legacy_hdf5 import read_network
+
+    monkeypatch.setattr(_hdf5_trial, "LEAST_SECONDS", 1)
+    whole = weight_file(tmp_path / "w.h5")
+    (tmp_path / "w.h5").write_bytes(damage(whole))
+    assert code_of(read_network, tmp_path / "w.h5") == "E_WEIGHTS_DAMAGED"
+
+
+def test_a_weight_that_is_none_is_told(tmp_path):
+    from cryores.nets.legacy_hdf5 import _opened, _stored
+
+    weight_file(tmp_path / "w.h5", b"d/type")
+
+    def stored():
+        with _opened(tmp_path / "w.h5") as file:
+            return _stored(file, "d", tmp_path / "w.h5")
+
+    assert code_of(stored) == "E_WEIGHTS_DAMAGED"

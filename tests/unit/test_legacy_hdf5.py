@@ -269,7 +269,7 @@ def test_a_file_that_is_cut_short_or_scribbled_on_never_loads_wrong(deepres, tmp
         assert code_of(bad) in ("E_WEIGHTS_DAMAGED", "E_WEIGHTS_FOREIGN")
     described = whole.index(b'{"class_name": "Sequential"')
     rng = np.random.default_rng(0)
-    for place in (*rng.integers(8, 4000, 30), *rng.integers(described, described + 2000, 20)):
+    for place in (*rng.integers(8, 4000, 10), *rng.integers(described, described + 2000, 6)):
         scribbled = bytearray(whole)
         scribbled[place : place + 3] = b"\xff\x00\x7f"
         bad.write_bytes(bytes(scribbled))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -36,3 +37,16 @@ def test_what_the_user_chose_stays():
     done = loaded(OMP_WAIT_POLICY="ACTIVE")
     assert done.stdout.strip() == "ACTIVE"
     assert policies(done) == {"'ACTIVE'"}
+
+
+def test_a_start_imports_neither_dask_nor_what_few_methods_need():
+    pytest.importorskip("dask.array", reason="Dask comes with the extra [cluster]")
+    script = """
+        import sys
+        import cryores.resolution, cryores.postprocessing
+        print([name for name in ("dask", "scipy.interpolate", "scipy.optimize", "matplotlib") if name in sys.modules])
+        import dask.array
+        print(dask.array.zeros(3).sum().compute())
+    """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert said.stdout.split("\n")[:2] == ["[]", "0.0"]
