@@ -13,17 +13,27 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, frequency_axes, irfft, power_to_corners, rfft, shell_width, spectrum_shape
-from cryores.resample import resampled
-from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Volume
+from cryores.fourier import (
+    Complex,
+    Float64,
+    frequency_axes,
+    irfft,
+    irfft_inside,
+    power_to_corners,
+    rfft,
+    shell_width,
+)
+from cryores.masks import block_around
+from cryores.resample import resampled_spectrum
+from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated
+from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple, Volume
 
 BANDS = 26
 FINEST_BAND = 0.47
@@ -47,10 +57,6 @@ PRODUCT_SAMPLING = 1.3
 """Nyquist of the grid of a band, in units of the band's highest frequency: what its products fold back is beyond every
 window."""
 
-WINDOW_SAMPLING = 1.2
-"""Voxels a standard deviation of a window, on the grid of its averages."""
-
-SMALLEST_GRID = 4
 FULL = 32767.0
 """What stands for a correlation of 1 in the 16 bit integers that are kept."""
 
@@ -58,8 +64,6 @@ STRONG = 95.0
 """Percentile, over the mask, that stands for signal that nothing has taken away."""
 
 FEATURES = BANDS * WINDOWS
-
-Int16 = npt.NDArray[np.int16]
 
 
 def band_frequencies() -> Float64:
@@ -69,62 +73,124 @@ def band_frequencies() -> Float64:
 
 @dataclass(frozen=True)
 class BandCorrelations:
-    """Local correlations of all bands and windows, each on its own grid over the same box.
+    """Local correlations of all bands and windows in the block that holds a mask.
 
     Parameters
     ----------
-    values : ndarray of int16
-        All grids one after the other.
-    starts : ndarray of int64, shape (features,)
-        Where each begins.
-    shapes : ndarray of int64, shape (features, 3)
-        Its voxels along (z, y, x).
-    shape : tuple of int
-        Voxels of the map.
+    maps : CoarseMaps of int16
+        Of each feature, in units of 1 / `FULL`.
     strong : ndarray of float32, shape (features,)
         The correlation in the best part of the mask.
     """
 
-    values: Int16
-    starts: npt.NDArray[np.int64]
-    shapes: npt.NDArray[np.int64]
-    shape: IntTriple
+    maps: CoarseMaps
     strong: FloatArray
 
     def read(self, voxels: npt.NDArray[np.int64]) -> FloatArray:
         """Return the correlations at voxels (n, 3) of the map, shape (n, features), in [-1, 1]."""
-        found = np.empty((len(voxels), len(self.starts)), dtype=np.float32)
-        _read(self.values, self.starts, self.shapes, np.array(self.shape), voxels, found)
+        found = np.empty((len(voxels), len(self.strong)), dtype=np.float32)
+        _read(*self.maps.reading(), voxels, found)
         return found
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of one bank.
+
+    Parameters
+    ----------
+    number, bank : int
+        Which of all, the finest first, and whether narrow (0) or wide (1).
+    frequency, width : float
+        Centre and standard deviation of its gain in cycles a voxel.
+    windows : tuple of float
+        Standard deviations of the Gaussians in voxels of the map.
+    shape : tuple of int
+        The coarsest grid that holds its products.
+    """
+
+    number: int
+    bank: int
+    frequency: float
+    width: float
+    windows: Tuple[float, ...]
+    shape: IntTriple
+
+    @property
+    def features(self) -> Iterator[int]:
+        """The places of its windows among all features."""
+        first = self.number * WINDOWS + sum(len(windows) for _, windows in BANKS[: self.bank])
+        return iter(range(first, first + len(self.windows)))
+
+
+def bands(grid: Grid) -> List[Band]:
+    """List the bands of maps on a grid, bank by bank, the finest first."""
+    extent, found = _edges(grid), []
+    for bank, (share, windows) in enumerate(BANKS):
+        for number, frequency in enumerate(band_frequencies()):
+            width = float(np.hypot(share * frequency, LEAST_WIDTH / max(extent)))
+            shape = grid_for(2.0 * PRODUCT_SAMPLING * (frequency + BAND_REACH * width), extent, grid.shape)
+            widths = tuple(float(window / frequency) for window in windows)
+            found.append(Band(number, bank, float(frequency), width, widths, shape))
+    return found
+
+
+def _edges(grid: Grid) -> Triple:
+    """Return the edges of the box in voxels; of voxels that are not cubes, in the largest edge of one."""
+    z, y, x = (n * v / grid.spacing for n, v in zip(grid.shape, grid.voxel_size))
+    return z, y, x
+
+
+def coarse_maps(grid: Grid, block: Block) -> CoarseMaps:
+    """Return where the correlations will lie, of a mask in ``block``."""
+    grids: List[Any] = [None] * FEATURES
+    for band in bands(grid):
+        for feature, sigma in zip(band.features, band.windows):
+            grids[feature] = grid_for(SAMPLING / sigma, _edges(grid), band.shape)
+    return CoarseMaps.empty(grids, block, grid.shape, np.int16)
 
 
 def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> BandCorrelations:
     """Compare the halves inside ``mask`` (soft or not) in every band and window."""
     grid, threads = halves.grid, execution.threads
+    extent = _edges(grid)
     spectra = [_whitened(half.data, grid, threads) for half in (halves.half1, halves.half2)]
-    per_voxel = Grid.regular(grid.shape, tuple(v / grid.spacing for v in grid.voxel_size))  # type: ignore[arg-type]
-    parts: List[Int16] = []
-    shapes: List[IntTriple] = []
-    strong: List[float] = []
-    with execution.stage("comparing bands", BANDS) as stage:
-        for frequency in band_frequencies():
-            for width, windows in BANKS:
-                for averaged in _one_band(spectra, mask.data, float(frequency), width, windows, per_voxel, threads):
-                    parts.append(averaged.ravel())
-                    z, y, x = averaged.shape
-                    shapes.append((z, y, x))
-                    strong.append(_strong(averaged, mask.data))
+    found = coarse_maps(grid, block_around(mask.data > 0))
+    strong = np.empty(FEATURES, dtype=np.float32)
+    listed = bands(grid)
+    with execution.stage("comparing bands", len(listed)) as stage:
+        for band, inside in zip(listed, _on_grids(mask, [band.shape for band in listed], threads)):
+            block = block_around(inside > 0)
+            fields = _products_of(spectra, grid.shape, extent, band, block, threads)
+            _products(fields, np.ascontiguousarray(inside[block]))
+            least = 1e-3 * float(fields[1].sum(dtype=np.float64)) / float(np.prod(band.shape, dtype=np.float64))
+            for feature, sigma in zip(band.features, band.windows):
+                z, y, x = (sigma / edge for edge in extent)
+                over, under = found.averages(feature, fields, block, band.shape, (z, y, x))
+                found[feature][...] = _ratio(over, under, least)
+                strong[feature] = _strong(found, feature, mask.data)
             stage.advance()
-    sizes = [part.size for part in parts]
-    starts = np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
-    return BandCorrelations(
-        np.concatenate(parts), starts, np.array(shapes, dtype=np.int64), grid.shape, np.array(strong, dtype=np.float32)
-    )
+    return BandCorrelations(found, strong)
 
 
-def _strong(averaged: Int16, mask: FloatArray) -> float:
-    places = np.ix_(*(np.arange(n) * whole // n for n, whole in zip(averaged.shape, mask.shape)))
-    inside = averaged[mask[places] > 0.5]
+def _on_grids(mask: Volume, shapes: List[IntTriple], threads: int) -> Iterator[FloatArray]:
+    """Yield the mask on each of the grids, most of which are coarser than the one before."""
+    spectrum: Optional[Complex] = None
+    whole = have = mask.grid.shape
+    for shape in shapes:
+        if shape == whole:
+            yield mask.data
+            continue
+        if spectrum is None or any(n > m for n, m in zip(shape, have)):
+            spectrum, have = rfft(mask.data, threads), whole
+        spectrum, have = resampled_spectrum(spectrum, have, shape), shape
+        yield np.clip(irfft(spectrum, shape, threads), 0.0, 1.0)
+
+
+def _strong(found: CoarseMaps, feature: int, mask: FloatArray) -> float:
+    averaged = found[feature]
+    places = [at * whole // n for at, whole, n in zip(found.voxels_of(feature), mask.shape, found.grids[feature])]
+    inside = averaged[mask[np.ix_(*places)] > 0.5]
     return float(np.percentile(inside if inside.size else averaged, STRONG)) / FULL
 
 
@@ -141,53 +207,24 @@ def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
     return spectrum
 
 
-def _one_band(
-    spectra: List[Complex],
-    mask: FloatArray,
-    frequency: float,
-    share: float,
-    windows: Tuple[float, ...],
-    per_voxel: Grid,
-    threads: int,
-) -> List[Int16]:
-    """Return the correlations of one band under every window."""
-    shell = 1.0 / max(per_voxel.extent)
-    width = float(np.hypot(share * frequency, LEAST_WIDTH * shell))
-    highest = frequency + BAND_REACH * width
-    shape = grid_for(2.0 * PRODUCT_SAMPLING * highest, per_voxel, per_voxel.shape)
-    one, two = (irfft(_band(s, per_voxel, shape, frequency, width), shape, threads) for s in spectra)
-    inside = mask if mask.shape == shape else np.clip(resampled(mask, shape, threads), 0.0, 1.0)
-    _products(one, two, inside)
-    cross, power = rfft(one, threads), rfft(two, threads)
-    least = 1e-3 * float(power[0, 0, 0].real) / one.size
-    found = []
-    for window in windows:
-        sigma = window / frequency
-        coarse = grid_for(WINDOW_SAMPLING / sigma, per_voxel, shape)
-        over, under = (averaged_under(s, shape, coarse, per_voxel, sigma, threads) for s in (cross, power))
-        found.append(_ratio(over, under, least))
-    return found
+def _products_of(
+    spectra: List[Complex], whole: IntTriple, extent: Triple, band: Band, block: Block, threads: int
+) -> FloatArray:
+    """Return the halves in one band, in a block of its grid."""
+    fields = np.empty((2, *(part.stop - part.start for part in block)), dtype=np.float32)
+    for spectrum, field in zip(spectra, fields):
+        field[...] = irfft_inside(_in_band(spectrum, whole, extent, band), band.shape, block, threads)
+    return fields
 
 
-def grid_for(per_length: float, per_voxel: Grid, largest: IntTriple) -> IntTriple:
-    """Return the voxels of the coarsest fast grid with so many voxels a voxel of the map, at most ``largest``."""
-    n = [
-        max(SMALLEST_GRID, scipy.fft.next_fast_len(2 * int(np.ceil(0.5 * per_length * length)), real=True))
-        for length in per_voxel.extent
-    ]
-    z, y, x = (min(wanted, most) for wanted, most in zip(n, largest))
-    return z, y, x
-
-
-def _band(spectrum: Complex, per_voxel: Grid, shape: IntTriple, frequency: float, width: float) -> Complex:
-    """Return one band of a spectrum, as the spectrum of ``shape`` voxels over the same box."""
-    have_z, have_y, _ = per_voxel.shape
-    rows_z, rows_y = _rows(have_z, shape[0]), _rows(have_y, shape[1])
-    extent = per_voxel.extent
-    uz, uy = (np.fft.fftfreq(n, length / n) for n, length in zip(shape[:2], extent[:2]))
-    out = np.empty(spectrum_shape(shape), dtype=np.complex64)
-    ux = np.arange(out.shape[2]) / extent[2]
-    _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out)
+def _in_band(spectrum: Complex, whole: IntTriple, extent: Triple, band: Band) -> Complex:
+    """Return one band of a spectrum, as that of fewer voxels over the same box, without columns beyond the band."""
+    nz, ny, nx = band.shape
+    columns = min(nx // 2 + 1, int((band.frequency + BAND_REACH * band.width) * extent[2]) + 2)
+    uz, uy = (np.fft.fftfreq(n, edge / n) for n, edge in zip((nz, ny), extent))
+    out = np.empty((nz, ny, columns), dtype=np.complex64)
+    rows = (_rows(have, want) for have, want in zip(whole, (nz, ny)))
+    _take_band(spectrum, *rows, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, out)
     return out
 
 
@@ -197,29 +234,9 @@ def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
 
 
-def averaged_under(
-    spectrum: Complex, shape: IntTriple, coarse: IntTriple, per_voxel: Grid, sigma: float, threads: int
-) -> FloatArray:
-    """Return the map of ``spectrum`` under a Gaussian of ``sigma`` voxels of the map, on a coarser grid."""
-    extent = per_voxel.extent
-    gains = [
-        np.exp(-2.0 * (np.pi * sigma * u) ** 2)
-        for u in (
-            np.fft.fftfreq(coarse[0], extent[0] / coarse[0]),
-            np.fft.fftfreq(coarse[1], extent[1] / coarse[1]),
-            np.arange(coarse[2] // 2 + 1) / extent[2],
-        )
-    ]
-    part = spectrum[_rows(shape[0], coarse[0])][:, _rows(shape[1], coarse[1]), : coarse[2] // 2 + 1]
-    part = part * (gains[0][:, None, None] * gains[1][:, None] * gains[2]).astype(np.float32)
-    part *= np.float32(np.prod(coarse, dtype=np.float64) / np.prod(shape, dtype=np.float64))
-    return irfft(part, coarse, threads)
-
-
-def _ratio(over: FloatArray, under: FloatArray, least: float) -> Int16:
-    scaled = over / np.maximum(under, np.float32(least))
-    result: Int16 = np.rint(np.clip(scaled, -1.0, 1.0) * np.float32(FULL)).astype(np.int16)
-    return result
+def _ratio(over: FloatArray, under: FloatArray, least: float) -> FloatArray:
+    found: FloatArray = np.clip(over / np.maximum(under, np.float32(least)), -1.0, 1.0)
+    return np.rint(found * np.float32(FULL), out=found)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
@@ -249,43 +266,19 @@ def _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out):  # 
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _products(one, two, inside):  # type: ignore[no-untyped-def]
-    # In place: `one` becomes the product, `two` the mean power.
-    for z in numba.prange(one.shape[0]):
-        for y in range(one.shape[1]):
-            for x in range(one.shape[2]):
-                a, b, m = one[z, y, x], two[z, y, x], inside[z, y, x]
-                one[z, y, x] = m * a * b
-                two[z, y, x] = np.float32(0.5) * m * (a * a + b * b)
-
-
-@numba.njit(inline="always", cache=True)  # type: ignore[misc]
-def interpolated(values, start, nz, ny, nx, pz, py, px):  # type: ignore[no-untyped-def]
-    """Return a correlation at (pz, py, px), inside a periodic grid that begins at ``start``."""
-    z0, y0, x0 = int(pz), int(py), int(px)
-    fz, fy, fx = np.float32(pz - z0), np.float32(py - y0), np.float32(px - x0)
-    z1 = z0 + 1 if z0 + 1 < nz else 0
-    y1 = y0 + 1 if y0 + 1 < ny else 0
-    x1 = x0 + 1 if x0 + 1 < nx else 0
-    a, b = start + (z0 * ny + y0) * nx, start + (z0 * ny + y1) * nx
-    c, d = start + (z1 * ny + y0) * nx, start + (z1 * ny + y1) * nx
-    a0, b0 = np.float32(values[a + x0]), np.float32(values[b + x0])
-    c0, d0 = np.float32(values[c + x0]), np.float32(values[d + x0])
-    along_a = a0 + fx * (np.float32(values[a + x1]) - a0)
-    along_b = b0 + fx * (np.float32(values[b + x1]) - b0)
-    along_c = c0 + fx * (np.float32(values[c + x1]) - c0)
-    along_d = d0 + fx * (np.float32(values[d + x1]) - d0)
-    low = along_a + fy * (along_b - along_a)
-    high = along_c + fy * (along_d - along_c)
-    return (low + fz * (high - low)) * np.float32(1.0 / FULL)
+def _products(fields, inside):  # type: ignore[no-untyped-def]
+    # In place: the first half becomes the product, the second the mean power.
+    for z in numba.prange(inside.shape[0]):
+        for y in range(inside.shape[1]):
+            for x in range(inside.shape[2]):
+                a, b, m = fields[0, z, y, x], fields[1, z, y, x], inside[z, y, x]
+                fields[0, z, y, x] = m * a * b
+                fields[1, z, y, x] = np.float32(0.5) * m * (a * a + b * b)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _read(values, starts, shapes, shape, voxels, found):  # type: ignore[no-untyped-def]
+def _read(values, starts, scales, firsts, shapes, voxels, found):  # type: ignore[no-untyped-def]
     for v in numba.prange(voxels.shape[0]):
-        for f in range(starts.size):
-            nz, ny, nx = shapes[f, 0], shapes[f, 1], shapes[f, 2]
-            found[v, f] = interpolated(
-                values, starts[f], nz, ny, nx,
-                voxels[v, 0] * (nz / shape[0]), voxels[v, 1] * (ny / shape[1]), voxels[v, 2] * (nx / shape[2]),
-            )  # fmt: skip
+        z, y, x = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+        for i in range(starts.size):
+            found[v, i] = interpolated(values, starts, scales, firsts, shapes, i, z, y, x) * np.float32(1.0 / FULL)

@@ -6,7 +6,7 @@ Every example follows from the seed and its number: the model, the box, the voxe
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
@@ -18,6 +18,7 @@ from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
 from cryores.resolution._band_correlation import BandCorrelations, band_correlations
+from cryores.resolution._local_average import CoarseMaps
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
@@ -98,16 +99,16 @@ def _store(made: Optional[Example], path: Path, none: Path) -> None:
     partial = path.with_suffix(".part.npz")
     found = made.correlations
     np.savez(
-        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, strong=found.strong,
-        inside=made.inside, limit=made.limit, about=[made.model, made.family],
+        partial, **vars(found.maps), strong=found.strong, inside=made.inside, limit=made.limit,
+        about=[made.model, made.family],
     )  # fmt: skip
     partial.rename(path)
 
 
 def _stored(path: Path) -> Example:
     with np.load(path) as stored:
-        shape = tuple(stored["shape"].tolist())
-        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape, stored["strong"])
+        maps = CoarseMaps(*(stored[field.name] for field in fields(CoarseMaps)))
+        found = BandCorrelations(maps, stored["strong"])
         model, family = (str(text) for text in stored["about"])
         return Example(found, stored["inside"], stored["limit"], model, family)
 

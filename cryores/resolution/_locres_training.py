@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
+from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
 from cryores.resolution._locres_examples import Example
@@ -170,19 +171,18 @@ def some_voxels(e: Example, rng: Any) -> Answers:
     """Return what the first step is given, at random voxels whose truth is known."""
     voxels = np.argwhere(e.inside & (e.limit >= 0))
     voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    x, place = inputs(e.correlations.read(voxels), e.correlations.strong, min(e.inside.shape))
+    x, place = inputs(e.correlations, voxels, min(e.inside.shape))
     return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
 
 
 def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
-    first = first_answers(e.correlations, e.inside, bands)
-    x, nearby = _neighbourhood.neighbourhood(
-        first.frequency, first.lowest, first.highest, first.none, e.inside, threads=1
-    )
+    first = first_answers(e.correlations, e.inside, bands, Execution(threads=1))
+    around = _neighbourhood.surroundings(first.frequency, first.lowest, first.highest, first.none, e.inside)
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
-    return Answers(x[chosen], nearby[chosen], limit[chosen], e.model, e.family)
+    x, nearby = around.inputs(np.argwhere(e.inside)[chosen], chosen)
+    return Answers(x, nearby, limit[chosen], e.model, e.family)
 
 
 def _fitted(

@@ -17,7 +17,7 @@ from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._band_correlation import band_correlations
-from cryores.resolution._resolution_network import NYQUIST, ROWS_AT_ONCE, Estimate, estimate, shipped_network
+from cryores.resolution._resolution_network import NYQUIST, Estimate, corrected, first_answers, shipped_network
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 NO_SIGNAL = 0.5
@@ -105,8 +105,8 @@ def _compute(inputs: Inputs, parameters: LocresParameters, execution: Execution)
     assert isinstance(halves, HalfMaps) and mask is not None
     network = shipped_network()
     inside = mask.data > BINARY_THRESHOLD
-    correlations = band_correlations(halves, mask.like(inside), execution)
-    found = estimate(correlations, inside, network, execution)
+    first = first_answers(band_correlations(halves, mask.like(inside), execution), inside, network.bands, execution)
+    found = corrected(first, inside, network, execution)
     told = found.none < NO_SIGNAL
     grid = halves.grid
     # An interval runs from the finest to the coarsest: the higher frequency is the lower end in Å.
@@ -154,7 +154,7 @@ def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float
     # In volumes: two spectra, a band of each, a product's spectrum and what is averaged of it; the correlations of all
     # bands, two bytes each, take as much as four volumes at the end. The allocator keeps two more of what blocks took.
     inside = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return 4.0 * inputs.grid.size * 14.0 + 40.0 * float(inside) + 2000.0 * ROWS_AT_ONCE
+    return 4.0 * inputs.grid.size * 14.0 + 40.0 * float(inside) + 2000.0 * 4096
 
 
 METHOD = Method(
