@@ -166,8 +166,8 @@ def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> B
             least = 1e-3 * float(fields[1].sum(dtype=np.float64)) / float(np.prod(band.shape, dtype=np.float64))
             for feature, sigma in zip(band.features, band.windows):
                 z, y, x = (sigma / edge for edge in extent)
-                over, under = found.averages(feature, fields, block, band.shape, (z, y, x))
-                found[feature][...] = _ratio(over, under, least)
+                averages = found.averages(feature, fields, block, band.shape, (z, y, x))
+                _ratio(averages, np.float32(least), found[feature])
                 strong[feature] = _strong(found, feature, mask.data)
             stage.advance()
     return BandCorrelations(found, strong)
@@ -234,11 +234,6 @@ def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
 
 
-def _ratio(over: FloatArray, under: FloatArray, least: float) -> FloatArray:
-    found: FloatArray = np.clip(over / np.maximum(under, np.float32(least)), -1.0, 1.0)
-    return np.rint(found * np.float32(FULL), out=found)
-
-
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignore[no-untyped-def]
     last = amplitude.size - 1
@@ -254,15 +249,21 @@ def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignor
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
+    columns = min(ux.size, spectrum.shape[2])
+    least, most = max(frequency - BAND_REACH * width, 0.0), frequency + BAND_REACH * width
+    centre, sharpness = np.float32(frequency), np.float32(1.0 / width)
     for z in numba.prange(rows_z.size):
         for y in range(rows_y.size):
             u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
-            for x in range(ux.size):
-                off = (np.sqrt(u2_zy + ux[x] * ux[x]) - frequency) / width
-                if abs(off) < BAND_REACH and x < spectrum.shape[2]:
-                    out[z, y, x] = spectrum[rows_z[z], rows_y[y], x] * np.float32(np.exp(-0.5 * off * off))
-                else:
-                    out[z, y, x] = 0
+            # Those columns alone lie within the band.
+            first = min(int(np.ceil(np.sqrt(max(least * least - u2_zy, 0.0)) / ux[1])), columns)
+            last = min(int(np.sqrt(max(most * most - u2_zy, 0.0)) / ux[1]) + 1, columns) if u2_zy < most * most else 0
+            first = min(first, last)
+            out[z, y, :first] = 0
+            out[z, y, last:] = 0
+            for x in range(first, last):
+                off = (np.sqrt(np.float32(u2_zy + ux[x] * ux[x])) - centre) * sharpness
+                out[z, y, x] = spectrum[rows_z[z], rows_y[y], x] * np.exp(np.float32(-0.5) * off * off)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
@@ -274,6 +275,16 @@ def _products(fields, inside):  # type: ignore[no-untyped-def]
                 a, b, m = fields[0, z, y, x], fields[1, z, y, x], inside[z, y, x]
                 fields[0, z, y, x] = m * a * b
                 fields[1, z, y, x] = np.float32(0.5) * m * (a * a + b * b)
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _ratio(averages, least, out):  # type: ignore[no-untyped-def]
+    one = np.float32(1.0)
+    for z in numba.prange(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                ratio = averages[z, y, x, 0] / max(averages[z, y, x, 1], least)
+                out[z, y, x] = np.int16(np.rint(np.float32(FULL) * min(max(ratio, -one), one)))
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]

@@ -85,7 +85,7 @@ class CoarseMaps:
         return [(f + np.arange(n)) % g for f, n, g in zip(self.firsts[i], self.shapes[i], self.grids[i])]
 
     def averages(self, i: int, fields: FloatArray, block: Block, shape: IntTriple, widths: Triple) -> FloatArray:
-        """Return fields under a Gaussian at the voxels of map ``i``, shape (fields, nz, ny, nx).
+        """Return fields under a Gaussian at the voxels of map ``i``, shape (nz, ny, nx, fields).
 
         Parameters
         ----------
@@ -98,31 +98,32 @@ class CoarseMaps:
         widths : tuple of float
             Standard deviations as shares of the edges of the box.
         """
-        z, y, x = (
-            _between(voxels, int(coarse), np.arange(part.start, part.stop), fine, width)
-            for voxels, coarse, part, fine, width in zip(self.voxels_of(i), self.grids[i], block, shape, widths)
-        )
-        count, nz, ny, nx = fields.shape
-        result: FloatArray = (fields.reshape(-1, nx) @ x.T).reshape(count, nz, ny, len(x))
-        result = y @ result
-        return (z @ result.reshape(count, nz, -1)).reshape(count, len(z), len(y), len(x))
+        result, voxels = fields, self.voxels_of(i)
+        # Each product takes the last axis and puts what becomes of it first: after x, y and z, all are in order again.
+        for axis in (2, 1, 0):
+            of = np.arange(block[axis].start, block[axis].stop)
+            weights = _weights(voxels[axis], int(self.grids[i, axis]), of, shape[axis], widths[axis])
+            result = (weights @ result.reshape(-1, len(of)).T).reshape(-1, *result.shape[:-1])
+        return result
 
     def reading(self) -> Tuple[Any, Integers, Float64, Integers, Integers]:
         """Return what `interpolated` needs of all maps: values, starts, scales, firsts, shapes."""
         return self.values, self.starts, self.grids / self.whole, self.firsts, self.shapes
 
 
-def _between(at: Integers, coarse: int, of: Integers, fine: int, width: float) -> FloatArray:
+def _weights(at: Integers, coarse: int, of: Integers, fine: int, width: float) -> FloatArray:
     """Return the weights of voxels ``of`` an edge of ``fine`` ones in averages at voxels ``at`` of ``coarse`` ones.
 
-    The Gaussian has the frequencies of the coarse edge, up to its Nyquist.
+    The Gaussian has the frequencies of the coarse edge, up to its Nyquist, which is half there.
     """
+    steps = int(np.lcm(coarse, fine))
     k = np.arange(coarse // 2 + 1)
     gain = np.exp(-2.0 * (np.pi * width * k) ** 2) / fine
-    gain[(k > 0) & (2 * k < coarse)] *= 2.0
-    there, here = 2.0 * np.pi / coarse * np.outer(at, k), 2.0 * np.pi / fine * np.outer(of, k)
-    weights = (gain * np.cos(there)) @ np.cos(here).T + (gain * np.sin(there)) @ np.sin(here).T
-    return np.ascontiguousarray(weights, dtype=np.float32)
+    if coarse % 2 == 0 and coarse < steps:
+        gain[-1] *= 0.5
+    gaussian = np.fft.irfft(gain, steps, norm="forward").astype(np.float32)
+    found: FloatArray = gaussian[np.subtract.outer(at * (steps // coarse), of * (steps // fine)) % steps]
+    return found
 
 
 @numba.njit(inline="always", cache=True)  # type: ignore[misc]

@@ -109,7 +109,7 @@ def _averaged(own: FloatArray, inside: BoolArray) -> CoarseMaps:
         field[0, there] = _field(own, f)
         for i, width in enumerate(WIDTHS):
             widths = (width / nz, width / ny, width / nx)
-            found[i * FIELDS + f][...] = found.averages(i * FIELDS + f, field, block, whole, widths)[0]
+            found[i * FIELDS + f][...] = found.averages(i * FIELDS + f, field, block, whole, widths)[..., 0]
     return found
 
 
