@@ -29,11 +29,12 @@ from cryores.fourier import (
     power_to_corners,
     rfft,
     shell_width,
+    spectrum_shape,
 )
 from cryores.masks import block_around
 from cryores.resample import resampled_spectrum
 from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated
-from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple, Volume
+from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple
 
 BANDS = 26
 FINEST_BAND = 0.47
@@ -64,6 +65,8 @@ STRONG = 95.0
 """Percentile, over the mask, that stands for signal that nothing has taken away."""
 
 FEATURES = BANDS * WINDOWS
+
+Share = npt.NDArray[Any]
 
 
 def band_frequencies() -> Float64:
@@ -124,7 +127,7 @@ class Band:
 
 
 def bands(grid: Grid) -> List[Band]:
-    """List the bands of maps on a grid, bank by bank, the finest first."""
+    """List the bands of maps on a grid, those on the finest grids first."""
     extent, found = _edges(grid), []
     for bank, (share, windows) in enumerate(BANKS):
         for number, frequency in enumerate(band_frequencies()):
@@ -132,7 +135,7 @@ def bands(grid: Grid) -> List[Band]:
             shape = grid_for(2.0 * PRODUCT_SAMPLING * (frequency + BAND_REACH * width), extent, grid.shape)
             widths = tuple(float(window / frequency) for window in windows)
             found.append(Band(number, bank, float(frequency), width, widths, shape))
-    return found
+    return sorted(found, key=lambda band: band.shape, reverse=True)
 
 
 def _edges(grid: Grid) -> Triple:
@@ -150,44 +153,71 @@ def coarse_maps(grid: Grid, block: Block) -> CoarseMaps:
     return CoarseMaps.empty(grids, block, grid.shape, np.int16)
 
 
-def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> BandCorrelations:
-    """Compare the halves inside ``mask`` (soft or not) in every band and window."""
+def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> BandCorrelations:
+    """Compare the halves inside a mask in every band and window.
+
+    Parameters
+    ----------
+    halves : HalfMaps
+        The half maps.
+    mask : ndarray of bool or float32, shape (nz, ny, nx)
+        The share of every voxel that is inside.
+    execution : Execution
+        Threads.
+    """
     grid, threads = halves.grid, execution.threads
     extent = _edges(grid)
     spectra = [_whitened(half.data, grid, threads) for half in (halves.half1, halves.half2)]
-    found = coarse_maps(grid, block_around(mask.data > 0))
+    found = coarse_maps(grid, block_around(mask > 0))
     strong = np.empty(FEATURES, dtype=np.float32)
-    listed = bands(grid)
+    listed, inside = bands(grid), _Inside(mask, threads)
     with execution.stage("comparing bands", len(listed)) as stage:
-        for band, inside in zip(listed, _on_grids(mask, [band.shape for band in listed], threads)):
-            block = block_around(inside > 0)
-            fields = _products_of(spectra, grid.shape, extent, band, block, threads)
-            _products(fields, np.ascontiguousarray(inside[block]))
+        for band in listed:
+            # Every grid holds the next one's frequencies: what a coarser one lacks is not needed any more.
+            spectra = [_cropped(spectrum, band.shape) for spectrum in spectra]
+            block = inside.block_on(band.shape)
+            fields = np.empty((2, *(part.stop - part.start for part in block)), dtype=np.float32)
+            for spectrum, field in zip(spectra, fields):
+                field[...] = irfft_inside(_in_band(spectrum, extent, band), band.shape, block, threads)
+            _products(fields, inside.on(band.shape, block))
             least = 1e-3 * float(fields[1].sum(dtype=np.float64)) / float(np.prod(band.shape, dtype=np.float64))
             for feature, sigma in zip(band.features, band.windows):
                 z, y, x = (sigma / edge for edge in extent)
                 averages = found.averages(feature, fields, block, band.shape, (z, y, x))
                 _ratio(averages, np.float32(least), found[feature])
-                strong[feature] = _strong(found, feature, mask.data)
+                strong[feature] = _strong(found, feature, mask)
             stage.advance()
     return BandCorrelations(found, strong)
 
 
-def _on_grids(mask: Volume, shapes: List[IntTriple], threads: int) -> Iterator[FloatArray]:
-    """Yield the mask on each of the grids, most of which are coarser than the one before."""
-    spectrum: Optional[Complex] = None
-    whole = have = mask.grid.shape
-    for shape in shapes:
-        if shape == whole:
-            yield mask.data
-            continue
-        if spectrum is None or any(n > m for n, m in zip(shape, have)):
-            spectrum, have = rfft(mask.data, threads), whole
-        spectrum, have = resampled_spectrum(spectrum, have, shape), shape
-        yield np.clip(irfft(spectrum, shape, threads), 0.0, 1.0)
+class _Inside:
+    """A mask on its own grid and then on ever coarser ones."""
+
+    def __init__(self, mask: Share, threads: int) -> None:
+        self._mask, self._threads = mask, threads
+        self._have: Any = mask.shape
+        self._spectrum: Optional[Complex] = None
+
+    def block_on(self, shape: IntTriple) -> Block:
+        """Return the block that the mask fills. On a coarser grid it has ripples everywhere."""
+        if shape == self._mask.shape:
+            return block_around(self._mask > 0)
+        z, y, x = (slice(0, n) for n in shape)
+        return z, y, x
+
+    def on(self, shape: IntTriple, block: Block) -> FloatArray:
+        """Return the mask in a block of a grid."""
+        if shape == self._mask.shape:
+            return self._mask[block].astype(np.float32)
+        if self._spectrum is None:
+            self._spectrum = rfft(self._mask.astype(np.float32), self._threads)
+        if shape != self._have:
+            self._spectrum, self._have = resampled_spectrum(self._spectrum, self._have, shape), shape
+        there = irfft(self._spectrum, shape, self._threads)
+        return np.clip(there, 0.0, 1.0, out=there)
 
 
-def _strong(found: CoarseMaps, feature: int, mask: FloatArray) -> float:
+def _strong(found: CoarseMaps, feature: int, mask: Share) -> float:
     averaged = found[feature]
     places = [at * whole // n for at, whole, n in zip(found.voxels_of(feature), mask.shape, found.grids[feature])]
     inside = averaged[mask[np.ix_(*places)] > 0.5]
@@ -207,31 +237,28 @@ def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
     return spectrum
 
 
-def _products_of(
-    spectra: List[Complex], whole: IntTriple, extent: Triple, band: Band, block: Block, threads: int
-) -> FloatArray:
-    """Return the halves in one band, in a block of its grid."""
-    fields = np.empty((2, *(part.stop - part.start for part in block)), dtype=np.float32)
-    for spectrum, field in zip(spectra, fields):
-        field[...] = irfft_inside(_in_band(spectrum, whole, extent, band), band.shape, block, threads)
-    return fields
-
-
-def _in_band(spectrum: Complex, whole: IntTriple, extent: Triple, band: Band) -> Complex:
-    """Return one band of a spectrum, as that of fewer voxels over the same box, without columns beyond the band."""
-    nz, ny, nx = band.shape
-    columns = min(nx // 2 + 1, int((band.frequency + BAND_REACH * band.width) * extent[2]) + 2)
-    uz, uy = (np.fft.fftfreq(n, edge / n) for n, edge in zip((nz, ny), extent))
-    out = np.empty((nz, ny, columns), dtype=np.complex64)
-    rows = (_rows(have, want) for have, want in zip(whole, (nz, ny)))
-    _take_band(spectrum, *rows, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, out)
-    return out
+def _cropped(spectrum: Complex, shape: IntTriple) -> Complex:
+    """Return the spectrum of ``shape`` voxels over the same box; ``spectrum`` itself if it has as many."""
+    if spectrum.shape == spectrum_shape(shape):
+        return spectrum
+    rows_z, rows_y = (_rows(have, want) for have, want in zip(spectrum.shape[:2], shape[:2]))
+    return spectrum[rows_z[:, None], rows_y, : shape[2] // 2 + 1]
 
 
 def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     """Return which rows of a spectrum of ``have`` rows the ``want`` rows of a smaller one are."""
     rows = np.arange(want)
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
+
+
+def _in_band(spectrum: Complex, extent: Triple, band: Band) -> Complex:
+    """Return one band of a spectrum, without the columns beyond it."""
+    nz, ny, columns = spectrum.shape
+    columns = min(columns, int((band.frequency + BAND_REACH * band.width) * extent[2]) + 2)
+    uz, uy = (np.fft.fftfreq(n, edge / n) for n, edge in zip((nz, ny), extent))
+    out = np.empty((nz, ny, columns), dtype=np.complex64)
+    _take_band(spectrum, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, out)
+    return out
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
@@ -248,12 +275,12 @@ def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignor
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
-    columns = min(ux.size, spectrum.shape[2])
+def _take_band(spectrum, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
+    columns = ux.size
     least, most = max(frequency - BAND_REACH * width, 0.0), frequency + BAND_REACH * width
     centre, sharpness = np.float32(frequency), np.float32(1.0 / width)
-    for z in numba.prange(rows_z.size):
-        for y in range(rows_y.size):
+    for z in numba.prange(uz.size):
+        for y in range(uy.size):
             u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
             # Those columns alone lie within the band.
             first = min(int(np.ceil(np.sqrt(max(least * least - u2_zy, 0.0)) / ux[1])), columns)
@@ -263,7 +290,7 @@ def _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out):  # 
             out[z, y, last:] = 0
             for x in range(first, last):
                 off = (np.sqrt(np.float32(u2_zy + ux[x] * ux[x])) - centre) * sharpness
-                out[z, y, x] = spectrum[rows_z[z], rows_y[y], x] * np.exp(np.float32(-0.5) * off * off)
+                out[z, y, x] = spectrum[z, y, x] * np.exp(np.float32(-0.5) * off * off)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]

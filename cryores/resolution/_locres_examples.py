@@ -77,7 +77,7 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     inside = mask.data > BINARY_THRESHOLD
     if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
         return None
-    correlations = band_correlations(made.halves, mask, Execution(threads=1))
+    correlations = band_correlations(made.halves, mask.data, Execution(threads=1))
     return Example(correlations, inside, _limit(made), path.name, str(made.description["family"]))
 
 

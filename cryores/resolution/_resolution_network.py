@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Iterator, Tuple
 from zipfile import BadZipFile
 
 import numba
@@ -215,24 +215,24 @@ def first_answers(
 ) -> Estimate:
     """Return what the first step says of every voxel of a mask, by itself."""
     with execution.stage("reading every voxel"):
-        found = []
-        for voxels, _ in _some_at_once(inside):
+        found = _nothing_yet(inside)
+        for voxels, rows in _some_at_once(inside):
             x, place = inputs(correlations, voxels, min(inside.shape))
-            found.append(_read_from(perceptron, x, place, first_offsets(), QUANTILES))
-        return _all_of(found)
+            found[:, rows] = _read_from(perceptron, x, place, first_offsets(), QUANTILES).T
+        return Estimate(found[1], found[0], found[2], found[3])
 
 
 def corrected(first: Estimate, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
     """Return what the second step makes of the answers of the first."""
     with execution.stage("looking around every voxel"):
         around = surroundings(first.frequency, first.lowest, first.highest, first.none, inside)
-        found = []
+        found = _nothing_yet(inside)
         for voxels, rows in _some_at_once(inside):
             x, nearby = around.inputs(voxels, rows)
             read = _read_from(network.nearby, x, nearby, offsets(), QUANTILES)
             read[:, :3] = widened(read[:, :3], network.widening)
-            found.append(read)
-        return _all_of(found)
+            found[:, rows] = read.T
+        return Estimate(found[1], found[0], found[2], found[3])
 
 
 def _some_at_once(inside: BoolArray) -> Iterator[Tuple[npt.NDArray[np.int64], slice]]:
@@ -243,9 +243,9 @@ def _some_at_once(inside: BoolArray) -> Iterator[Tuple[npt.NDArray[np.int64], sl
         yield np.stack(np.unravel_index(flat[rows], inside.shape), axis=1), rows
 
 
-def _all_of(parts: List[FloatArray]) -> Estimate:
-    lowest, frequency, highest, none = (np.concatenate([part[:, i] for part in parts]) for i in range(4))
-    return Estimate(frequency, lowest, highest, none)
+def _nothing_yet(inside: BoolArray) -> FloatArray:
+    """Return room for lowest, median and highest frequency and the probability of no signal of every voxel."""
+    return np.empty((4, np.count_nonzero(inside)), dtype=np.float32)
 
 
 def widened(read: FloatArray, widening: Float64) -> FloatArray:

@@ -105,7 +105,7 @@ def _compute(inputs: Inputs, parameters: LocresParameters, execution: Execution)
     assert isinstance(halves, HalfMaps) and mask is not None
     network = shipped_network()
     inside = mask.data > BINARY_THRESHOLD
-    first = first_answers(band_correlations(halves, mask.like(inside), execution), inside, network.bands, execution)
+    first = first_answers(band_correlations(halves, inside, execution), inside, network.bands, execution)
     found = corrected(first, inside, network, execution)
     told = found.none < NO_SIGNAL
     grid = halves.grid

@@ -14,7 +14,7 @@ from cryores.planted import plant
 from cryores.resolution import compare, locres
 from cryores.resolution._band_correlation import band_correlations, band_frequencies
 from cryores.resolution._locres_training import fit
-from cryores.resolution._neighbourhood import neighbourhood
+from cryores.resolution._neighbourhood import surroundings
 from cryores.resolution._resolution_network import Network, quantiles, shipped_network
 from cryores.volume import Grid, HalfMaps, Volume
 
@@ -117,7 +117,7 @@ def test_threads_change_nothing(made, found):
 def test_correlations_are_one_for_equal_maps_and_none_for_noise():
     rng = np.random.default_rng(5)
     a, b = (rng.standard_normal(GRID.shape).astype(np.float32) for _ in "12")
-    everywhere = Volume(np.ones(GRID.shape, dtype=np.float32), GRID)
+    everywhere = np.ones(GRID.shape, dtype=bool)
     voxels = np.argwhere(np.ones(GRID.shape, dtype=bool))[::997]
 
     def read(one, two):
@@ -165,7 +165,8 @@ def test_averages_nearby_are_those_of_the_answers():
     inside[6:18, 6:18, 6:18] = True
     count = int(inside.sum())
     frequency = np.full(count, 0.2, dtype=np.float32)
-    x, nearby = neighbourhood(frequency, frequency * 0.9, frequency * 1.1, np.zeros(count, np.float32), inside, 1)
+    around = surroundings(frequency, frequency * 0.9, frequency * 1.1, np.zeros(count, np.float32), inside)
+    x, nearby = around.inputs(np.argwhere(inside), slice(None))
     np.testing.assert_allclose(nearby, np.log(0.2), atol=1e-4)
     assert np.isfinite(x).all() and np.abs(x[:, 0]).max() < 1e-2
 

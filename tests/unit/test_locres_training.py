@@ -20,7 +20,7 @@ GRID = Grid.regular((40, 40, 40), 1.5)
 
 def an_example(family, name, seed):
     made = plant(family, helix_bundle(20.0, (30.0, 30.0, 30.0), seed=seed), GRID, 4.0, 9.0, seed=seed)
-    correlations = band_correlations(made.halves, made.mask, Execution(threads=1))
+    correlations = band_correlations(made.halves, made.mask.data, Execution(threads=1))
     return Example(correlations, made.mask.data > 0.5, _limit(made), name, family)
 
 
