@@ -33,7 +33,7 @@ from cryores.fourier import (
 )
 from cryores.masks import block_around
 from cryores.resample import resampled_spectrum
-from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated
+from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated, voxels_kept
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple
 
 BANDS = 26
@@ -144,13 +144,24 @@ def _edges(grid: Grid) -> Triple:
     return z, y, x
 
 
-def coarse_maps(grid: Grid, block: Block) -> CoarseMaps:
-    """Return where the correlations will lie, of a mask in ``block``."""
+def _grids_of_averages(grid: Grid) -> List[IntTriple]:
+    """Return the grid of each feature."""
     grids: List[Any] = [None] * FEATURES
     for band in bands(grid):
         for feature, sigma in zip(band.features, band.windows):
             grids[feature] = grid_for(SAMPLING / sigma, _edges(grid), band.shape)
-    return CoarseMaps.empty(grids, block, grid.shape, np.int16)
+    return grids
+
+
+def comparing_bytes(grid: Grid, block: Block) -> float:
+    """Return the bytes that `band_correlations` holds at most, of a mask of bool in ``block``."""
+    nz, ny, nx = (float(part.stop - part.start) / n for part, n in zip(block, grid.shape))
+    coarser = [float(np.prod(band.shape)) / grid.size for band in bands(grid) if band.shape != grid.shape]
+    # In volumes: two spectra, both halves in the block, and a band with its rows or what becomes of the products; on a
+    # coarser grid the block is the whole, and there is the mask's spectrum.
+    finest = 2.0 + 2.0 * nz * ny * nx + max(1.0 + nz * ny, 4.0 * nz * ny * nx)
+    volumes = max(3.0, finest, 7.0 * max(coarser, default=0.0))
+    return 4.0 * volumes * grid.size + 2.0 * voxels_kept(_grids_of_averages(grid), block, grid.shape)
 
 
 def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> BandCorrelations:
@@ -168,7 +179,7 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
     grid, threads = halves.grid, execution.threads
     extent = _edges(grid)
     spectra = [_whitened(half.data, grid, threads) for half in (halves.half1, halves.half2)]
-    found = coarse_maps(grid, block_around(mask > 0))
+    found = CoarseMaps.empty(_grids_of_averages(grid), block_around(mask > 0), grid.shape, np.int16)
     strong = np.empty(FEATURES, dtype=np.float32)
     listed, inside = bands(grid), _Inside(mask, threads)
     with execution.stage("comparing bands", len(listed)) as stage:

@@ -38,6 +38,20 @@ def grid_for(per_length: float, extent: Triple, largest: IntTriple) -> IntTriple
     return z, y, x
 
 
+def _parts(grids: Sequence[IntTriple], block: Block, whole: IntTriple) -> Tuple[Integers, Integers]:
+    """Return the first voxel and how many of each grid it takes to interpolate in a block of the box."""
+    coarse, box = np.array(grids, dtype=np.int64), np.array(whole, dtype=np.int64)
+    first = np.array([part.start for part in block]) * coarse // box
+    last = np.array([part.stop - 1 for part in block]) * coarse // box + 1
+    # One that holds a whole edge begins again at its end.
+    return first, np.minimum(last - first + 1, coarse)
+
+
+def voxels_kept(grids: Sequence[IntTriple], block: Block, whole: IntTriple) -> int:
+    """Return how many values `CoarseMaps` of these grids have."""
+    return int(_parts(grids, block, whole)[1].prod(axis=1).sum())
+
+
 @dataclass(frozen=True)
 class CoarseMaps:
     """Maps on coarse grids over the same periodic box, each as far as it takes to interpolate in one block of the box.
@@ -66,14 +80,10 @@ class CoarseMaps:
     @classmethod
     def empty(cls, grids: Sequence[IntTriple], block: Block, whole: IntTriple, dtype: Any) -> CoarseMaps:
         """Return maps on ``grids``, not filled yet, for voxels of ``block`` of a box of ``whole`` voxels."""
-        coarse, box = np.array(grids, dtype=np.int64), np.array(whole, dtype=np.int64)
-        first = np.array([part.start for part in block]) * coarse // box
-        last = np.array([part.stop - 1 for part in block]) * coarse // box + 1
-        # One that holds a whole edge begins again at its end.
-        shapes = np.minimum(last - first + 1, coarse)
+        first, shapes = _parts(grids, block, whole)
         sizes = shapes.prod(axis=1)
-        starts = np.cumsum(sizes) - sizes
-        return cls(np.empty(int(sizes.sum()), dtype=dtype), starts, coarse, first, shapes, box)
+        values, starts = np.empty(int(sizes.sum()), dtype=dtype), np.cumsum(sizes) - sizes
+        return cls(values, starts, np.array(grids, dtype=np.int64), first, shapes, np.array(whole, dtype=np.int64))
 
     def __getitem__(self, i: int) -> Any:
         """Return map ``i``, a view."""

@@ -12,10 +12,18 @@ from cryores.fourier import filtered
 from cryores.mapio import read_map, write_map
 from cryores.planted import plant
 from cryores.resolution import compare, locres
-from cryores.resolution._band_correlation import band_correlations, band_frequencies
+from cryores.resolution._band_correlation import WINDOWS, band_correlations, band_frequencies
 from cryores.resolution._locres_training import fit
 from cryores.resolution._neighbourhood import surroundings
-from cryores.resolution._resolution_network import Network, quantiles, shipped_network
+from cryores.resolution._resolution_network import (
+    CONTEXT,
+    STRONGEST,
+    Network,
+    inputs,
+    quantiles,
+    shipped_network,
+    usable_bands,
+)
 from cryores.volume import Grid, HalfMaps, Volume
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
@@ -134,6 +142,26 @@ def test_correlations_are_one_for_equal_maps_and_none_for_noise():
     assert np.all(np.diff(spread.reshape(2, 3), axis=1) < 0) and spread.reshape(2, 3)[:, -1].max() < 0.06
     half_signal = read(a + b, a - 2 * b + rng.standard_normal(GRID.shape).astype(np.float32) * 0)
     np.testing.assert_allclose(half_signal[:, 0, -1].mean(), (1 - 2) / np.sqrt(2 * 5), atol=0.06)
+
+
+def test_the_network_is_given_the_correlations_about_the_rough_place(made):
+    inside = made.mask.data > 0.5
+    correlations = band_correlations(made.halves, inside, Execution())
+    voxels = np.argwhere(inside)[::311]
+    x, place = inputs(correlations, voxels, 56)
+    heights = np.arctanh(np.clip(correlations.read(voxels), -STRONGEST, STRONGEST)).reshape(len(voxels), -1, WINDOWS)
+    best = np.arctanh(np.clip(correlations.strong, -STRONGEST, STRONGEST)).reshape(-1, WINDOWS)
+    middle = np.searchsorted(-np.log(band_frequencies()), -place - 1e-3)
+    about = x[:, : (2 * CONTEXT + 1) * (WINDOWS + 2)].reshape(len(voxels), 2 * CONTEXT + 1, -1)
+    usable = usable_bands(56)
+    assert np.ptp(middle) > 1 and middle.max() < usable < len(best)
+    for k in range(2 * CONTEXT + 1):
+        band = middle - CONTEXT + k
+        known = (band >= 0) & (band < usable)
+        np.testing.assert_array_equal(about[~known, k], 0.0)
+        here = heights[known, band[known]]
+        np.testing.assert_allclose(about[known, k, :WINDOWS], here, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(about[known, k, WINDOWS], (here - best[band[known]])[:, 1], rtol=1e-3, atol=1e-4)
 
 
 def test_the_surface_is_seen_through_where_nothing_is_sure(made, tmp_path):
