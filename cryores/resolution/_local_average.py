@@ -85,6 +85,13 @@ class CoarseMaps:
         values, starts = np.empty(int(sizes.sum()), dtype=dtype), np.cumsum(sizes) - sizes
         return cls(values, starts, np.array(grids, dtype=np.int64), first, shapes, np.array(whole, dtype=np.int64))
 
+    def like(self, those: Sequence[int]) -> CoarseMaps:
+        """Return maps on the grids of ``those`` of these, not filled yet."""
+        shapes = self.shapes[those]
+        sizes = shapes.prod(axis=1)
+        values = np.empty(int(sizes.sum()), dtype=self.values.dtype)
+        return CoarseMaps(values, np.cumsum(sizes) - sizes, self.grids[those], self.firsts[those], shapes, self.whole)
+
     def __getitem__(self, i: int) -> Any:
         """Return map ``i``, a view."""
         size = int(self.shapes[i].prod())

@@ -25,6 +25,14 @@ FAMILY_SHARES = {
     "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
+EVERYDAY = 1800
+"""Numbers from which on the signal is strong and its resolution falls steeply: the others have too little of it."""
+
+STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
+STEEP_EDGES = (80, 96, 112)
+STEEP_RATIOS = (10.0, 300.0)
+STEEP_FIELDS = ("gradient", "gradient", "radial", "shells", "blobs", "domains")
+
 EDGES = (64, 80, 96, 112)
 FEWEST_ACROSS = 16.0
 """Voxels of the radius of a model at its largest voxel size."""
@@ -70,7 +78,7 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     rng = np.random.default_rng((seed, number))
     path = models[int(rng.integers(len(models)))]
     try:
-        made = planted_example(path, rng, FAMILY_SHARES)
+        made = planted_example(path, rng, FAMILY_SHARES) if number < EVERYDAY else _steep_example(path, rng)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
@@ -140,6 +148,22 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
         family, structure, Grid.regular((edge,) * 3, voxel), finest, max(coarsest, finest),
         float(np.exp(rng.uniform(*np.log(RATIOS)))), str(rng.choice(FIELDS)), noise_b, int(rng.integers(2**31)),
         reach=float(np.clip(rng.uniform(-0.5, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
+    )  # fmt: skip
+
+
+def _steep_example(path: Path, rng: Any) -> Planted:
+    """Plant a steep loss of resolution in a strong signal."""
+    structure = _prepared(read_model(path), rng)
+    voxel, edge = _voxel_size(structure, rng), int(rng.choice(STEEP_EDGES))
+    structure, edge = _fitted(structure, voxel, edge, rng)
+    length = edge * voxel
+    finest = max(voxel * float(np.exp(rng.uniform(np.log(2.1), np.log(4.0)))), 1.3)
+    coarsest = max(min(finest * float(np.exp(rng.uniform(np.log(1.7), np.log(3.3)))), length / 6), finest)
+    family = str(rng.choice(list(STEEP_SHARES), p=list(STEEP_SHARES.values())))
+    ratio = float(np.exp(rng.uniform(*np.log(STEEP_RATIOS))))
+    return plant(
+        family, structure, Grid.regular((edge,) * 3, voxel), finest, coarsest, ratio, str(rng.choice(STEEP_FIELDS)),
+        seed=int(rng.integers(2**31)), reach=float(np.clip(rng.uniform(-0.3, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
     )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
     NYQUIST,
     QUANTILES,
+    Committee,
     Network,
     Perceptron,
     distribution,
@@ -35,9 +35,12 @@ HIDDEN_NEARBY = (48, 32)
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 1000
-LARGEST_NEARBY, MAPS_NEARBY = 150000, 1200
-"""Voxels of a mask up to which a map serves the second step, and among how many: every voxel has to be evaluated."""
+VOXELS_A_MAP = 800
+LARGEST_NEARBY = 150000
+"""Voxels of a mask up to which a map serves the second step."""
+
+MEMBERS = 3
+"""Perceptrons of the first step. Each leaves out as large a share of the models."""
 
 BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
@@ -133,25 +136,56 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     kept : list of Answers
         Those of the models that were kept for calibration.
     """
-    rng = np.random.default_rng(seed)
-    voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
+    voxels = voxels_of(examples(), seed)
     say(f"{len(voxels)} maps to fit")
-    bands = _fitted(voxels, HIDDEN, first_offsets(), epochs, rng, say)
-    # The second step has to learn from answers as they are for models that the first has not seen.
-    say("the same on either half of the models")
-    others = [
-        _fitted([v for v in voxels if _half(v.model) != half], HIDDEN, first_offsets(), epochs, rng, say)
-        for half in (0, 1)
-    ]
+    bands = Committee(tuple(fitted_member(voxels, k, epochs, seed, say) for k in range(MEMBERS)))
     answers = [
-        some_answers(e, bands if for_calibration(e.model) else others[_half(e.model)], rng)
-        for e in islice(examples(), MAPS_NEARBY)
-        if np.count_nonzero(e.inside) <= LARGEST_NEARBY
+        answers_nearby(e, number, bands, seed) for number, e in enumerate(examples()) if serves_nearby(e, number)
     ]
     say(f"{len(answers)} maps to look around in")
+    return fitted_nearby(bands, answers, epochs, seed, say)
+
+
+# --- the steps one by one: each has its own seed, so that they may be run side by side -------------------------------
+
+
+def voxels_of(examples: Iterable[Example], seed: int) -> List[Answers]:
+    """Return what the first step learns from."""
+    return [
+        some_voxels(e, np.random.default_rng((seed, 0, number)))
+        for number, e in enumerate(examples)
+        if not for_calibration(e.model)
+    ]
+
+
+def fitted_member(voxels: Sequence[Answers], member: int, epochs: int, seed: int, say: Say) -> Perceptron:
+    """Return a member of the first step, fitted to the models that are not its strangers."""
+    own = [v for v in voxels if _member(v.model) != member]
+    return _fitted(own, HIDDEN, first_offsets(), epochs, np.random.default_rng((seed, 1, member)), say)
+
+
+def serves_nearby(e: Example, number: int) -> bool:
+    """Tell whether an example serves the second step: every voxel of it has to be evaluated."""
+    return number % 2 == 0 and np.count_nonzero(e.inside) <= LARGEST_NEARBY
+
+
+def answers_nearby(e: Example, number: int, bands: Committee, seed: int) -> Answers:
+    """Return what the second step learns from, or is calibrated on.
+
+    It has to learn from answers as they are for models that the first has not seen.
+    """
+    strangers = bands if for_calibration(e.model) else Committee((bands.members[_member(e.model)],))
+    return some_answers(e, strangers, np.random.default_rng((seed, 2, number)))
+
+
+def fitted_nearby(
+    bands: Committee, answers: Sequence[Answers], epochs: int, seed: int, say: Say
+) -> Tuple[Network, List[Answers]]:
+    """Return the network of a first step and the second that is fitted to its answers, and what was kept."""
     kept = [a for a in answers if for_calibration(a.model)]
     fitting = [a for a in answers if not for_calibration(a.model)]
-    nearby = _fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say)
+    rng = np.random.default_rng((seed, 3))
+    nearby = Committee((_fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say),))
     return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
 
 
@@ -160,8 +194,9 @@ def for_calibration(model: str) -> bool:
     return hashlib.sha256(model.encode()).digest()[0] < 256 * CALIBRATION_SHARE
 
 
-def _half(model: str) -> int:
-    return hashlib.sha256(model.encode()).digest()[1] % 2
+def _member(model: str) -> int:
+    """Return which member of the first step never sees a model."""
+    return hashlib.sha256(model.encode()).digest()[1] % MEMBERS
 
 
 # --- what is learnt -----------------------------------------------------------------------------------------------
@@ -175,10 +210,10 @@ def some_voxels(e: Example, rng: Any) -> Answers:
     return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
 
 
-def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
+def some_answers(e: Example, bands: Committee, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
     first = first_answers(e.correlations, e.inside, bands, Execution(threads=1))
-    around = _neighbourhood.surroundings(first.frequency, first.lowest, first.highest, first.none, e.inside)
+    around = _neighbourhood.surroundings(first, e.inside)
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
     x, nearby = around.inputs(np.argwhere(e.inside)[chosen], chosen)
@@ -267,7 +302,7 @@ def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, s
 # --- calibration and errors ---------------------------------------------------------------------------------------
 
 
-def calibrated_widening(nearby: Perceptron, kept: Sequence[Answers]) -> Float64:
+def calibrated_widening(nearby: Committee, kept: Sequence[Answers]) -> Float64:
     """Return by what the interval is widened in each bin of the estimate, so that it holds its share of ``kept``.
 
     Split conformal: the miss of a voxel is the way from the median to the truth as a share of that to the end of the

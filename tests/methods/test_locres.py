@@ -212,14 +212,14 @@ def test_a_perceptron_learns_a_threshold():
     x = rng.standard_normal((20000, 3)).astype(np.float32)
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
     perceptron = fit(3, (16, 16), 1, lambda: (x, answers), 40, rng, lambda line: None)
-    assert np.mean((perceptron.likely(x) > 0.5) == (answers > 0.5)) > 0.93
+    assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
 
 
 def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
     network = shipped_network()
     network.save(tmp_path / "one.npz")
     again = Network.load(tmp_path / "one.npz")
-    np.testing.assert_array_equal(again.bands.weights[0], network.bands.weights[0])
+    np.testing.assert_array_equal(again.bands.members[0].weights[0], network.bands.members[0].weights[0])
     np.testing.assert_array_equal(again.widening, network.widening)
     (tmp_path / "bad.npz").write_bytes((tmp_path / "one.npz").read_bytes()[:500])
     with pytest.raises(WeightsError, match="E_WEIGHTS"):
