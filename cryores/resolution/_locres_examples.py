@@ -26,7 +26,7 @@ FAMILY_SHARES = {
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
 EVERYDAY = 1800
-"""Numbers from which on the signal is strong and its resolution falls steeply: the others have too little of it."""
+"""Numbers up to which examples are of all kinds; in those after it resolution falls steeply in a strong signal."""
 
 STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
 STEEP_EDGES = (80, 96, 112)
