@@ -14,12 +14,16 @@ from cryores.planted import plant
 from cryores.resolution import compare, locres
 from cryores.resolution._band_correlation import WINDOWS, band_correlations, band_frequencies
 from cryores.resolution._locres_training import fit
-from cryores.resolution._neighbourhood import surroundings
+from cryores.resolution._neighbourhood import FirstAnswers, surroundings
 from cryores.resolution._resolution_network import (
     CONTEXT,
+    PROFILE,
     STRONGEST,
+    Committee,
     Network,
+    Perceptron,
     inputs,
+    profiles,
     quantiles,
     shipped_network,
     usable_bands,
@@ -188,15 +192,67 @@ def test_its_map_can_be_compared_with_another(made, found):
     assert pair.rank == pytest.approx(1.0, abs=1e-3)
 
 
-def test_averages_nearby_are_those_of_the_answers():
+def answers_in_a_cube(frequency, profile):
     inside = np.zeros((24, 24, 24), dtype=bool)
     inside[6:18, 6:18, 6:18] = True
-    count = int(inside.sum())
-    frequency = np.full(count, 0.2, dtype=np.float32)
-    around = surroundings(frequency, frequency * 0.9, frequency * 1.1, np.zeros(count, np.float32), inside)
-    x, nearby = around.inputs(np.argwhere(inside), slice(None))
+    value = np.broadcast_to(frequency, inside.shape)[inside].astype(np.float32)
+    columns = np.full((len(value), PROFILE), profile, dtype=np.float32)
+    around = surroundings(FirstAnswers(value, value * 0.9, value * 1.1, 0 * value, columns), inside)
+    voxels = np.argwhere(inside)
+    return lambda rows: around.inputs(voxels[rows], rows), value
+
+
+def test_averages_nearby_are_those_of_the_answers():
+    around, _ = answers_in_a_cube(np.float32(0.2), 0.7)
+    x, nearby = around(slice(None))
+    assert x.shape[1] == shipped_network().nearby.members[0].weights[0].shape[0]
     np.testing.assert_allclose(nearby, np.log(0.2), atol=1e-4)
     assert np.isfinite(x).all() and np.abs(x[:, 0]).max() < 1e-2
+    # Nothing changes anywhere, and the averages of what is the same everywhere are that.
+    np.testing.assert_allclose(x[:, 21:24], 0.0, atol=2e-3)
+    np.testing.assert_allclose(x[:, 24:], 0.7, rtol=2e-3)
+
+
+def test_steepness_is_in_logarithms_a_wavelength():
+    slope = 0.03
+    rising = 0.2 * np.exp(slope * (np.arange(24) - 11.5))
+    around, value = answers_in_a_cube(rising[:, None, None], 0.0)
+    steep = around(slice(None))[0][:, 21] * value
+    # In the middle of the cube the Gaussian's ends are cut alike, and what it holds of the slope is its own variance
+    # less that of the cut: a bit less than all of it.
+    middle = np.isclose(value, rising[11]) | np.isclose(value, rising[12])
+    assert 0.7 * slope < np.median(steep[middle]) < 1.02 * slope
+
+
+def test_any_voxels_may_be_asked_about():
+    rising = 0.2 * np.exp(0.03 * (np.arange(24) - 11.5))
+    around, value = answers_in_a_cube(rising[:, None, None], 0.2)
+    some = np.arange(0, len(value), 97)
+    for whole, part in zip(around(slice(None)), around(some)):
+        np.testing.assert_allclose(part, whole[some], rtol=1e-6)
+
+
+def test_a_profile_is_half_down_where_half_of_the_signal_is_left():
+    # A strong signal, S / N = 400, that falls to half in the second half of the box, far from the windows of the first.
+    rng = np.random.default_rng(2)
+    signal = rng.standard_normal(GRID.shape)
+    noise = (rng.standard_normal(GRID.shape) / 20.0 for _ in "12")
+    signal[28:] *= np.sqrt(0.5)
+    halves = HalfMaps(*(Volume((signal + n).astype(np.float32), GRID) for n in noise))
+    correlations = band_correlations(halves, np.ones(GRID.shape, dtype=bool), Execution(threads=1))
+    middle = np.argwhere(np.ones((1, 20, 20), dtype=bool))
+    found = [profiles(correlations, middle + [z, 0, 0], 56.0, np.full(400, 0.4, np.float32)) for z in (14, 42)]
+    assert found[0].shape == (400, PROFILE)
+    relative = [np.median(f.reshape(-1, 4, 2, 2)[:, :, 1], axis=0) for f in found]
+    np.testing.assert_allclose(relative[1] - relative[0], 0.5 * np.log(0.5), atol=0.06)
+
+
+def test_a_committee_agrees_on_the_mean_of_its_log_odds():
+    def saying(odds):
+        return Perceptron((np.zeros((1, 1), np.float32),), (np.full(1, odds, np.float32),))
+
+    likely = Committee((saying(1.0), saying(-3.0))).likely(np.zeros((2, 1), np.float32))
+    np.testing.assert_allclose(likely, 1 / (1 + np.exp(1.0)), rtol=1e-6)
 
 
 def test_quantiles_of_an_even_distribution():
