@@ -20,6 +20,7 @@ from cryores.resolution._band_correlation import band_correlations, comparing_by
 from cryores.resolution._local_average import Block
 from cryores.resolution._resolution_network import (
     NYQUIST,
+    PROFILE,
     ROWS_AT_ONCE,
     Estimate,
     corrected,
@@ -162,9 +163,9 @@ def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float
     grid = inputs.grid
     inside, block = _asked(inputs)
     filled = float(np.prod([part.stop - part.start for part in block]))
-    # Of a voxel of the mask: two answers of four numbers, what the second step averages, and the place; with a field,
-    # its averages and what becomes of it in the block. At the end: three maps, of which one is being written.
-    looking = 52.0 * inside + 24.0 * filled
+    # Of a voxel of the mask: two answers of four numbers, a profile, what the second step averages, and the place; with
+    # a field, its averages and what becomes of it in the block. At the end: three maps, one of which is being written.
+    looking = (68.0 + 4.0 * PROFILE) * inside + 28.0 * filled
     telling = 13.0 * grid.size + 36.0 * inside
     return max(comparing_bytes(grid, block), looking, telling) + grid.size + 2000.0 * ROWS_AT_ONCE
 
