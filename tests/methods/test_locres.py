@@ -241,7 +241,9 @@ def test_a_profile_is_half_down_where_half_of_the_signal_is_left():
     halves = HalfMaps(*(Volume((signal + n).astype(np.float32), GRID) for n in noise))
     correlations = band_correlations(halves, np.ones(GRID.shape, dtype=bool), Execution(threads=1))
     middle = np.argwhere(np.ones((1, 20, 20), dtype=bool))
-    found = [profiles(correlations, middle + [z, 0, 0], 56.0, np.full(400, 0.26, np.float32)) for z in (14, 42)]
+    found = [
+        profiles(correlations, middle + np.array([z, 0, 0]), 56.0, np.full(400, 0.26, np.float32)) for z in (14, 42)
+    ]
     assert found[0].shape == (400, PROFILE)
     relative = [np.median(f.reshape(-1, 4, 2, 2)[:, :, 1], axis=0) for f in found]
     # The coarsest of the four bands has too few wavelengths in this box.
