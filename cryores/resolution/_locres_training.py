@@ -49,13 +49,10 @@ CALIBRATION_SHARE = 0.2
 """Share of the models that the network never sees, which the interval is calibrated on."""
 
 CALIBRATION_BINS = 6
-"""Of the estimated resolution, each with as many voxels."""
+"""Of the width of the interval, each with as many voxels."""
 
 INTERVAL_SHARE = 0.9
 """What the interval holds."""
-
-MAPS_HELD = 0.75
-"""Share of the maps in which the interval holds what it promises."""
 
 LEAST_WAY = 1e-3
 """In logarithms of frequencies: no interval is narrower in the calibration."""
@@ -303,15 +300,13 @@ def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, s
 
 
 def calibrated_widening(nearby: Committee, kept: Sequence[Answers]) -> Float64:
-    """Return by what the interval is widened in each bin of the estimate, so that it holds its share of ``kept``.
+    """Return by what intervals of several widths are widened, so that they hold their share of ``kept``.
 
     Split conformal: the miss of a voxel is the way from the median to the truth as a share of that to the end of the
     interval on its side, and the factor is the quantile of the misses that the interval promises. Every map counts
-    alike; and all factors are raised until the interval holds its share in `MAPS_HELD` of the maps, not only on their
-    average, since the voxels of a map err together. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in
-    the place of differences.
+    alike. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in the place of differences.
     """
-    places, misses, weights = [], [], []
+    widths, misses, weights = [], [], []
     for a in kept:
         there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
@@ -319,25 +314,19 @@ def calibrated_widening(nearby: Committee, kept: Sequence[Answers]) -> Float64:
             lowest, middle, highest = np.log(quantiles(finer, log_frequency, QUANTILES)).T
             off = np.log(a.limit[there]) - middle
             misses.append(np.abs(off) / np.maximum(np.where(off < 0, middle - lowest, highest - middle), LEAST_WAY))
-            places.append(middle)
+            widths.append(highest - lowest)
             weights.append(np.full(len(off), 1.0 / len(off)))
-    if not places:
-        return np.array([[np.log(NYQUIST)], [1.0]])
-    place, miss, weight = (np.concatenate(parts) for parts in (places, misses, weights))
-    edges = weighted_quantiles(place, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, place)
+    if not widths:
+        return np.array([[1.0], [1.0]])
+    width, miss, weight = (np.concatenate(parts) for parts in (widths, misses, weights))
+    edges = weighted_quantiles(width, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, width)
     found = [
-        (np.average(place[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
+        (np.average(width[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
         for b in (bins == k for k in range(CALIBRATION_BINS))
         if b.any()
     ]
-    widening = np.array(found).T
-    by_map = [
-        weighted_quantiles(miss / np.interp(middle, *widening), weight, INTERVAL_SHARE)
-        for middle, miss, weight in zip(places, misses, weights)
-    ]
-    widening[1] *= max(float(np.quantile(by_map, MAPS_HELD)), 1.0)
-    return widening
+    return np.array(found).T
 
 
 def weighted_quantiles(values: Any, weights: Float64, at: Any) -> Any:

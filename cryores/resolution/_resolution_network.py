@@ -193,8 +193,8 @@ class Network:
     bands, nearby : Committee
         Of the first step and the second.
     widening : ndarray of float64, shape (2, places)
-        Logarithms of median frequencies, rising, and by what the way from the median to either end of the interval, in
-        logarithms, is multiplied there.
+        Widths of intervals, logarithms of highest over lowest frequency, rising, and by what the way from the median to
+        either end of such an interval, in logarithms, is multiplied.
     """
 
     bands: Committee
@@ -325,8 +325,8 @@ def _nothing_yet(inside: BoolArray) -> FloatArray:
 
 def widened(read: FloatArray, widening: Float64) -> FloatArray:
     """Return lowest, median and highest frequencies, shape (rows, 3), with the interval made wider as calibrated."""
-    place = np.log(read[:, 1:2])
-    result: FloatArray = np.exp(place + np.interp(place, *widening) * (np.log(read) - place)).astype(np.float32)
+    place, width = np.log(read[:, 1:2]), np.log(read[:, 2:] / read[:, :1])
+    result: FloatArray = np.exp(place + np.interp(width, *widening) * (np.log(read) - place)).astype(np.float32)
     return np.minimum(result, np.float32(NYQUIST))
 
 
