@@ -99,6 +99,17 @@ def irfft(spectrum: Complex, shape: IntTriple, threads: int, destroy: bool = Fal
     return result
 
 
+def irfft_inside(spectrum: Complex, shape: IntTriple, part: Tuple[slice, slice, slice], threads: int) -> FloatArray:
+    """Return ``part`` of the array of ``shape`` whose `rfft` is ``spectrum`` (used up): less work the smaller it is.
+
+    Columns of the spectrum that are not given, the highest, are zero.
+    """
+    spectrum = scipy.fft.ifft(spectrum, axis=0, workers=threads, overwrite_x=True)[part[0]]
+    spectrum = scipy.fft.ifft(spectrum, axis=1, workers=threads, overwrite_x=True)[:, part[1]]
+    result: FloatArray = scipy.fft.irfft(spectrum, shape[2], axis=2, workers=threads)[:, :, part[2]]
+    return result
+
+
 def _is_smooth(shape: IntTriple) -> bool:
     """Tell whether every edge has small prime factors; others take FFTW minutes to measure, for nothing."""
     return all(scipy.fft.next_fast_len(n, real=False) == n for n in shape)

@@ -37,7 +37,7 @@ def distance_outside(inside: BoolArray, voxel_size: Triple, reach: float = np.in
     """
     distance = np.full(inside.shape, np.inf, dtype=np.float32)
     if inside.any():
-        near = _block_around(inside, tuple(int(min(n, reach // v + 1)) for n, v in zip(inside.shape, voxel_size)))
+        near = block_around(inside, tuple(int(min(n, reach // v + 1)) for n, v in zip(inside.shape, voxel_size)))
         _measure_distances(inside[near], voxel_size, distance[near])
     return distance
 
@@ -70,7 +70,7 @@ def erode(mask: Volume, distance: float) -> Volume:
     if inside.all() or not inside.any():
         return mask.like(inside)
     # One voxel of surroundings holds the nearest outside voxel of every voxel inside.
-    near = _block_around(inside, (1, 1, 1))
+    near = block_around(inside, (1, 1, 1))
     depth = np.empty(inside[near].shape)
     _measure_distances(~inside[near], mask.grid.voxel_size, depth)
     shrunk = np.zeros_like(inside)
@@ -131,10 +131,10 @@ def bounding_box(mask: Volume, margin: int = 0) -> Tuple[slice, slice, slice]:
     inside = mask.data > BINARY_THRESHOLD
     if not inside.any():
         raise InputError("E_MASK_EMPTY", "the mask has no voxel above 0.5", "give another mask")
-    return _block_around(inside, (margin, margin, margin))
+    return block_around(inside, (margin, margin, margin))
 
 
-def _block_around(inside: BoolArray, margin: Tuple[int, ...]) -> Tuple[slice, slice, slice]:
+def block_around(inside: BoolArray, margin: Tuple[int, ...] = (0, 0, 0)) -> Tuple[slice, slice, slice]:
     """Return the slices of the smallest block that holds every voxel inside, ``margin`` voxels wider."""
     blocks = []
     for axis, n in enumerate(inside.shape):

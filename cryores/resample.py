@@ -6,7 +6,7 @@ from typing import List, Tuple
 
 import numpy as np
 
-from cryores.fourier import irfft, rfft, spectrum_shape
+from cryores.fourier import Complex, irfft, rfft, spectrum_shape
 from cryores.volume import FloatArray, Grid, IntTriple
 
 
@@ -24,16 +24,20 @@ def resampled(data: FloatArray, shape: IntTriple, threads: int) -> FloatArray:
     """
     if data.shape == shape:
         return data
-    source = rfft(data, threads)
-    target = np.zeros(spectrum_shape(shape), dtype=np.complex64)
-    columns = min(data.shape[2], shape[2])
+    nz, ny, nx = data.shape
+    return irfft(resampled_spectrum(rfft(data, threads), (nz, ny, nx), shape), shape, threads, destroy=True)
+
+
+def resampled_spectrum(spectrum: Complex, have: IntTriple, want: IntTriple) -> Complex:
+    """Return the spectrum of a map of ``have`` voxels on ``want`` voxels over the same box."""
+    target = np.zeros(spectrum_shape(want), dtype=np.complex64)
     # The highest frequency of an even edge has no partner of the other sign: it is left out.
-    width = (columns - 1) // 2 + 1
-    for take_z, put_z in _shared(data.shape[0], shape[0]):
-        for take_y, put_y in _shared(data.shape[1], shape[1]):
-            target[put_z, put_y, :width] = source[take_z, take_y, :width]
-    target *= np.float32(np.prod(shape, dtype=np.float64) / data.size)
-    return irfft(target, shape, threads)
+    width = (min(have[2], want[2]) - 1) // 2 + 1
+    for take_z, put_z in _shared(have[0], want[0]):
+        for take_y, put_y in _shared(have[1], want[1]):
+            target[put_z, put_y, :width] = spectrum[take_z, take_y, :width]
+    target *= np.float32(np.prod(want, dtype=np.float64) / np.prod(have, dtype=np.float64))
+    return target
 
 
 def resampled_grid(grid: Grid, shape: IntTriple) -> Grid:

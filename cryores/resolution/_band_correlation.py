@@ -13,17 +13,28 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, frequency_axes, irfft, power_to_corners, rfft, shell_width, spectrum_shape
-from cryores.resample import resampled
-from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Volume
+from cryores.fourier import (
+    Complex,
+    Float64,
+    frequency_axes,
+    irfft,
+    irfft_inside,
+    power_to_corners,
+    rfft,
+    shell_width,
+    spectrum_shape,
+)
+from cryores.masks import block_around
+from cryores.resample import resampled_spectrum
+from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated, voxels_kept
+from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple
 
 BANDS = 26
 FINEST_BAND = 0.47
@@ -47,10 +58,6 @@ PRODUCT_SAMPLING = 1.3
 """Nyquist of the grid of a band, in units of the band's highest frequency: what its products fold back is beyond every
 window."""
 
-WINDOW_SAMPLING = 1.2
-"""Voxels a standard deviation of a window, on the grid of its averages."""
-
-SMALLEST_GRID = 4
 FULL = 32767.0
 """What stands for a correlation of 1 in the 16 bit integers that are kept."""
 
@@ -59,7 +66,7 @@ STRONG = 95.0
 
 FEATURES = BANDS * WINDOWS
 
-Int16 = npt.NDArray[np.int16]
+Share = npt.NDArray[Any]
 
 
 def band_frequencies() -> Float64:
@@ -69,62 +76,162 @@ def band_frequencies() -> Float64:
 
 @dataclass(frozen=True)
 class BandCorrelations:
-    """Local correlations of all bands and windows, each on its own grid over the same box.
+    """Local correlations of all bands and windows in the block that holds a mask.
 
     Parameters
     ----------
-    values : ndarray of int16
-        All grids one after the other.
-    starts : ndarray of int64, shape (features,)
-        Where each begins.
-    shapes : ndarray of int64, shape (features, 3)
-        Its voxels along (z, y, x).
-    shape : tuple of int
-        Voxels of the map.
+    maps : CoarseMaps of int16
+        Of each feature, in units of 1 / `FULL`.
     strong : ndarray of float32, shape (features,)
         The correlation in the best part of the mask.
     """
 
-    values: Int16
-    starts: npt.NDArray[np.int64]
-    shapes: npt.NDArray[np.int64]
-    shape: IntTriple
+    maps: CoarseMaps
     strong: FloatArray
 
     def read(self, voxels: npt.NDArray[np.int64]) -> FloatArray:
         """Return the correlations at voxels (n, 3) of the map, shape (n, features), in [-1, 1]."""
-        found = np.empty((len(voxels), len(self.starts)), dtype=np.float32)
-        _read(self.values, self.starts, self.shapes, np.array(self.shape), voxels, found)
+        found = np.empty((len(voxels), len(self.strong)), dtype=np.float32)
+        _read(*self.maps.reading(), voxels, found)
         return found
 
 
-def band_correlations(halves: HalfMaps, mask: Volume, execution: Execution) -> BandCorrelations:
-    """Compare the halves inside ``mask`` (soft or not) in every band and window."""
+@dataclass(frozen=True)
+class Band:
+    """One band of one bank.
+
+    Parameters
+    ----------
+    number, bank : int
+        Which of all, the finest first, and whether narrow (0) or wide (1).
+    frequency, width : float
+        Centre and standard deviation of its gain in cycles a voxel.
+    windows : tuple of float
+        Standard deviations of the Gaussians in voxels of the map.
+    shape : tuple of int
+        The coarsest grid that holds its products.
+    """
+
+    number: int
+    bank: int
+    frequency: float
+    width: float
+    windows: Tuple[float, ...]
+    shape: IntTriple
+
+    @property
+    def features(self) -> Iterator[int]:
+        """The places of its windows among all features."""
+        first = self.number * WINDOWS + sum(len(windows) for _, windows in BANKS[: self.bank])
+        return iter(range(first, first + len(self.windows)))
+
+
+def bands(grid: Grid) -> List[Band]:
+    """List the bands of maps on a grid, those on the finest grids first."""
+    extent, found = _edges(grid), []
+    for bank, (share, windows) in enumerate(BANKS):
+        for number, frequency in enumerate(band_frequencies()):
+            width = float(np.hypot(share * frequency, LEAST_WIDTH / max(extent)))
+            shape = grid_for(2.0 * PRODUCT_SAMPLING * (frequency + BAND_REACH * width), extent, grid.shape)
+            widths = tuple(float(window / frequency) for window in windows)
+            found.append(Band(number, bank, float(frequency), width, widths, shape))
+    return sorted(found, key=lambda band: band.shape, reverse=True)
+
+
+def _edges(grid: Grid) -> Triple:
+    """Return the edges of the box in voxels; of voxels that are not cubes, in the largest edge of one."""
+    z, y, x = (n * v / grid.spacing for n, v in zip(grid.shape, grid.voxel_size))
+    return z, y, x
+
+
+def _grids_of_averages(grid: Grid) -> List[IntTriple]:
+    """Return the grid of each feature."""
+    grids: List[Any] = [None] * FEATURES
+    for band in bands(grid):
+        for feature, sigma in zip(band.features, band.windows):
+            grids[feature] = grid_for(SAMPLING / sigma, _edges(grid), band.shape)
+    return grids
+
+
+def comparing_bytes(grid: Grid, block: Block) -> float:
+    """Return the bytes that `band_correlations` holds at most, of a mask of bool in ``block``."""
+    nz, ny, nx = (float(part.stop - part.start) / n for part, n in zip(block, grid.shape))
+    coarser = [float(np.prod(band.shape)) / grid.size for band in bands(grid) if band.shape != grid.shape]
+    # In volumes: two spectra, both halves in the block, and a band with its rows or what becomes of the products; on a
+    # coarser grid the block is the whole, and there is the mask's spectrum.
+    finest = 2.0 + 2.0 * nz * ny * nx + max(1.0 + nz * ny, 4.0 * nz * ny * nx)
+    volumes = max(3.0, finest, 7.0 * max(coarser, default=0.0))
+    return 4.0 * volumes * grid.size + 2.0 * voxels_kept(_grids_of_averages(grid), block, grid.shape)
+
+
+def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> BandCorrelations:
+    """Compare the halves inside a mask in every band and window.
+
+    Parameters
+    ----------
+    halves : HalfMaps
+        The half maps.
+    mask : ndarray of bool or float32, shape (nz, ny, nx)
+        The share of every voxel that is inside.
+    execution : Execution
+        Threads.
+    """
     grid, threads = halves.grid, execution.threads
+    extent = _edges(grid)
     spectra = [_whitened(half.data, grid, threads) for half in (halves.half1, halves.half2)]
-    per_voxel = Grid.regular(grid.shape, tuple(v / grid.spacing for v in grid.voxel_size))  # type: ignore[arg-type]
-    parts: List[Int16] = []
-    shapes: List[IntTriple] = []
-    strong: List[float] = []
-    with execution.stage("comparing bands", BANDS) as stage:
-        for frequency in band_frequencies():
-            for width, windows in BANKS:
-                for averaged in _one_band(spectra, mask.data, float(frequency), width, windows, per_voxel, threads):
-                    parts.append(averaged.ravel())
-                    z, y, x = averaged.shape
-                    shapes.append((z, y, x))
-                    strong.append(_strong(averaged, mask.data))
+    found = CoarseMaps.empty(_grids_of_averages(grid), block_around(mask > 0), grid.shape, np.int16)
+    strong = np.empty(FEATURES, dtype=np.float32)
+    listed, inside = bands(grid), _Inside(mask, threads)
+    with execution.stage("comparing bands", len(listed)) as stage:
+        for band in listed:
+            # Every grid holds the next one's frequencies: what a coarser one lacks is not needed any more.
+            spectra = [_cropped(spectrum, band.shape) for spectrum in spectra]
+            block = inside.block_on(band.shape)
+            fields = np.empty((2, *(part.stop - part.start for part in block)), dtype=np.float32)
+            for spectrum, field in zip(spectra, fields):
+                field[...] = irfft_inside(_in_band(spectrum, extent, band), band.shape, block, threads)
+            _products(fields, inside.on(band.shape, block))
+            least = 1e-3 * float(fields[1].sum(dtype=np.float64)) / float(np.prod(band.shape, dtype=np.float64))
+            for feature, sigma in zip(band.features, band.windows):
+                z, y, x = (sigma / edge for edge in extent)
+                averages = found.averages(feature, fields, block, band.shape, (z, y, x))
+                _ratio(averages, np.float32(least), found[feature])
+                strong[feature] = _strong(found, feature, mask)
             stage.advance()
-    sizes = [part.size for part in parts]
-    starts = np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
-    return BandCorrelations(
-        np.concatenate(parts), starts, np.array(shapes, dtype=np.int64), grid.shape, np.array(strong, dtype=np.float32)
-    )
+    return BandCorrelations(found, strong)
 
 
-def _strong(averaged: Int16, mask: FloatArray) -> float:
-    places = np.ix_(*(np.arange(n) * whole // n for n, whole in zip(averaged.shape, mask.shape)))
-    inside = averaged[mask[places] > 0.5]
+class _Inside:
+    """A mask on its own grid and then on ever coarser ones."""
+
+    def __init__(self, mask: Share, threads: int) -> None:
+        self._mask, self._threads = mask, threads
+        self._have: Any = mask.shape
+        self._spectrum: Optional[Complex] = None
+
+    def block_on(self, shape: IntTriple) -> Block:
+        """Return the block that the mask fills. On a coarser grid it has ripples everywhere."""
+        if shape == self._mask.shape:
+            return block_around(self._mask > 0)
+        z, y, x = (slice(0, n) for n in shape)
+        return z, y, x
+
+    def on(self, shape: IntTriple, block: Block) -> FloatArray:
+        """Return the mask in a block of a grid."""
+        if shape == self._mask.shape:
+            return self._mask[block].astype(np.float32)
+        if self._spectrum is None:
+            self._spectrum = rfft(self._mask.astype(np.float32), self._threads)
+        if shape != self._have:
+            self._spectrum, self._have = resampled_spectrum(self._spectrum, self._have, shape), shape
+        there = irfft(self._spectrum, shape, self._threads)
+        return np.clip(there, 0.0, 1.0, out=there)
+
+
+def _strong(found: CoarseMaps, feature: int, mask: Share) -> float:
+    averaged = found[feature]
+    places = [at * whole // n for at, whole, n in zip(found.voxels_of(feature), mask.shape, found.grids[feature])]
+    inside = averaged[mask[np.ix_(*places)] > 0.5]
     return float(np.percentile(inside if inside.size else averaged, STRONG)) / FULL
 
 
@@ -141,54 +248,12 @@ def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
     return spectrum
 
 
-def _one_band(
-    spectra: List[Complex],
-    mask: FloatArray,
-    frequency: float,
-    share: float,
-    windows: Tuple[float, ...],
-    per_voxel: Grid,
-    threads: int,
-) -> List[Int16]:
-    """Return the correlations of one band under every window."""
-    shell = 1.0 / max(per_voxel.extent)
-    width = float(np.hypot(share * frequency, LEAST_WIDTH * shell))
-    highest = frequency + BAND_REACH * width
-    shape = grid_for(2.0 * PRODUCT_SAMPLING * highest, per_voxel, per_voxel.shape)
-    one, two = (irfft(_band(s, per_voxel, shape, frequency, width), shape, threads) for s in spectra)
-    inside = mask if mask.shape == shape else np.clip(resampled(mask, shape, threads), 0.0, 1.0)
-    _products(one, two, inside)
-    cross, power = rfft(one, threads), rfft(two, threads)
-    least = 1e-3 * float(power[0, 0, 0].real) / one.size
-    found = []
-    for window in windows:
-        sigma = window / frequency
-        coarse = grid_for(WINDOW_SAMPLING / sigma, per_voxel, shape)
-        over, under = (averaged_under(s, shape, coarse, per_voxel, sigma, threads) for s in (cross, power))
-        found.append(_ratio(over, under, least))
-    return found
-
-
-def grid_for(per_length: float, per_voxel: Grid, largest: IntTriple) -> IntTriple:
-    """Return the voxels of the coarsest fast grid with so many voxels a voxel of the map, at most ``largest``."""
-    n = [
-        max(SMALLEST_GRID, scipy.fft.next_fast_len(2 * int(np.ceil(0.5 * per_length * length)), real=True))
-        for length in per_voxel.extent
-    ]
-    z, y, x = (min(wanted, most) for wanted, most in zip(n, largest))
-    return z, y, x
-
-
-def _band(spectrum: Complex, per_voxel: Grid, shape: IntTriple, frequency: float, width: float) -> Complex:
-    """Return one band of a spectrum, as the spectrum of ``shape`` voxels over the same box."""
-    have_z, have_y, _ = per_voxel.shape
-    rows_z, rows_y = _rows(have_z, shape[0]), _rows(have_y, shape[1])
-    extent = per_voxel.extent
-    uz, uy = (np.fft.fftfreq(n, length / n) for n, length in zip(shape[:2], extent[:2]))
-    out = np.empty(spectrum_shape(shape), dtype=np.complex64)
-    ux = np.arange(out.shape[2]) / extent[2]
-    _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out)
-    return out
+def _cropped(spectrum: Complex, shape: IntTriple) -> Complex:
+    """Return the spectrum of ``shape`` voxels over the same box; ``spectrum`` itself if it has as many."""
+    if spectrum.shape == spectrum_shape(shape):
+        return spectrum
+    rows_z, rows_y = (_rows(have, want) for have, want in zip(spectrum.shape[:2], shape[:2]))
+    return spectrum[rows_z[:, None], rows_y, : shape[2] // 2 + 1]
 
 
 def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
@@ -197,29 +262,14 @@ def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
 
 
-def averaged_under(
-    spectrum: Complex, shape: IntTriple, coarse: IntTriple, per_voxel: Grid, sigma: float, threads: int
-) -> FloatArray:
-    """Return the map of ``spectrum`` under a Gaussian of ``sigma`` voxels of the map, on a coarser grid."""
-    extent = per_voxel.extent
-    gains = [
-        np.exp(-2.0 * (np.pi * sigma * u) ** 2)
-        for u in (
-            np.fft.fftfreq(coarse[0], extent[0] / coarse[0]),
-            np.fft.fftfreq(coarse[1], extent[1] / coarse[1]),
-            np.arange(coarse[2] // 2 + 1) / extent[2],
-        )
-    ]
-    part = spectrum[_rows(shape[0], coarse[0])][:, _rows(shape[1], coarse[1]), : coarse[2] // 2 + 1]
-    part = part * (gains[0][:, None, None] * gains[1][:, None] * gains[2]).astype(np.float32)
-    part *= np.float32(np.prod(coarse, dtype=np.float64) / np.prod(shape, dtype=np.float64))
-    return irfft(part, coarse, threads)
-
-
-def _ratio(over: FloatArray, under: FloatArray, least: float) -> Int16:
-    scaled = over / np.maximum(under, np.float32(least))
-    result: Int16 = np.rint(np.clip(scaled, -1.0, 1.0) * np.float32(FULL)).astype(np.int16)
-    return result
+def _in_band(spectrum: Complex, extent: Triple, band: Band) -> Complex:
+    """Return one band of a spectrum, without the columns beyond it."""
+    nz, ny, columns = spectrum.shape
+    columns = min(columns, int((band.frequency + BAND_REACH * band.width) * extent[2]) + 2)
+    uz, uy = (np.fft.fftfreq(n, edge / n) for n, edge in zip((nz, ny), extent))
+    out = np.empty((nz, ny, columns), dtype=np.complex64)
+    _take_band(spectrum, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, out)
+    return out
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
@@ -236,56 +286,48 @@ def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignor
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, rows_z, rows_y, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
-    for z in numba.prange(rows_z.size):
-        for y in range(rows_y.size):
+def _take_band(spectrum, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
+    columns = ux.size
+    least, most = max(frequency - BAND_REACH * width, 0.0), frequency + BAND_REACH * width
+    centre, sharpness = np.float32(frequency), np.float32(1.0 / width)
+    for z in numba.prange(uz.size):
+        for y in range(uy.size):
             u2_zy = uz[z] * uz[z] + uy[y] * uy[y]
-            for x in range(ux.size):
-                off = (np.sqrt(u2_zy + ux[x] * ux[x]) - frequency) / width
-                if abs(off) < BAND_REACH and x < spectrum.shape[2]:
-                    out[z, y, x] = spectrum[rows_z[z], rows_y[y], x] * np.float32(np.exp(-0.5 * off * off))
-                else:
-                    out[z, y, x] = 0
+            # Those columns alone lie within the band.
+            first = min(int(np.ceil(np.sqrt(max(least * least - u2_zy, 0.0)) / ux[1])), columns)
+            last = min(int(np.sqrt(max(most * most - u2_zy, 0.0)) / ux[1]) + 1, columns) if u2_zy < most * most else 0
+            first = min(first, last)
+            out[z, y, :first] = 0
+            out[z, y, last:] = 0
+            for x in range(first, last):
+                off = (np.sqrt(np.float32(u2_zy + ux[x] * ux[x])) - centre) * sharpness
+                out[z, y, x] = spectrum[z, y, x] * np.exp(np.float32(-0.5) * off * off)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _products(one, two, inside):  # type: ignore[no-untyped-def]
-    # In place: `one` becomes the product, `two` the mean power.
-    for z in numba.prange(one.shape[0]):
-        for y in range(one.shape[1]):
-            for x in range(one.shape[2]):
-                a, b, m = one[z, y, x], two[z, y, x], inside[z, y, x]
-                one[z, y, x] = m * a * b
-                two[z, y, x] = np.float32(0.5) * m * (a * a + b * b)
-
-
-@numba.njit(inline="always", cache=True)  # type: ignore[misc]
-def interpolated(values, start, nz, ny, nx, pz, py, px):  # type: ignore[no-untyped-def]
-    """Return a correlation at (pz, py, px), inside a periodic grid that begins at ``start``."""
-    z0, y0, x0 = int(pz), int(py), int(px)
-    fz, fy, fx = np.float32(pz - z0), np.float32(py - y0), np.float32(px - x0)
-    z1 = z0 + 1 if z0 + 1 < nz else 0
-    y1 = y0 + 1 if y0 + 1 < ny else 0
-    x1 = x0 + 1 if x0 + 1 < nx else 0
-    a, b = start + (z0 * ny + y0) * nx, start + (z0 * ny + y1) * nx
-    c, d = start + (z1 * ny + y0) * nx, start + (z1 * ny + y1) * nx
-    a0, b0 = np.float32(values[a + x0]), np.float32(values[b + x0])
-    c0, d0 = np.float32(values[c + x0]), np.float32(values[d + x0])
-    along_a = a0 + fx * (np.float32(values[a + x1]) - a0)
-    along_b = b0 + fx * (np.float32(values[b + x1]) - b0)
-    along_c = c0 + fx * (np.float32(values[c + x1]) - c0)
-    along_d = d0 + fx * (np.float32(values[d + x1]) - d0)
-    low = along_a + fy * (along_b - along_a)
-    high = along_c + fy * (along_d - along_c)
-    return (low + fz * (high - low)) * np.float32(1.0 / FULL)
+def _products(fields, inside):  # type: ignore[no-untyped-def]
+    # In place: the first half becomes the product, the second the mean power.
+    for z in numba.prange(inside.shape[0]):
+        for y in range(inside.shape[1]):
+            for x in range(inside.shape[2]):
+                a, b, m = fields[0, z, y, x], fields[1, z, y, x], inside[z, y, x]
+                fields[0, z, y, x] = m * a * b
+                fields[1, z, y, x] = np.float32(0.5) * m * (a * a + b * b)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _read(values, starts, shapes, shape, voxels, found):  # type: ignore[no-untyped-def]
+def _ratio(averages, least, out):  # type: ignore[no-untyped-def]
+    one = np.float32(1.0)
+    for z in numba.prange(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                ratio = averages[z, y, x, 0] / max(averages[z, y, x, 1], least)
+                out[z, y, x] = np.int16(np.rint(np.float32(FULL) * min(max(ratio, -one), one)))
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _read(values, starts, scales, firsts, shapes, voxels, found):  # type: ignore[no-untyped-def]
     for v in numba.prange(voxels.shape[0]):
-        for f in range(starts.size):
-            nz, ny, nx = shapes[f, 0], shapes[f, 1], shapes[f, 2]
-            found[v, f] = interpolated(
-                values, starts[f], nz, ny, nx,
-                voxels[v, 0] * (nz / shape[0]), voxels[v, 1] * (ny / shape[1]), voxels[v, 2] * (nx / shape[2]),
-            )  # fmt: skip
+        z, y, x = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+        for i in range(starts.size):
+            found[v, i] = interpolated(values, starts, scales, firsts, shapes, i, z, y, x) * np.float32(1.0 / FULL)

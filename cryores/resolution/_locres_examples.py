@@ -6,7 +6,7 @@ Every example follows from the seed and its number: the model, the box, the voxe
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
@@ -18,12 +18,21 @@ from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
 from cryores.resolution._band_correlation import BandCorrelations, band_correlations
+from cryores.resolution._local_average import CoarseMaps
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
     "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
+EVERYDAY = 1800
+"""Numbers up to which examples are of all kinds; in those after it resolution falls steeply in a strong signal."""
+
+STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
+STEEP_EDGES = (80, 96, 112)
+STEEP_RATIOS = (10.0, 300.0)
+STEEP_FIELDS = ("gradient", "gradient", "radial", "shells", "blobs", "domains")
+
 EDGES = (64, 80, 96, 112)
 FEWEST_ACROSS = 16.0
 """Voxels of the radius of a model at its largest voxel size."""
@@ -69,14 +78,14 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     rng = np.random.default_rng((seed, number))
     path = models[int(rng.integers(len(models)))]
     try:
-        made = planted_example(path, rng, FAMILY_SHARES)
+        made = planted_example(path, rng, FAMILY_SHARES) if number < EVERYDAY else _steep_example(path, rng)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
     inside = mask.data > BINARY_THRESHOLD
     if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
         return None
-    correlations = band_correlations(made.halves, mask, Execution(threads=1))
+    correlations = band_correlations(made.halves, mask.data, Execution(threads=1))
     return Example(correlations, inside, _limit(made), path.name, str(made.description["family"]))
 
 
@@ -98,16 +107,16 @@ def _store(made: Optional[Example], path: Path, none: Path) -> None:
     partial = path.with_suffix(".part.npz")
     found = made.correlations
     np.savez(
-        partial, values=found.values, starts=found.starts, shapes=found.shapes, shape=found.shape, strong=found.strong,
-        inside=made.inside, limit=made.limit, about=[made.model, made.family],
+        partial, **vars(found.maps), strong=found.strong, inside=made.inside, limit=made.limit,
+        about=[made.model, made.family],
     )  # fmt: skip
     partial.rename(path)
 
 
 def _stored(path: Path) -> Example:
     with np.load(path) as stored:
-        shape = tuple(stored["shape"].tolist())
-        found = BandCorrelations(stored["values"], stored["starts"], stored["shapes"], shape, stored["strong"])
+        maps = CoarseMaps(*(stored[field.name] for field in fields(CoarseMaps)))
+        found = BandCorrelations(maps, stored["strong"])
         model, family = (str(text) for text in stored["about"])
         return Example(found, stored["inside"], stored["limit"], model, family)
 
@@ -139,6 +148,22 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
         family, structure, Grid.regular((edge,) * 3, voxel), finest, max(coarsest, finest),
         float(np.exp(rng.uniform(*np.log(RATIOS)))), str(rng.choice(FIELDS)), noise_b, int(rng.integers(2**31)),
         reach=float(np.clip(rng.uniform(-0.5, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
+    )  # fmt: skip
+
+
+def _steep_example(path: Path, rng: Any) -> Planted:
+    """Plant a steep loss of resolution in a strong signal."""
+    structure = _prepared(read_model(path), rng)
+    voxel, edge = _voxel_size(structure, rng), int(rng.choice(STEEP_EDGES))
+    structure, edge = _fitted(structure, voxel, edge, rng)
+    length = edge * voxel
+    finest = max(voxel * float(np.exp(rng.uniform(np.log(2.1), np.log(4.0)))), 1.3)
+    coarsest = max(min(finest * float(np.exp(rng.uniform(np.log(1.7), np.log(3.3)))), length / 6), finest)
+    family = str(rng.choice(list(STEEP_SHARES), p=list(STEEP_SHARES.values())))
+    ratio = float(np.exp(rng.uniform(*np.log(STEEP_RATIOS))))
+    return plant(
+        family, structure, Grid.regular((edge,) * 3, voxel), finest, coarsest, ratio, str(rng.choice(STEEP_FIELDS)),
+        seed=int(rng.integers(2**31)), reach=float(np.clip(rng.uniform(-0.3, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
     )  # fmt: skip
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
+from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
 from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
     NYQUIST,
     QUANTILES,
+    Committee,
     Network,
     Perceptron,
     distribution,
@@ -34,9 +35,12 @@ HIDDEN_NEARBY = (48, 32)
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 1000
-LARGEST_NEARBY, MAPS_NEARBY = 150000, 1200
-"""Voxels of a mask up to which a map serves the second step, and among how many: every voxel has to be evaluated."""
+VOXELS_A_MAP = 800
+LARGEST_NEARBY = 150000
+"""Voxels of a mask up to which a map serves the second step."""
+
+MEMBERS = 3
+"""Perceptrons of the first step. Each leaves out as large a share of the models."""
 
 BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
@@ -45,13 +49,10 @@ CALIBRATION_SHARE = 0.2
 """Share of the models that the network never sees, which the interval is calibrated on."""
 
 CALIBRATION_BINS = 6
-"""Of the estimated resolution, each with as many voxels."""
+"""Of the width of the interval, each with as many voxels."""
 
 INTERVAL_SHARE = 0.9
 """What the interval holds."""
-
-MAPS_HELD = 0.75
-"""Share of the maps in which the interval holds what it promises."""
 
 LEAST_WAY = 1e-3
 """In logarithms of frequencies: no interval is narrower in the calibration."""
@@ -132,25 +133,56 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     kept : list of Answers
         Those of the models that were kept for calibration.
     """
-    rng = np.random.default_rng(seed)
-    voxels = [some_voxels(e, rng) for e in examples() if not for_calibration(e.model)]
+    voxels = voxels_of(examples(), seed)
     say(f"{len(voxels)} maps to fit")
-    bands = _fitted(voxels, HIDDEN, first_offsets(), epochs, rng, say)
-    # The second step has to learn from answers as they are for models that the first has not seen.
-    say("the same on either half of the models")
-    others = [
-        _fitted([v for v in voxels if _half(v.model) != half], HIDDEN, first_offsets(), epochs, rng, say)
-        for half in (0, 1)
-    ]
+    bands = Committee(tuple(fitted_member(voxels, k, epochs, seed, say) for k in range(MEMBERS)))
     answers = [
-        some_answers(e, bands if for_calibration(e.model) else others[_half(e.model)], rng)
-        for e in islice(examples(), MAPS_NEARBY)
-        if np.count_nonzero(e.inside) <= LARGEST_NEARBY
+        answers_nearby(e, number, bands, seed) for number, e in enumerate(examples()) if serves_nearby(e, number)
     ]
     say(f"{len(answers)} maps to look around in")
+    return fitted_nearby(bands, answers, epochs, seed, say)
+
+
+# --- the steps one by one: each has its own seed, so that they may be run side by side -------------------------------
+
+
+def voxels_of(examples: Iterable[Example], seed: int) -> List[Answers]:
+    """Return what the first step learns from."""
+    return [
+        some_voxels(e, np.random.default_rng((seed, 0, number)))
+        for number, e in enumerate(examples)
+        if not for_calibration(e.model)
+    ]
+
+
+def fitted_member(voxels: Sequence[Answers], member: int, epochs: int, seed: int, say: Say) -> Perceptron:
+    """Return a member of the first step, fitted to the models that are not its strangers."""
+    own = [v for v in voxels if _member(v.model) != member]
+    return _fitted(own, HIDDEN, first_offsets(), epochs, np.random.default_rng((seed, 1, member)), say)
+
+
+def serves_nearby(e: Example, number: int) -> bool:
+    """Tell whether an example serves the second step: every voxel of it has to be evaluated."""
+    return number % 2 == 0 and np.count_nonzero(e.inside) <= LARGEST_NEARBY
+
+
+def answers_nearby(e: Example, number: int, bands: Committee, seed: int) -> Answers:
+    """Return what the second step learns from, or is calibrated on.
+
+    It has to learn from answers as they are for models that the first has not seen.
+    """
+    strangers = bands if for_calibration(e.model) else Committee((bands.members[_member(e.model)],))
+    return some_answers(e, strangers, np.random.default_rng((seed, 2, number)))
+
+
+def fitted_nearby(
+    bands: Committee, answers: Sequence[Answers], epochs: int, seed: int, say: Say
+) -> Tuple[Network, List[Answers]]:
+    """Return the network of a first step and the second that is fitted to its answers, and what was kept."""
     kept = [a for a in answers if for_calibration(a.model)]
     fitting = [a for a in answers if not for_calibration(a.model)]
-    nearby = _fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say)
+    rng = np.random.default_rng((seed, 3))
+    nearby = Committee((_fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say),))
     return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
 
 
@@ -159,8 +191,9 @@ def for_calibration(model: str) -> bool:
     return hashlib.sha256(model.encode()).digest()[0] < 256 * CALIBRATION_SHARE
 
 
-def _half(model: str) -> int:
-    return hashlib.sha256(model.encode()).digest()[1] % 2
+def _member(model: str) -> int:
+    """Return which member of the first step never sees a model."""
+    return hashlib.sha256(model.encode()).digest()[1] % MEMBERS
 
 
 # --- what is learnt -----------------------------------------------------------------------------------------------
@@ -170,19 +203,18 @@ def some_voxels(e: Example, rng: Any) -> Answers:
     """Return what the first step is given, at random voxels whose truth is known."""
     voxels = np.argwhere(e.inside & (e.limit >= 0))
     voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    x, place = inputs(e.correlations.read(voxels), e.correlations.strong, min(e.inside.shape))
+    x, place = inputs(e.correlations, voxels, min(e.inside.shape))
     return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
 
 
-def some_answers(e: Example, bands: Perceptron, rng: Any) -> Answers:
+def some_answers(e: Example, bands: Committee, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
-    first = first_answers(e.correlations, e.inside, bands)
-    x, nearby = _neighbourhood.neighbourhood(
-        first.frequency, first.lowest, first.highest, first.none, e.inside, threads=1
-    )
+    first = first_answers(e.correlations, e.inside, bands, Execution(threads=1))
+    around = _neighbourhood.surroundings(first, e.inside)
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
-    return Answers(x[chosen], nearby[chosen], limit[chosen], e.model, e.family)
+    x, nearby = around.inputs(np.argwhere(e.inside)[chosen], chosen)
+    return Answers(x, nearby, limit[chosen], e.model, e.family)
 
 
 def _fitted(
@@ -267,16 +299,14 @@ def _adam(layers: List[FloatArray], gradients: List[FloatArray], moments: Any, s
 # --- calibration and errors ---------------------------------------------------------------------------------------
 
 
-def calibrated_widening(nearby: Perceptron, kept: Sequence[Answers]) -> Float64:
-    """Return by what the interval is widened in each bin of the estimate, so that it holds its share of ``kept``.
+def calibrated_widening(nearby: Committee, kept: Sequence[Answers]) -> Float64:
+    """Return by what intervals of several widths are widened, so that they hold their share of ``kept``.
 
     Split conformal: the miss of a voxel is the way from the median to the truth as a share of that to the end of the
     interval on its side, and the factor is the quantile of the misses that the interval promises. Every map counts
-    alike; and all factors are raised until the interval holds its share in `MAPS_HELD` of the maps, not only on their
-    average, since the voxels of a map err together. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in
-    the place of differences.
+    alike. Source: Romano, Patterson & Candès, NeurIPS 2019, with ratios in the place of differences.
     """
-    places, misses, weights = [], [], []
+    widths, misses, weights = [], [], []
     for a in kept:
         there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
@@ -284,25 +314,19 @@ def calibrated_widening(nearby: Perceptron, kept: Sequence[Answers]) -> Float64:
             lowest, middle, highest = np.log(quantiles(finer, log_frequency, QUANTILES)).T
             off = np.log(a.limit[there]) - middle
             misses.append(np.abs(off) / np.maximum(np.where(off < 0, middle - lowest, highest - middle), LEAST_WAY))
-            places.append(middle)
+            widths.append(highest - lowest)
             weights.append(np.full(len(off), 1.0 / len(off)))
-    if not places:
-        return np.array([[np.log(NYQUIST)], [1.0]])
-    place, miss, weight = (np.concatenate(parts) for parts in (places, misses, weights))
-    edges = weighted_quantiles(place, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, place)
+    if not widths:
+        return np.array([[1.0], [1.0]])
+    width, miss, weight = (np.concatenate(parts) for parts in (widths, misses, weights))
+    edges = weighted_quantiles(width, weight, np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, width)
     found = [
-        (np.average(place[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
+        (np.average(width[b], weights=weight[b]), weighted_quantiles(miss[b], weight[b], INTERVAL_SHARE))
         for b in (bins == k for k in range(CALIBRATION_BINS))
         if b.any()
     ]
-    widening = np.array(found).T
-    by_map = [
-        weighted_quantiles(miss / np.interp(middle, *widening), weight, INTERVAL_SHARE)
-        for middle, miss, weight in zip(places, misses, weights)
-    ]
-    widening[1] *= max(float(np.quantile(by_map, MAPS_HELD)), 1.0)
-    return widening
+    return np.array(found).T
 
 
 def weighted_quantiles(values: Any, weights: Float64, at: Any) -> Any:

@@ -2,20 +2,25 @@
 
 The first step (`cryores.resolution._resolution_network`) looks at one voxel and is noisy. Here its answers, logarithms
 of frequencies weighted by how sure they are, are averaged over the mask under Gaussians of several widths; the same
-kind of perceptron tells, from the averages, their spread and their weights, how the resolution of the voxel lies to
-the average nearby. Distances are voxels; frequencies are cycles a voxel.
+kind of perceptron tells, from the averages, their spread, their weights and how steeply they change, how the resolution
+of the voxel lies to the average nearby. It is also given how the halves agree in the bands about the first answers,
+averaged alike: one voxel's correlations are too noisy to tell a sharp limit from signal that fades, many are not.
+Distances are voxels; frequencies are cycles a voxel.
 """
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from dataclasses import dataclass
+from typing import Any, Iterable, Sequence, Tuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
-from cryores.fourier import Float64, rfft
-from cryores.resolution._band_correlation import WINDOW_SAMPLING, averaged_under, grid_for
-from cryores.volume import BoolArray, FloatArray, Grid, IntTriple
+from cryores.fourier import Float64
+from cryores.masks import block_around
+from cryores.resolution._local_average import SAMPLING, CoarseMaps, grid_for, interpolated
+from cryores.volume import BoolArray, FloatArray
 
 WIDTHS = (1.5, 3.0, 6.0, 12.0)
 """Standard deviations of the Gaussians in voxels."""
@@ -29,7 +34,15 @@ LEAST_SPREAD = 0.03
 NORMAL_INTERVAL = 3.29
 """Standard deviations between 5 and 95 % of a normal distribution."""
 
-INPUTS = 4 * len(WIDTHS) + 5
+REACH = 3.0
+"""Width from which on Gaussians tell how steeply the average changes."""
+
+PROFILE_WIDTHS = (4.0, 12.0)
+"""Of the Gaussians under which profiles are averaged."""
+
+FIELDS = 5
+OWN_INPUTS = 4 * len(WIDTHS) + 5
+"""Inputs of the second perceptron but for steepness and profiles."""
 
 
 def offsets() -> Float64:
@@ -39,89 +52,186 @@ def offsets() -> Float64:
     return result
 
 
-def neighbourhood(
-    frequency: FloatArray, lowest: FloatArray, highest: FloatArray, none: FloatArray, inside: BoolArray, threads: int
-) -> Tuple[FloatArray, FloatArray]:
-    """Return what the second perceptron is given, (voxels, `INPUTS`), and the logarithm of the average nearby.
+@dataclass(frozen=True)
+class FirstAnswers:
+    """What the first step says of every voxel of a mask, in the order of ``np.argwhere``.
 
     Parameters
     ----------
-    frequency, lowest, highest, none : ndarray of float32
-        Answers of the first step at the voxels of the mask, in order.
+    frequency, lowest, highest : ndarray of float32
+        Median and interval in cycles a voxel.
+    none : ndarray of float32
+        Probability that there is no signal at all.
+    profile : ndarray of float32, shape (voxels, columns)
+        How the halves agree in bands about ``frequency``.
+    """
+
+    frequency: FloatArray
+    lowest: FloatArray
+    highest: FloatArray
+    none: FloatArray
+    profile: FloatArray
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The answers of the first step around every voxel of a mask.
+
+    Parameters
+    ----------
+    maps : CoarseMaps of float32
+        For each Gaussian in turn the averages of the `FIELDS`.
+    steepness : CoarseMaps of float32
+        Of the average logarithm under the Gaussians from `REACH` on: the square of its gradient a voxel.
+    profiles : CoarseMaps of float32
+        For each column of the profiles in turn its averages under the Gaussians of `PROFILE_WIDTHS`.
+    own : ndarray of float32, shape (voxels, 3)
+        Logarithm of the frequency, less ``centre``; weight; probability of no signal, of every voxel of the mask.
+    first : FirstAnswers
+        The answers.
+    centre : float
+        Average logarithm of the frequency.
+    """
+
+    maps: CoarseMaps
+    steepness: CoarseMaps
+    profiles: CoarseMaps
+    own: FloatArray
+    first: FirstAnswers
+    centre: float
+
+    def inputs(self, voxels: npt.NDArray[np.int64], rows: Any) -> Tuple[FloatArray, FloatArray]:
+        """Return what the second perceptron is given, a row a voxel, and the logarithm of the average nearby.
+
+        Parameters
+        ----------
+        voxels : ndarray of int64, shape (n, 3)
+            Voxels of the mask.
+        rows : slice or ndarray of int
+            Which they are of all.
+        """
+        x = np.empty((len(voxels), OWN_INPUTS), dtype=np.float32)
+        _inputs(*self.maps.reading(), voxels, self.own[rows], np.float32(self.centre), x)
+        # In logarithms of frequencies a wavelength: what a window sees of the finer side grows with it.
+        steep = np.sqrt(_read(self.steepness, voxels)) / self.first.frequency[rows, None]
+        parts = (x, steep, self.first.profile[rows], _read(self.profiles, voxels))
+        return np.concatenate(parts, axis=1), x[:, -1].copy()
+
+
+def surroundings(first: FirstAnswers, inside: BoolArray) -> Surroundings:
+    """Average the answers of the first step over a mask.
+
+    Parameters
+    ----------
+    first : FirstAnswers
+        At the voxels of the mask.
     inside : ndarray of bool, shape (nz, ny, nx)
         The mask.
-    threads : int
-        Threads of the transforms.
     """
-    height = np.log(frequency)
-    spread = np.log(np.maximum(highest / lowest, 1.0)) / np.float32(NORMAL_INTERVAL)
-    weight = (1.0 - none) / (spread**2 + np.float32(LEAST_SPREAD**2)) + np.float32(1e-3)
+    height = np.log(first.frequency)
+    spread = np.log(np.maximum(first.highest / first.lowest, 1.0)) / np.float32(NORMAL_INTERVAL)
+    weight = (1.0 - first.none) / (spread**2 + np.float32(LEAST_SPREAD**2)) + np.float32(1e-3)
     centre = np.float32(np.average(height, weights=weight))
-    off = height - centre
-    fields = (np.ones_like(weight), weight, weight * off, weight * off * off, none)
-    means = _means(fields, inside, threads)
-    own_weight = 0.5 * np.log(weight)
-    columns: List[Any] = []
-    averages = []
-    for cover, total, first, second, _ in means:
-        average = first / total
-        averages.append(average)
-        columns += [
-            np.sqrt(np.maximum(second / total - average * average, 0.0)), 0.5 * np.log(total / cover), cover,
-        ]  # fmt: skip
-    reference = averages[REFERENCE]
-    columns += [a - reference for i, a in enumerate(averages) if i != REFERENCE]
-    columns += [off - reference, own_weight, none, means[0][4] / means[0][0], means[2][4] / means[2][0]]
-    columns += [reference + centre]
-    return np.stack(columns, axis=1).astype(np.float32), (reference + centre).astype(np.float32)
+    own = np.stack([height - centre, weight, first.none], axis=1)
+    maps = _averaged((_field(own, f) for f in range(FIELDS)), FIELDS, WIDTHS, inside)
+    weighted = (weight * column for column in (np.float32(1.0), *first.profile.T))
+    profiles = _averaged(weighted, 1 + first.profile.shape[1], PROFILE_WIDTHS, inside)
+    return Surroundings(maps, _steepness(maps), _relative(profiles), own, first, float(centre))
 
 
-def _means(fields: Any, inside: BoolArray, threads: int) -> List[List[FloatArray]]:
-    """Return the fields at the voxels of the mask under each Gaussian, [width][field]."""
-    shape: IntTriple = inside.shape  # type: ignore[assignment]
-    per_voxel = Grid.regular(shape, 1.0)
-    flat = np.flatnonzero(inside)
-    found: List[List[FloatArray]] = [[] for _ in WIDTHS]
-    for field in fields:
-        whole = np.zeros(shape, dtype=np.float32)
-        whole[inside] = field
-        spectrum = rfft(whole, threads)
-        for i, width in enumerate(WIDTHS):
-            coarse = grid_for(WINDOW_SAMPLING / width, per_voxel, shape)
-            averaged = averaged_under(spectrum, shape, coarse, per_voxel, width, threads)
-            # The Gaussian is cut where its spectrum ends: next to nothing can come out below it.
-            values = _at_voxels(averaged, flat, np.array(shape))
-            least = np.float32(1e-4 if field is fields[0] else 1e-7)
-            found[i].append(values if field is fields[2] else np.maximum(values, least))
+def _averaged(fields: Iterable[Any], count: int, widths: Sequence[float], inside: BoolArray) -> CoarseMaps:
+    """Return the averages of ``count`` fields, all of them under one Gaussian after the other."""
+    nz, ny, nx = inside.shape
+    whole = (nz, ny, nx)
+    block = block_around(inside)
+    extent = (float(nz), float(ny), float(nx))
+    grids = [grid_for(SAMPLING / width, extent, whole) for width in widths for _ in range(count)]
+    found = CoarseMaps.empty(grids, block, whole, np.float32)
+    there = inside[block]
+    values = np.zeros((1, *there.shape), dtype=np.float32)
+    for f, field in enumerate(fields):
+        values[0, there] = field
+        for i, width in enumerate(widths):
+            shares = (width / nz, width / ny, width / nx)
+            found[i * count + f][...] = found.averages(i * count + f, values, block, whole, shares)[..., 0]
     return found
 
 
-def _at_voxels(averaged: FloatArray, flat: Any, shape: Any) -> FloatArray:
-    found = np.empty(len(flat), dtype=np.float32)
-    _read(averaged.ravel(), np.array(averaged.shape), shape, flat, found)
+def _steepness(maps: CoarseMaps) -> CoarseMaps:
+    """Return the squared gradient of the average logarithm, at most 1, of the maps of `_averaged`."""
+    wide = [i * FIELDS for i, width in enumerate(WIDTHS) if width >= REACH]
+    found = maps.like(wide)
+    for at, i in enumerate(wide):
+        average = maps[i + 2] / np.maximum(maps[i + 1], np.float32(1e-7))
+        steep = found[at]
+        steep[...] = 0.0
+        for axis, (have, whole) in enumerate(zip(maps.grids[i], maps.whole)):
+            if average.shape[axis] > 1:
+                steep += (np.gradient(average, axis=axis) * np.float32(have / whole)) ** 2
+        np.minimum(steep, np.float32(1.0), out=steep)
     return found
+
+
+def _relative(profiles: CoarseMaps) -> CoarseMaps:
+    """Return weighted averages, of averages of weighted columns that come after those of the weights themselves."""
+    count = len(profiles.starts) // len(PROFILE_WIDTHS)
+    kept = [i * count + c for c in range(1, count) for i in range(len(PROFILE_WIDTHS))]
+    found = profiles.like(kept)
+    for at, k in enumerate(kept):
+        found[at][...] = profiles[k] / np.maximum(profiles[k // count * count], np.float32(1e-7))
+    return found
+
+
+def _read(maps: CoarseMaps, voxels: npt.NDArray[np.int64]) -> FloatArray:
+    """Return all maps at voxels, shape (n, maps)."""
+    found = np.empty((len(voxels), len(maps.starts)), dtype=np.float32)
+    _interpolate(*maps.reading(), voxels, found)
+    return found
+
+
+def _field(own: FloatArray, f: int) -> Any:
+    """Return what is averaged: 1, weight, weight times logarithm and its square, probability of no signal."""
+    if f == 0:
+        return np.float32(1.0)
+    return own[:, 2] if f == FIELDS - 1 else own[:, 1] * own[:, 0] ** (f - 1)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _read(values, coarse, shape, flat, found):  # type: ignore[no-untyped-def]
-    nz, ny, nx = coarse
-    for v in numba.prange(flat.size):
-        plane = flat[v] // shape[2]
-        pz = (plane // shape[1]) * (nz / shape[0])
-        py = (plane % shape[1]) * (ny / shape[1])
-        px = (flat[v] % shape[2]) * (nx / shape[2])
-        z0, y0, x0 = int(pz), int(py), int(px)
-        fz, fy, fx = np.float32(pz - z0), np.float32(py - y0), np.float32(px - x0)
-        z1 = z0 + 1 if z0 + 1 < nz else 0
-        y1 = y0 + 1 if y0 + 1 < ny else 0
-        x1 = x0 + 1 if x0 + 1 < nx else 0
-        a, b = (z0 * ny + y0) * nx, (z0 * ny + y1) * nx
-        c, d = (z1 * ny + y0) * nx, (z1 * ny + y1) * nx
-        one = np.float32(1)
-        low = (one - fy) * ((one - fx) * values[a + x0] + fx * values[a + x1]) + fy * (
-            (one - fx) * values[b + x0] + fx * values[b + x1]
-        )
-        high = (one - fy) * ((one - fx) * values[c + x0] + fx * values[c + x1]) + fy * (
-            (one - fx) * values[d + x0] + fx * values[d + x1]
-        )
-        found[v] = (one - fz) * low + fz * high
+def _interpolate(values, starts, scales, firsts, shapes, voxels, found):  # type: ignore[no-untyped-def]
+    for v in numba.prange(voxels.shape[0]):
+        for i in range(starts.size):
+            pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+            found[v, i] = interpolated(values, starts, scales, firsts, shapes, i, pz, py, px)
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _inputs(values, starts, scales, firsts, shapes, voxels, own, centre, x):  # type: ignore[no-untyped-def]
+    widths = len(WIDTHS)
+    for v in numba.prange(voxels.shape[0]):
+        pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+        height, weight, none = own[v, 0], own[v, 1], own[v, 2]
+        averages, silent = np.empty(widths, dtype=np.float32), np.empty(widths, dtype=np.float32)
+        for i in range(widths):
+            k = i * FIELDS
+            # The Gaussian is cut where its spectrum ends: next to nothing can come out below it.
+            cover = max(interpolated(values, starts, scales, firsts, shapes, k, pz, py, px), np.float32(1e-4))
+            total = max(interpolated(values, starts, scales, firsts, shapes, k + 1, pz, py, px), np.float32(1e-7))
+            first = interpolated(values, starts, scales, firsts, shapes, k + 2, pz, py, px)
+            second = max(interpolated(values, starts, scales, firsts, shapes, k + 3, pz, py, px), np.float32(1e-7))
+            quiet = max(interpolated(values, starts, scales, firsts, shapes, k + 4, pz, py, px), np.float32(1e-7))
+            average = first / total
+            averages[i], silent[i] = average, quiet / cover
+            x[v, 3 * i] = np.sqrt(max(second / total - average * average, np.float32(0.0)))
+            x[v, 3 * i + 1] = np.float32(0.5) * np.log(total / cover)
+            x[v, 3 * i + 2] = cover
+        reference, at = averages[REFERENCE], 3 * widths
+        for i in range(widths):
+            if i != REFERENCE:
+                x[v, at] = averages[i] - reference
+                at += 1
+        x[v, at] = height - reference
+        x[v, at + 1] = np.float32(0.5) * np.log(weight)
+        x[v, at + 2] = none
+        x[v, at + 3] = silent[0]
+        x[v, at + 4] = silent[2]
+        x[v, at + 5] = reference + centre

@@ -1,10 +1,11 @@
 """The estimator of `cryores.resolution.locres`: local correlations -> a distribution over resolutions.
 
-Two steps. In the first, a count of the bands that agree places the voxel roughly (`crude_bands`); from the
+Two steps. In the first, a count of the bands that agree places the voxel roughly (`inputs`); from the
 correlations of the bands about that place, and from what they are in the best part of the mask, a small perceptron
 tells how likely the resolution is finer than each of a row of frequencies about it. So nothing but the distance from
 Nyquist knows of absolute frequencies, and a map on a finer grid gives the same answers. Made monotonic, the row is a
-distribution. In the second step, another perceptron corrects it by the answers around the voxel
+distribution. Three of them, each fitted to two thirds of the models, agree on the mean of their log odds. In the second
+step, another perceptron corrects it by the answers around the voxel
 (`cryores.resolution._neighbourhood`). Median and interval are read from its distribution, given that there is signal.
 """
 
@@ -13,17 +14,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Iterator, Tuple
 from zipfile import BadZipFile
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from cryores.errors import WeightsError
 from cryores.execution import Execution
 from cryores.fourier import Float64
-from cryores.resolution._band_correlation import BANDS, WINDOWS, BandCorrelations, band_frequencies
-from cryores.resolution._neighbourhood import neighbourhood, offsets
+from cryores.resolution._band_correlation import (
+    BAND_RATIO,
+    BANDS,
+    FINEST_BAND,
+    FULL,
+    WINDOWS,
+    BandCorrelations,
+    band_frequencies,
+)
+from cryores.resolution._local_average import interpolated
+from cryores.resolution._neighbourhood import FirstAnswers, offsets, surroundings
 from cryores.volume import BoolArray, FloatArray
 
 CONTEXT = 8
@@ -49,6 +60,14 @@ signal-to-noise ratio where that is large, and the correlation itself where it i
 KNOWN_EVERY = 4
 """Bands from one to the next of which the perceptron is told whether the box and Nyquist leave them."""
 
+PROFILE_BANDS = (-2.0, 0.0, 2.0, 4.0)
+"""Bands below the answer of the first step at which the second is told how the halves agree."""
+
+PROFILE_WINDOWS = (0, 3)
+"""The narrowest windows of narrow and of wide bands, which it is told of."""
+
+PROFILE = 2 * len(PROFILE_BANDS) * len(PROFILE_WINDOWS)
+
 INPUTS = (2 * CONTEXT + 1) * (WINDOWS + len(COMPARED)) + len(range(0, 2 * CONTEXT + 1, KNOWN_EVERY)) + 1
 QUANTILES = (0.05, 0.5, 0.95)
 ROWS_AT_ONCE = 4096
@@ -68,54 +87,56 @@ def usable_bands(edge: float) -> int:
     return max(1, int(np.count_nonzero(band_frequencies() * edge >= FEWEST_WAVELENGTHS)))
 
 
-def crude_bands(heights: FloatArray, best: FloatArray) -> FloatArray:
-    """Return where the agreement ends, in bands from the finest: as many bands agree as lie below.
-
-    A band agrees that is half as high as in the best part of the mask. Where the signal is far stronger than the noise,
-    what leaks into the bands beyond a sharp limit agrees too, but is less by as much.
-
-    Parameters
-    ----------
-    heights, best : ndarray of float32, shape (n, usable bands), (usable bands,)
-        Inverse hyperbolic tangents of correlations, here and in the best part.
-    """
-    wanted = np.maximum(np.float32(np.arctanh(AGREEMENT)), np.float32(0.5) * best)
-    agreeing = np.clip(np.float32(2.0) * heights / wanted - np.float32(1.0), 0.0, 1.0)
-    usable = heights.shape[1]
-    result: FloatArray = np.clip(np.float32(usable - 0.5) - agreeing.sum(axis=1), 0.0, np.float32(usable - 1))
-    return result
-
-
-def inputs(features: FloatArray, strong: FloatArray, edge: float) -> Tuple[FloatArray, FloatArray]:
+def inputs(correlations: BandCorrelations, voxels: npt.NDArray[np.int64], edge: float) -> Tuple[FloatArray, FloatArray]:
     """Return what the first perceptron is given, (n, `INPUTS`), and the logarithm of the rough frequency of each row.
 
-    Nothing in it is the same for all voxels of a map: a network would know its training maps by that.
+    A count of the bands that agree is the rough place, in bands from the finest: as many agree as lie below it. A band
+    agrees whose height is half of that in the best part of the mask. Where the signal is far stronger than the noise,
+    what leaks into the bands beyond a sharp limit agrees too, but is less by as much.
+
+    Nothing in the inputs is the same for all voxels of a map: a network would know its training maps by that.
 
     Parameters
     ----------
-    features : ndarray of float32, shape (n, BANDS * WINDOWS)
-        Correlations, the finest band first.
-    strong : ndarray of float32, shape (BANDS * WINDOWS,)
-        Those of the best part of the mask.
+    correlations : BandCorrelations
+        Of the map.
+    voxels : ndarray of int64, shape (n, 3)
+        Inside the mask.
     edge : float
         Shortest edge of the box in voxels.
     """
-    usable, rows = usable_bands(edge), len(features)
-    heights, best = (
-        np.arctanh(np.clip(c.reshape(-1, BANDS, WINDOWS)[:, :usable], -STRONGEST, STRONGEST))
-        for c in (features, strong)
-    )
-    place = crude_bands(heights[:, :, COUNTED], best[0, :, COUNTED])
-    nearest = np.rint(place).astype(np.int64)
-    known = np.ones((rows, usable, 1), dtype=np.float32)
-    padded = np.zeros((rows, BANDS + 2 * CONTEXT, WINDOWS + len(COMPARED) + 1), dtype=np.float32)
-    padded[:, CONTEXT : CONTEXT + usable] = np.concatenate(
-        [heights, heights[:, :, COMPARED] - best[:, :, COMPARED], known], axis=2
-    )
-    about = np.take_along_axis(padded, (nearest[:, None] + np.arange(2 * CONTEXT + 1))[:, :, None], axis=1)
-    off = (place - nearest).astype(np.float32)
-    columns = [about[:, :, :-1].reshape(rows, -1), about[:, ::KNOWN_EVERY, -1], off[:, None]]
-    return np.concatenate(columns, axis=1), np.log(band_frequencies())[nearest].astype(np.float32)
+    best = _best(correlations, edge)
+    wanted = np.maximum(np.float32(np.arctanh(AGREEMENT)), np.float32(0.5) * best[:, COUNTED])
+    x = np.zeros((len(voxels), INPUTS), dtype=np.float32)
+    nearest = np.empty(len(voxels), dtype=np.int64)
+    _inputs(*correlations.maps.reading(), voxels, best, wanted, x, nearest)
+    return x, np.log(band_frequencies())[nearest].astype(np.float32)
+
+
+def _best(correlations: BandCorrelations, edge: float) -> FloatArray:
+    """Return the heights of the best part of the mask, shape (usable bands, WINDOWS)."""
+    clipped = np.clip(correlations.strong.reshape(BANDS, WINDOWS), -STRONGEST, STRONGEST)
+    result: FloatArray = np.arctanh(clipped[: usable_bands(edge)])
+    return result
+
+
+def profiles(
+    correlations: BandCorrelations, voxels: npt.NDArray[np.int64], edge: float, frequency: FloatArray
+) -> FloatArray:
+    """Return how the halves agree in bands about ``frequency``, by themselves and relative to the best part.
+
+    Averaged over a neighbourhood, these tell far better than one voxel whether signal ends at a frequency sharply or
+    fades, and whether it does end there: at a sharp limit half of it is left, however strong it is.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, PROFILE)
+        For each of `PROFILE_BANDS` its heights under `PROFILE_WINDOWS`, and these less those of the best part.
+    """
+    place = (np.log(FINEST_BAND / frequency) / np.log(BAND_RATIO)).astype(np.float32)
+    found = np.empty((len(voxels), PROFILE), dtype=np.float32)
+    _profiles(*correlations.maps.reading(), voxels, _best(correlations, edge), place, found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -131,29 +152,53 @@ class Perceptron:
     weights: Tuple[FloatArray, ...]
     biases: Tuple[FloatArray, ...]
 
+    def log_odds(self, x: FloatArray) -> FloatArray:
+        """Return the answers to rows of inputs."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+            x = x @ weight
+            _rectify(x, bias)
+        x = x @ self.weights[-1]
+        x += self.biases[-1]
+        return x
+
+
+@dataclass(frozen=True)
+class Committee:
+    """Perceptrons that answer the same question and agree on the mean of their log odds.
+
+    Parameters
+    ----------
+    members : tuple of Perceptron
+        Fitted to different models: what one of them knows by heart the others do not.
+    """
+
+    members: Tuple[Perceptron, ...]
+
     def likely(self, x: FloatArray) -> FloatArray:
         """Return the probabilities for rows of inputs."""
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
-            x = np.maximum(x @ weight + bias, 0)
-        result: FloatArray = 1.0 / (1.0 + np.exp(-np.clip(x @ self.weights[-1] + self.biases[-1], -30, 30)))
-        return result
+        first, *others = self.members
+        odds = first.log_odds(x)
+        for member in others:
+            odds += member.log_odds(x)
+        _from_log_odds(odds, np.float32(1.0 / len(self.members)))
+        return odds
 
 
 @dataclass(frozen=True)
 class Network:
-    """The two perceptrons, and what makes the interval hold what it promises.
+    """The perceptrons of both steps, and what makes the interval hold what it promises.
 
     Parameters
     ----------
-    bands, nearby : Perceptron
+    bands, nearby : Committee
         Of the first step and the second.
     widening : ndarray of float64, shape (2, places)
-        Logarithms of median frequencies, rising, and by what the way from the median to either end of the interval, in
-        logarithms, is multiplied there.
+        Widths of intervals, logarithms of highest over lowest frequency, rising, and by what the way from the median to
+        either end of such an interval, in logarithms, is multiplied.
     """
 
-    bands: Perceptron
-    nearby: Perceptron
+    bands: Committee
+    nearby: Committee
     widening: Float64
 
     @classmethod
@@ -168,10 +213,7 @@ class Network:
         try:
             # Opened here, so that it is closed even when it is no archive.
             with open(path, "rb") as file, np.load(file) as stored:
-                parts = [
-                    Perceptron(*(tuple(stored[f"{part}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias")))
-                    for part in ("bands", "nearby")
-                ]
+                parts = [Committee(tuple(_members(stored, part))) for part in ("bands", "nearby")]
                 widening = stored["widening"]
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise WeightsError(
@@ -182,10 +224,21 @@ class Network:
     def save(self, path: Path) -> None:
         """Write it to a file of numpy."""
         arrays: Any = {"widening": self.widening}
-        for name, part in (("bands", self.bands), ("nearby", self.nearby)):
-            for i, (weight, bias) in enumerate(zip(part.weights, part.biases)):
-                arrays[f"{name}_weight{i}"], arrays[f"{name}_bias{i}"] = weight, bias
+        for part, committee in (("bands", self.bands), ("nearby", self.nearby)):
+            for k, member in enumerate(committee.members):
+                for i, (weight, bias) in enumerate(zip(member.weights, member.biases)):
+                    arrays[f"{part}{k}_weight{i}"], arrays[f"{part}{k}_bias{i}"] = weight, bias
         np.savez_compressed(path, **arrays)
+
+
+def _members(stored: Any, part: str) -> Iterator[Perceptron]:
+    """Return the perceptrons of one step from what was stored."""
+    count = sum(name.startswith(part) and name.endswith("_weight0") for name in stored.files)
+    if not count:
+        raise KeyError(part)
+    for k in range(count):
+        weights, biases = (tuple(stored[f"{part}{k}_{kind}{i}"] for i in range(3)) for kind in ("weight", "bias"))
+        yield Perceptron(weights, biases)
 
 
 @lru_cache(maxsize=2)
@@ -229,54 +282,133 @@ class Estimate:
     none: FloatArray
 
 
-def estimate(correlations: BandCorrelations, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
-    """Evaluate the network at every voxel of a mask."""
+def first_answers(
+    correlations: BandCorrelations, inside: BoolArray, committee: Committee, execution: Execution
+) -> FirstAnswers:
+    """Return what the first step says of every voxel of a mask, by itself."""
     with execution.stage("reading every voxel"):
-        first = first_answers(correlations, inside, network.bands)
-    with execution.stage("looking around every voxel"):
-        return corrected(first, inside, network, execution.threads)
+        found, edge = _nothing_yet(inside), min(inside.shape)
+        profile = np.empty((found.shape[1], PROFILE), dtype=np.float32)
+        for voxels, rows in _some_at_once(inside):
+            x, place = inputs(correlations, voxels, edge)
+            read = _read_from(committee, x, place, first_offsets(), QUANTILES)
+            found[:, rows] = read.T
+            profile[rows] = profiles(correlations, voxels, edge, read[:, 1])
+        return FirstAnswers(found[1], found[0], found[2], found[3], profile)
 
 
-def first_answers(correlations: BandCorrelations, inside: BoolArray, perceptron: Perceptron) -> Estimate:
-    """Return what the first step says of every voxel, by itself."""
-    flat = np.flatnonzero(inside)
-    found = np.empty((len(flat), 4), dtype=np.float32)
-    for start in range(0, len(flat), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        voxels = np.stack(np.unravel_index(flat[part], inside.shape), axis=1)
-        x, place = inputs(correlations.read(voxels), correlations.strong, min(inside.shape))
-        found[part] = _read_from(perceptron, x, place, first_offsets(), QUANTILES)
-    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
-
-
-def corrected(first: Estimate, inside: BoolArray, network: Network, threads: int) -> Estimate:
+def corrected(first: FirstAnswers, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
     """Return what the second step makes of the answers of the first."""
-    x, nearby = neighbourhood(first.frequency, first.lowest, first.highest, first.none, inside, threads)
-    found = np.empty((len(x), 4), dtype=np.float32)
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        found[part] = _read_from(network.nearby, x[part], nearby[part], offsets(), QUANTILES)
-    found[:, :3] = widened(found[:, :3], network.widening)
-    return Estimate(found[:, 1], found[:, 0], found[:, 2], found[:, 3])
+    with execution.stage("looking around every voxel"):
+        around = surroundings(first, inside)
+        found = _nothing_yet(inside)
+        for voxels, rows in _some_at_once(inside):
+            x, nearby = around.inputs(voxels, rows)
+            read = _read_from(network.nearby, x, nearby, offsets(), QUANTILES)
+            read[:, :3] = widened(read[:, :3], network.widening)
+            found[:, rows] = read.T
+        return Estimate(found[1], found[0], found[2], found[3])
+
+
+def _some_at_once(inside: BoolArray) -> Iterator[Tuple[npt.NDArray[np.int64], slice]]:
+    """Yield the voxels of a mask in order, a part at a time, each (n, 3) with its rows among all."""
+    flat = np.flatnonzero(inside)
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        yield np.stack(np.unravel_index(flat[rows], inside.shape), axis=1), rows
+
+
+def _nothing_yet(inside: BoolArray) -> FloatArray:
+    """Return room for lowest, median and highest frequency and the probability of no signal of every voxel."""
+    return np.empty((4, np.count_nonzero(inside)), dtype=np.float32)
 
 
 def widened(read: FloatArray, widening: Float64) -> FloatArray:
     """Return lowest, median and highest frequencies, shape (rows, 3), with the interval made wider as calibrated."""
-    place = np.log(read[:, 1:2])
-    result: FloatArray = np.exp(place + np.interp(place, *widening) * (np.log(read) - place)).astype(np.float32)
+    place, width = np.log(read[:, 1:2]), np.log(read[:, 2:] / read[:, :1])
+    result: FloatArray = np.exp(place + np.interp(width, *widening) * (np.log(read) - place)).astype(np.float32)
     return np.minimum(result, np.float32(NYQUIST))
 
 
-def distribution(perceptron: Perceptron, x: FloatArray, place: FloatArray, steps: Float64) -> Tuple[Any, Any]:
+def distribution(committee: Committee, x: FloatArray, place: FloatArray, steps: Float64) -> Tuple[Any, Any]:
     """Return how likely the resolution is finer, monotonic, and than what (logarithms of frequencies)."""
-    finer = np.maximum.accumulate(perceptron.likely(x), axis=1)
+    finer = committee.likely(x)
+    np.maximum.accumulate(finer, axis=1, out=finer)
     return finer, (place[:, None] + steps).astype(np.float32)
 
 
-def _read_from(perceptron: Perceptron, x: FloatArray, place: FloatArray, steps: Float64, at: Any) -> FloatArray:
+def _read_from(committee: Committee, x: FloatArray, place: FloatArray, steps: Float64, at: Any) -> FloatArray:
     """Return three quantiles and the probability of no signal."""
-    finer, log_frequency = distribution(perceptron, x, place, steps)
+    finer, log_frequency = distribution(committee, x, place, steps)
     return np.concatenate([quantiles(finer, log_frequency, at), 1.0 - finer[:, -1:]], axis=1)
+
+
+@numba.njit(inline="always", cache=True)  # type: ignore[misc]
+def _height(correlation):  # type: ignore[no-untyped-def]
+    c = min(max(correlation, np.float32(-STRONGEST)), np.float32(STRONGEST))
+    return np.float32(0.5) * np.log((np.float32(1.0) + c) / (np.float32(1.0) - c))
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _inputs(values, starts, scales, firsts, shapes, voxels, best, wanted, x, nearest):  # type: ignore[no-untyped-def]
+    usable, seen, each = wanted.size, 2 * CONTEXT + 1, WINDOWS + len(COMPARED)
+    scale = np.float32(1.0 / FULL)
+    for v in numba.prange(voxels.shape[0]):
+        pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+        agreeing = np.float32(0.0)
+        for band in range(usable):
+            i = band * WINDOWS + COUNTED
+            height = _height(scale * interpolated(values, starts, scales, firsts, shapes, i, pz, py, px))
+            share = np.float32(2.0) * height / wanted[band] - np.float32(1.0)
+            agreeing += min(max(share, np.float32(0.0)), np.float32(1.0))
+        place = min(max(np.float32(usable - 0.5) - agreeing, np.float32(0.0)), np.float32(usable - 1))
+        middle = int(np.rint(place))
+        nearest[v] = middle
+        x[v, x.shape[1] - 1] = place - middle
+        for k in range(max(0, CONTEXT - middle), min(seen, usable + CONTEXT - middle)):
+            band = middle - CONTEXT + k
+            for window in range(WINDOWS):
+                i = band * WINDOWS + window
+                c = scale * interpolated(values, starts, scales, firsts, shapes, i, pz, py, px)
+                x[v, k * each + window] = _height(c)
+            for j, window in enumerate(COMPARED):
+                x[v, k * each + WINDOWS + j] = x[v, k * each + window] - best[band, window]
+            if k % KNOWN_EVERY == 0:
+                x[v, seen * each + k // KNOWN_EVERY] = 1.0
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _profiles(values, starts, scales, firsts, shapes, voxels, best, place, found):  # type: ignore[no-untyped-def]
+    scale, windows, last = np.float32(1.0 / FULL), len(PROFILE_WINDOWS), best.shape[0] - 1
+    for v in numba.prange(voxels.shape[0]):
+        pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
+        for k, off in enumerate(PROFILE_BANDS):
+            at = min(max(place[v] + np.float32(off), np.float32(0.0)), np.float32(last))
+            finer = min(int(at), max(last - 1, 0))
+            coarser, share = min(finer + 1, last), np.float32(at - finer)
+            for j, window in enumerate(PROFILE_WINDOWS):
+                a, b = finer * WINDOWS + window, coarser * WINDOWS + window
+                above = _height(scale * interpolated(values, starts, scales, firsts, shapes, a, pz, py, px))
+                below = _height(scale * interpolated(values, starts, scales, firsts, shapes, b, pz, py, px))
+                here = above + share * (below - above)
+                there = best[finer, window] + share * (best[coarser, window] - best[finer, window])
+                found[v, 2 * windows * k + j] = here
+                found[v, 2 * windows * k + windows + j] = here - there
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _rectify(x, bias):  # type: ignore[no-untyped-def]
+    for v in numba.prange(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[v, i] = max(x[v, i] + bias[i], np.float32(0.0))
+
+
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def _from_log_odds(x, scale):  # type: ignore[no-untyped-def]
+    one, most = np.float32(1.0), np.float32(30.0)
+    for v in numba.prange(x.shape[0]):
+        for i in range(x.shape[1]):
+            x[v, i] = one / (one + np.exp(-min(max(x[v, i] * scale, -most), most)))
 
 
 @numba.njit(cache=True)  # type: ignore[misc]

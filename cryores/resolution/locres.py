@@ -9,15 +9,24 @@ is as strong as its noise: local FSC 0.5 of the halves, 0.67 of a map with all p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from cryores.execution import Execution
-from cryores.masks import BINARY_THRESHOLD
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.resolution._band_correlation import band_correlations
-from cryores.resolution._resolution_network import NYQUIST, ROWS_AT_ONCE, Estimate, estimate, shipped_network
+from cryores.resolution._band_correlation import band_correlations, comparing_bytes
+from cryores.resolution._local_average import Block
+from cryores.resolution._resolution_network import (
+    NYQUIST,
+    PROFILE,
+    ROWS_AT_ONCE,
+    Estimate,
+    corrected,
+    first_answers,
+    shipped_network,
+)
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 NO_SIGNAL = 0.5
@@ -105,8 +114,8 @@ def _compute(inputs: Inputs, parameters: LocresParameters, execution: Execution)
     assert isinstance(halves, HalfMaps) and mask is not None
     network = shipped_network()
     inside = mask.data > BINARY_THRESHOLD
-    correlations = band_correlations(halves, mask.like(inside), execution)
-    found = estimate(correlations, inside, network, execution)
+    first = first_answers(band_correlations(halves, inside, execution), inside, network.bands, execution)
+    found = corrected(first, inside, network, execution)
     told = found.none < NO_SIGNAL
     grid = halves.grid
     # An interval runs from the finest to the coarsest: the higher frequency is the lower end in Å.
@@ -151,10 +160,24 @@ def _check(inputs: Inputs, parameters: LocresParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float:
-    # In volumes: two spectra, a band of each, a product's spectrum and what is averaged of it; the correlations of all
-    # bands, two bytes each, take as much as four volumes at the end. The allocator keeps two more of what blocks took.
-    inside = inputs.grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
-    return 4.0 * inputs.grid.size * 14.0 + 40.0 * float(inside) + 2000.0 * ROWS_AT_ONCE
+    grid = inputs.grid
+    inside, block = _asked(inputs)
+    filled = float(np.prod([part.stop - part.start for part in block]))
+    # Of a voxel of the mask: two answers of four numbers, a profile, what the second step averages, and the place; with
+    # a field, its averages and what becomes of it in the block. At the end: three maps, one of which is being written.
+    looking = (68.0 + 4.0 * PROFILE) * inside + 28.0 * filled
+    telling = 13.0 * grid.size + 36.0 * inside
+    return max(comparing_bytes(grid, block), looking, telling) + grid.size + 2000.0 * ROWS_AT_ONCE
+
+
+def _asked(inputs: Inputs) -> Tuple[float, Block]:
+    """Return how many voxels are asked for, and the block that holds them; without a mask it could be all."""
+    if inputs.mask is not None:
+        inside = inputs.mask.data > BINARY_THRESHOLD
+        if inside.any():
+            return float(np.count_nonzero(inside)), block_around(inside)
+    z, y, x = (slice(0, n) for n in inputs.grid.shape)
+    return float(inputs.grid.size), (z, y, x)
 
 
 METHOD = Method(

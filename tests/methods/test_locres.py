@@ -12,10 +12,22 @@ from cryores.fourier import filtered
 from cryores.mapio import read_map, write_map
 from cryores.planted import plant
 from cryores.resolution import compare, locres
-from cryores.resolution._band_correlation import band_correlations, band_frequencies
+from cryores.resolution._band_correlation import WINDOWS, band_correlations, band_frequencies
 from cryores.resolution._locres_training import fit
-from cryores.resolution._neighbourhood import neighbourhood
-from cryores.resolution._resolution_network import Network, quantiles, shipped_network
+from cryores.resolution._neighbourhood import FirstAnswers, surroundings
+from cryores.resolution._resolution_network import (
+    CONTEXT,
+    PROFILE,
+    STRONGEST,
+    Committee,
+    Network,
+    Perceptron,
+    inputs,
+    profiles,
+    quantiles,
+    shipped_network,
+    usable_bands,
+)
 from cryores.volume import Grid, HalfMaps, Volume
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
@@ -117,7 +129,7 @@ def test_threads_change_nothing(made, found):
 def test_correlations_are_one_for_equal_maps_and_none_for_noise():
     rng = np.random.default_rng(5)
     a, b = (rng.standard_normal(GRID.shape).astype(np.float32) for _ in "12")
-    everywhere = Volume(np.ones(GRID.shape, dtype=np.float32), GRID)
+    everywhere = np.ones(GRID.shape, dtype=bool)
     voxels = np.argwhere(np.ones(GRID.shape, dtype=bool))[::997]
 
     def read(one, two):
@@ -134,6 +146,26 @@ def test_correlations_are_one_for_equal_maps_and_none_for_noise():
     assert np.all(np.diff(spread.reshape(2, 3), axis=1) < 0) and spread.reshape(2, 3)[:, -1].max() < 0.06
     half_signal = read(a + b, a - 2 * b + rng.standard_normal(GRID.shape).astype(np.float32) * 0)
     np.testing.assert_allclose(half_signal[:, 0, -1].mean(), (1 - 2) / np.sqrt(2 * 5), atol=0.06)
+
+
+def test_the_network_is_given_the_correlations_about_the_rough_place(made):
+    inside = made.mask.data > 0.5
+    correlations = band_correlations(made.halves, inside, Execution())
+    voxels = np.argwhere(inside)[::311]
+    x, place = inputs(correlations, voxels, 56)
+    heights = np.arctanh(np.clip(correlations.read(voxels), -STRONGEST, STRONGEST)).reshape(len(voxels), -1, WINDOWS)
+    best = np.arctanh(np.clip(correlations.strong, -STRONGEST, STRONGEST)).reshape(-1, WINDOWS)
+    middle = np.searchsorted(-np.log(band_frequencies()), -place - 1e-3)
+    about = x[:, : (2 * CONTEXT + 1) * (WINDOWS + 2)].reshape(len(voxels), 2 * CONTEXT + 1, -1)
+    usable = usable_bands(56)
+    assert np.ptp(middle) > 1 and middle.max() < usable < len(best)
+    for k in range(2 * CONTEXT + 1):
+        band = middle - CONTEXT + k
+        known = (band >= 0) & (band < usable)
+        np.testing.assert_array_equal(about[~known, k], 0.0)
+        here = heights[known, band[known]]
+        np.testing.assert_allclose(about[known, k, :WINDOWS], here, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(about[known, k, WINDOWS], (here - best[band[known]])[:, 1], rtol=1e-3, atol=1e-4)
 
 
 def test_the_surface_is_seen_through_where_nothing_is_sure(made, tmp_path):
@@ -160,14 +192,70 @@ def test_its_map_can_be_compared_with_another(made, found):
     assert pair.rank == pytest.approx(1.0, abs=1e-3)
 
 
-def test_averages_nearby_are_those_of_the_answers():
+def answers_in_a_cube(frequency, profile):
     inside = np.zeros((24, 24, 24), dtype=bool)
     inside[6:18, 6:18, 6:18] = True
-    count = int(inside.sum())
-    frequency = np.full(count, 0.2, dtype=np.float32)
-    x, nearby = neighbourhood(frequency, frequency * 0.9, frequency * 1.1, np.zeros(count, np.float32), inside, 1)
+    value = np.broadcast_to(frequency, inside.shape)[inside].astype(np.float32)
+    columns = np.full((len(value), PROFILE), profile, dtype=np.float32)
+    around = surroundings(FirstAnswers(value, value * 0.9, value * 1.1, 0 * value, columns), inside)
+    voxels = np.argwhere(inside)
+    return lambda rows: around.inputs(voxels[rows], rows), value
+
+
+def test_averages_nearby_are_those_of_the_answers():
+    around, _ = answers_in_a_cube(np.float32(0.2), 0.7)
+    x, nearby = around(slice(None))
+    assert x.shape[1] == shipped_network().nearby.members[0].weights[0].shape[0]
     np.testing.assert_allclose(nearby, np.log(0.2), atol=1e-4)
     assert np.isfinite(x).all() and np.abs(x[:, 0]).max() < 1e-2
+    # Nothing changes anywhere, and the averages of what is the same everywhere are that.
+    np.testing.assert_allclose(x[:, 21:24], 0.0, atol=2e-3)
+    np.testing.assert_allclose(x[:, 24:], 0.7, rtol=2e-3)
+
+
+def test_steepness_is_in_logarithms_a_wavelength():
+    slope = 0.03
+    rising = 0.2 * np.exp(slope * (np.arange(24) - 11.5))
+    around, value = answers_in_a_cube(rising[:, None, None], 0.0)
+    steep = around(slice(None))[0][:, 21] * value
+    # In the middle of the cube the Gaussian's ends are cut alike, and what it holds of the slope is its own variance
+    # less that of the cut: a bit less than all of it.
+    middle = np.isclose(value, rising[11]) | np.isclose(value, rising[12])
+    assert 0.7 * slope < np.median(steep[middle]) < 1.02 * slope
+
+
+def test_any_voxels_may_be_asked_about():
+    rising = 0.2 * np.exp(0.03 * (np.arange(24) - 11.5))
+    around, value = answers_in_a_cube(rising[:, None, None], 0.2)
+    some = np.arange(0, len(value), 97)
+    for whole, part in zip(around(slice(None)), around(some)):
+        np.testing.assert_allclose(part, whole[some], rtol=1e-6)
+
+
+def test_a_profile_is_half_down_where_half_of_the_signal_is_left():
+    # A strong signal, S / N = 400, that falls to half in the second half of the box, far from the windows of the first.
+    rng = np.random.default_rng(2)
+    signal = rng.standard_normal(GRID.shape)
+    noise = (rng.standard_normal(GRID.shape) / 20.0 for _ in "12")
+    signal[28:] *= np.sqrt(0.5)
+    halves = HalfMaps(*(Volume((signal + n).astype(np.float32), GRID) for n in noise))
+    correlations = band_correlations(halves, np.ones(GRID.shape, dtype=bool), Execution(threads=1))
+    middle = np.argwhere(np.ones((1, 20, 20), dtype=bool))
+    found = [
+        profiles(correlations, middle + np.array([z, 0, 0]), 56.0, np.full(400, 0.26, np.float32)) for z in (14, 42)
+    ]
+    assert found[0].shape == (400, PROFILE)
+    relative = [np.median(f.reshape(-1, 4, 2, 2)[:, :, 1], axis=0) for f in found]
+    # The coarsest of the four bands has too few wavelengths in this box.
+    np.testing.assert_allclose(np.mean((relative[1] - relative[0])[:3]), 0.5 * np.log(0.5), atol=0.05)
+
+
+def test_a_committee_agrees_on_the_mean_of_its_log_odds():
+    def saying(odds):
+        return Perceptron((np.zeros((1, 1), np.float32),), (np.full(1, odds, np.float32),))
+
+    likely = Committee((saying(1.0), saying(-3.0))).likely(np.zeros((2, 1), np.float32))
+    np.testing.assert_allclose(likely, 1 / (1 + np.exp(1.0)), rtol=1e-6)
 
 
 def test_quantiles_of_an_even_distribution():
@@ -183,14 +271,14 @@ def test_a_perceptron_learns_a_threshold():
     x = rng.standard_normal((20000, 3)).astype(np.float32)
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
     perceptron = fit(3, (16, 16), 1, lambda: (x, answers), 40, rng, lambda line: None)
-    assert np.mean((perceptron.likely(x) > 0.5) == (answers > 0.5)) > 0.93
+    assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
 
 
 def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
     network = shipped_network()
     network.save(tmp_path / "one.npz")
     again = Network.load(tmp_path / "one.npz")
-    np.testing.assert_array_equal(again.bands.weights[0], network.bands.weights[0])
+    np.testing.assert_array_equal(again.bands.members[0].weights[0], network.bands.members[0].weights[0])
     np.testing.assert_array_equal(again.widening, network.widening)
     (tmp_path / "bad.npz").write_bytes((tmp_path / "one.npz").read_bytes()[:500])
     with pytest.raises(WeightsError, match="E_WEIGHTS"):

@@ -13,6 +13,7 @@ from cryores.fourier import (
     filtered,
     hermitian_weights,
     irfft,
+    irfft_inside,
     multiply_radial,
     radial_power,
     rfft,
@@ -40,6 +41,16 @@ def full_shells(data, other, grid):
         np.bincount(shell.ravel(), weights=w.ravel(), minlength=count)[:count]
         for w in ((f * g.conj()).real, np.abs(f) ** 2, np.abs(g) ** 2, np.ones(grid.shape))
     ]
+
+
+@pytest.mark.parametrize("shape", [(12, 10, 16), (9, 7, 11)])
+def test_the_inverse_of_a_part_is_that_part_of_the_inverse(shape):
+    data = noise(shape)
+    part = (slice(2, 8), slice(0, 5), slice(4, shape[2]))
+    spectrum = rfft(data, 1)
+    spectrum[:, :, 4:] = 0
+    expected = irfft(spectrum, shape, 1)[part]
+    np.testing.assert_allclose(irfft_inside(spectrum[:, :, :4].copy(), shape, part, 1), expected, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)

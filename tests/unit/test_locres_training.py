@@ -12,7 +12,7 @@ from cryores.resolution import _locres_training as training
 from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import band_correlations
 from cryores.resolution._locres_examples import Example, _limit, stored_examples
-from cryores.resolution._resolution_network import Network, Perceptron
+from cryores.resolution._resolution_network import Committee, Network, Perceptron
 from cryores.volume import Grid
 
 GRID = Grid.regular((40, 40, 40), 1.5)
@@ -20,7 +20,7 @@ GRID = Grid.regular((40, 40, 40), 1.5)
 
 def an_example(family, name, seed):
     made = plant(family, helix_bundle(20.0, (30.0, 30.0, 30.0), seed=seed), GRID, 4.0, 9.0, seed=seed)
-    correlations = band_correlations(made.halves, made.mask, Execution(threads=1))
+    correlations = band_correlations(made.halves, made.mask.data, Execution(threads=1))
     return Example(correlations, made.mask.data > 0.5, _limit(made), name, family)
 
 
@@ -29,18 +29,18 @@ def examples():
     names = [f"m{i}" for i in range(50)]
     kept = [name for name in names if training.for_calibration(name)]
     fitted = [name for name in names if not training.for_calibration(name)]
-    one, other = (next(name for name in fitted if training._half(name) == half) for half in (0, 1))
+    one, other, third = (next(name for name in fitted if training._member(name) == k) for k in range(3))
     assert 2 <= len(kept) <= 20
     return [
         an_example("bfactor", one, 1), an_example("noise", one, 2), an_example("bfactor", other, 4),
-        an_example("noise", other, 5), an_example("bfactor", kept[0], 3),
+        an_example("bfactor", third, 6), an_example("bfactor", kept[0], 3),
     ]  # fmt: skip
 
 
 def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     said = []
     network, kept = training.train(lambda: iter(examples), 80, 1, said.append)
-    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 3 + 4 * 80
+    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + 4 * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
@@ -51,15 +51,16 @@ def test_an_interval_that_is_half_as_wide_as_it_should_be_is_widened_to_hold_nin
     offsets = _neighbourhood.offsets()
     odds = np.log(norm.cdf(-offsets / 0.1)) - np.log(norm.sf(-offsets / 0.1))
     silent = np.zeros((1, 4), dtype=np.float32), np.zeros((4, 4), np.float32), np.zeros((4, len(offsets)), np.float32)
-    perceptron = Perceptron(silent, (np.zeros(4), np.zeros(4), odds.astype(np.float32)))
+    committee = Committee((Perceptron(silent, (np.zeros(4), np.zeros(4), odds.astype(np.float32))),))
     rng = np.random.default_rng(5)
     place = rng.uniform(np.log(0.05), np.log(0.2), 20000).astype(np.float32)
     truth = np.exp(place + 0.2 * rng.standard_normal(place.shape)).astype(np.float32)
     answers = training.Answers(np.zeros((len(place), 1), np.float32), place, truth, "one", "bfactor")
-    widening = training.calibrated_widening(perceptron, [answers])
-    assert widening.shape == (2, training.CALIBRATION_BINS) and np.all(np.diff(widening[0]) > 0)
+    widening = training.calibrated_widening(committee, [answers])
+    assert widening.shape[1] <= training.CALIBRATION_BINS and np.all(np.diff(widening[0]) >= 0)
+    np.testing.assert_allclose(widening[0], 2 * 1.645 * 0.1, rtol=0.1)
     np.testing.assert_allclose(widening[1], 2.0, rtol=0.12)
-    network = Network(perceptron, perceptron, widening)
+    network = Network(committee, committee, widening)
     assert training.errors(network, [answers]).coverage == pytest.approx(0.9, abs=0.01)
 
 
