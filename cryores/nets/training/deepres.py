@@ -19,7 +19,7 @@ import numpy as np
 from cryores.files import appearing
 from cryores.nets import load_keras
 from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, Describer, head, resolutions
-from cryores.nets.own_deepres import BOUNDS, COUNTED, FORMAT, WEIGHT_FILES, Reading
+from cryores.nets.own_deepres import BOUNDS, COUNTED, FORMAT, LEARNED, WEIGHT_FILES, Reading
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.chunks import make_missing
@@ -93,7 +93,10 @@ class Target:
         return Recipe(self.trained_finest, self.trained_coarsest)
 
 
-TARGETS = {"2.5-13": Target("low", 1.0, 2.5, 13.0, 2.05, 16.0), "1.5-6": Target("high", 0.5, 1.5, 6.0, 1.1, 7.5)}
+TARGETS = {
+    "2.5-13": Target("low", 1.0, 2.5, 13.0, *LEARNED[1.0]),
+    "1.5-6": Target("high", 0.5, 1.5, 6.0, *LEARNED[0.5]),
+}
 """By the range of its answers."""
 
 
@@ -375,9 +378,9 @@ def answers(
 ) -> Tuple[FloatArray, FloatArray, FloatArray]:
     """Return truth, answer and expected error in Å, of voxels near atoms of ``number`` pieces.
 
-    Only where the truth is in the range of the target.
+    Only where the truth is in the range of the target; answers reach as far as the lessons, as users get them.
     """
     lessons, truth = describe(pieces, recipe, number, np.random.default_rng(seed))
     counted = (truth >= target.finest) & (truth <= target.coarsest) & np.isfinite(lessons).all(axis=1)
     answer, expected = reading(lessons[counted])
-    return truth[counted], np.clip(answer, target.finest, target.coarsest), expected
+    return truth[counted], np.clip(answer, target.trained_finest, target.trained_coarsest), expected
