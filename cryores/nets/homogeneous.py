@@ -16,6 +16,7 @@ convolutions by FFT; the head uses operations of Keras 3 only, so that any of it
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from queue import Queue
 from typing import Any, List, Tuple, Union
 
@@ -74,6 +75,7 @@ def ball(radius: float, reach: int) -> FloatArray:
     return np.asarray(weight / weight.sum(), dtype=np.float64)
 
 
+@lru_cache(maxsize=None)
 def band_filter(frequency: float, reach: int) -> FloatArray:
     """Return the filter of a shell (1/voxel) on a cube of ``2 reach + 1`` voxels."""
     window = ball(min(max(PERIODS / frequency, SHORTEST), LONGEST), reach)
