@@ -57,8 +57,9 @@ WITH_REST, REST, REST_TILT, REST_UNEVEN = 0.4, (-6.0, -1.5), 1.0, (1.4, 2.2)
 """Share of the lessons that are given a rest of power in all bands, as steps at cuts leave it; the range of its
 logarithm, how much it may rise or fall over the bands, and how uneven it is."""
 
-JUDGED = 231
-"""Pieces of the models kept aside that a network is judged by."""
+JUDGED, TIMES = 924, 4
+"""Degraded pieces of the models kept aside that a network is judged by, a piece at most so many times: in fewer, what
+is said of a bin of flawed maps hangs on a handful of pieces."""
 
 LESSONS = 5000
 """Degraded pieces that the networks of the package learned from."""
@@ -159,7 +160,7 @@ def train(
         "loss": losses,
     }  # fmt: skip
     tell(f"{target.name}: judging")
-    told.update(judged(Reading(arrays), unseen, target, min(JUDGED, len(unseen))))
+    told.update(judged(Reading(arrays), unseen, target, min(JUDGED, TIMES * len(unseen))))
     file = folder / WEIGHT_FILES[target.voxel_size]
     save_weights(file, arrays, told)
     write_card(file, told)
@@ -282,7 +283,7 @@ def straightened(answer: FloatArray, described: Described, target: Target) -> Fl
     rows = [KEPT_STRAIGHT * np.eye(KNOTS)]
     wanted = [np.full(KNOTS, KEPT_STRAIGHT)]
     width = 0.5 * target.voxel_size
-    for low in np.arange(target.finest, target.coarsest, width):
+    for low in np.arange(target.finest, target.trained_coarsest, width):
         for kind in (True, False):
             here = (described.truth >= low) & (described.truth < low + width) & (described.flawless == kind)
             if np.count_nonzero(here) > FEWEST:
@@ -345,10 +346,10 @@ def judged(reading: Reading, unseen: Pieces, target: Target, number: int, seed: 
     Returns
     -------
     dict
-        ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error is multiplied by, so that
+        ``judged``: ``number``; ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error is multiplied by, so that
         68.3 % of the errors on flawed maps are smaller.
     """
-    found: Dict[str, Any] = {}
+    found: Dict[str, Any] = {"judged": number}
     for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
         truth, answer, expected = answers(reading, unseen, recipe, target, number, seed)
         found[name] = accuracy(truth, answer, target)
