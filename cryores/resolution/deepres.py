@@ -170,7 +170,9 @@ def _estimated(
 def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
     from cryores.nets import published_deepres
 
-    return published_deepres.estimate(published_deepres.masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size))
+    return published_deepres.estimate(
+        published_deepres.masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)
+    )
 
 
 # --- grids --------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         "",
         "## Accuracy on the models kept aside",
         "",
-        f"{told['judged']} degraded pieces of each kind, voxels within 4 Å of an atom, 120 or fewer of a piece: of 1200 "
+        f"{told['judged']} degraded pieces of each kind, voxels within 4 Å of an atom, at most 120 of a piece: of 1200 "
         "voxels, ten pieces.",
         "",
     ]

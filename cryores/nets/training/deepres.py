@@ -346,8 +346,8 @@ def judged(reading: Reading, unseen: Pieces, target: Target, number: int, seed: 
     Returns
     -------
     dict
-        ``judged``: ``number``; ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error is multiplied by, so that
-        68.3 % of the errors on flawed maps are smaller.
+        ``judged``: ``number``; ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error
+        is multiplied by, so that 68.3 % of the errors on flawed maps are smaller.
     """
     found: Dict[str, Any] = {"judged": number}
     for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
