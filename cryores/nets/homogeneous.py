@@ -23,7 +23,6 @@ from typing import Any, List, Tuple, Union
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from cryores.fourier import InnerInverse, RealFFT, rfft
 from cryores.volume import BoolArray, FloatArray
@@ -208,12 +207,12 @@ def _distances(reach: int) -> FloatArray:
 
 
 def _transfer(kernel: FloatArray, edge: int) -> FloatArray:
-    """Return the Fourier transform of a symmetric kernel about the first voxel: it is real."""
-    padded = np.zeros((edge,) * 3)
+    """Return the Fourier transform of a symmetric kernel about the first voxel: real, and soonest summed by axes."""
     reach = len(kernel) // 2
-    index = np.arange(-reach, reach + 1) % edge
-    np.add.at(padded, np.ix_(index, index, index), kernel)
-    return np.asarray(scipy.fft.rfftn(padded).real, dtype=np.float32)
+    waves = np.cos(2.0 * np.pi / edge * np.outer(np.arange(edge), np.arange(-reach, reach + 1)))
+    for along_axis in (waves, waves, waves[: edge // 2 + 1]):
+        kernel = np.tensordot(kernel, along_axis, axes=(0, 1))
+    return kernel.astype(np.float32)
 
 
 # --- the trained part ---------------------------------------------------------------------------------------------

@@ -29,9 +29,9 @@ WEIGHT_FILES = {1.0: "deepres-low.npz", 0.5: "deepres-high.npz"}
 LEARNED = {1.0: (2.05, 16.0), 0.5: (1.1, 7.5)}
 """By the voxel size, the finest and the coarsest resolution in Å of the lessons: answers may be trusted as far."""
 
-EDGES = (102, 112, 130, 150)
-"""Edges of the blocks, margins included, of which the cheapest is taken. Without the rims of the bands 80, 90, 108 and
-128 are left, whose transforms are fast; larger ones leave the processor's caches."""
+EDGES = (102, 130, 150)
+"""Edges of the blocks, margins included, of which the cheapest is taken. Without the rims of the bands 80, 108 and 128
+are left: both kinds of cubes have fast transforms."""
 
 BYTES_A_VOXEL, BYTES_A_THREAD = 240.0, 32.0
 """What a voxel of a block takes: its filters, description and answers; and, per thread, its bands (measured)."""
