@@ -1,4 +1,4 @@
-"""Time, memory and accuracy of the methods: ``python -m benchmarks [SIZE ...]``.
+"""Time, memory and accuracy of the methods: ``python -m benchmarks [SIZE ...] [NAME ...]``.
 
 A file ``bench_NAME.py`` has ``measure(size)``: a list of rows with method (its name first), size, seconds, rffts (the
 same in units of one float32 real FFT of scipy of that size with one worker, timed in the same run) and volumes (peak

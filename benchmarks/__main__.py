@@ -1,9 +1,12 @@
-"""Print one table of all benchmarks, then the accuracy of the local methods on a planted resolution."""
+"""Print one table of the benchmarks, then the accuracy of the local methods on a planted resolution.
+
+``python -m benchmarks`` runs all of them on 128 voxels; ``python -m benchmarks 128 256 deepres`` those that are named.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import sys
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -17,18 +20,23 @@ PLANTED_SIZE = 96
 ROW = "{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}{planned_volumes:9.1f}"
 
 
-def costs(sizes: List[int]) -> Iterator[Dict[str, Any]]:
-    """Run every bench_*.py of this folder at every size."""
-    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
-        bench = importlib.import_module(f"benchmarks.{path.stem}")
+def benches() -> List[str]:
+    """Return what there is a bench_*.py of in this folder, named as on the command line."""
+    return sorted(path.stem[len("bench_") :].replace("_", "-") for path in Path(__file__).parent.glob("bench_*.py"))
+
+
+def costs(names: List[str], sizes: List[int]) -> Iterator[Dict[str, Any]]:
+    """Run the benchmarks of ``names`` at every size."""
+    for name in names:
+        bench = importlib.import_module(f"benchmarks.bench_{name.replace('-', '_')}")
         for size in sizes:
             yield from bench.measure(size)
 
 
-def accuracies() -> Iterator[Dict[str, Any]]:
-    """Run every local method with its defaults on half maps planted with 3 to 8 Å, and compare inside the mask."""
+def accuracies(names: List[str]) -> Iterator[Dict[str, Any]]:
+    """Run local methods with their defaults on half maps planted with 3 to 8 Å, and compare inside the mask."""
     planted = simulate(shape=(PLANTED_SIZE,) * 3, seed=0)
-    for name in method_summaries():
+    for name in names:
         method = load_method(name)
         if HALVES not in method.maps:
             continue
@@ -50,15 +58,19 @@ def accuracies() -> Iterator[Dict[str, Any]]:
 
 def main() -> None:
     """Print both tables, each row as soon as it is measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", help="sizes in voxels (128 when none is given) and names (all)")
+    words = parser.parse_args().what
+    sizes = [int(word) for word in words if word.isdigit()] or [128]
+    named = [word for word in words if not word.isdigit()]
+    if not set(named) <= set(benches()):
+        parser.error(f"the names are {', '.join(benches())}")
     print(f"{'method':24}{'size':>6}{'seconds':>10}{'rFFTs':>8}{'volumes':>9}{'planned':>9}")
-    for row in costs([int(word) for word in sys.argv[1:]] or [128]):
-        print(
-            "{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}{planned_volumes:9.1f}".format(**row),
-            flush=True,
-        )
+    for row in costs(named or benches(), sizes):
+        print(ROW.format(**row), flush=True)
     print(f"\nplanted 3 to 8 Å, {PLANTED_SIZE}^3 voxels of 1.2 Å; |error| in Å, Spearman's rank correlation")
     print(f"{'method':24}{'cover':>7}{'median':>8}{'p90':>7}{'bias':>7}{'rho':>7}")
-    for row in accuracies():
+    for row in accuracies([name for name in method_summaries() if not named or name in named]):
         print("{method:24}{cover:7.2f}{median:8.2f}{p90:7.2f}{bias:+7.2f}{rho:7.2f}".format(**row), flush=True)
 
 

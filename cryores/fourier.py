@@ -190,6 +190,11 @@ class InnerInverse:
         Shape of the real arrays.
     margin : int
         Voxels.
+
+    Attributes
+    ----------
+    real, spectrum : ndarray
+        Arrays of both shapes, uninitialised: those that were planned on, free to be used.
     """
 
     def __init__(self, shape: IntTriple, margin: int) -> None:
@@ -197,8 +202,8 @@ class InnerInverse:
 
         inner = [slice(margin, n - margin) for n in shape]
         self._parts = [(), (inner[0],), (inner[0], inner[1])]
-        real = pyfftw.empty_aligned(shape, dtype="float32")
-        spectrum = pyfftw.empty_aligned(spectrum_shape(shape), dtype="complex64")
+        self.real = real = pyfftw.empty_aligned(shape, dtype="float32")
+        self.spectrum = spectrum = pyfftw.empty_aligned(spectrum_shape(shape), dtype="complex64")
         options = {"direction": "FFTW_BACKWARD", "threads": 1, "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
         self._plans = [
             pyfftw.FFTW(spectrum[part], (real if axis == 2 else spectrum)[part], axes=(axis,), **options)
@@ -206,7 +211,7 @@ class InnerInverse:
         ]
 
     def __call__(self, spectrum: Complex, out: FloatArray) -> FloatArray:
-        """Transform ``spectrum`` (destroyed) into ``out``, unnormalised; both from `RealFFT`."""
+        """Transform ``spectrum`` (destroyed) into ``out``, unnormalised; both from here or `RealFFT`."""
         for axis, (plan, part) in enumerate(zip(self._plans, self._parts)):
             plan.update_arrays(spectrum[part], (out if axis == 2 else spectrum)[part])
             plan.execute()

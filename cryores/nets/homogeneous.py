@@ -16,13 +16,13 @@ convolutions by FFT; the head uses operations of Keras 3 only, so that any of it
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from queue import Queue
 from typing import Any, List, Tuple, Union
 
 import numba
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from cryores.fourier import InnerInverse, RealFFT, rfft
 from cryores.volume import BoolArray, FloatArray
@@ -74,6 +74,7 @@ def ball(radius: float, reach: int) -> FloatArray:
     return np.asarray(weight / weight.sum(), dtype=np.float64)
 
 
+@lru_cache(maxsize=None)
 def band_filter(frequency: float, reach: int) -> FloatArray:
     """Return the filter of a shell (1/voxel) on a cube of ``2 reach + 1`` voxels."""
     window = ball(min(max(PERIODS / frequency, SHORTEST), LONGEST), reach)
@@ -98,13 +99,16 @@ class Describer:
     """
 
     def __init__(self, edge: int, threads: int = 1, periodic: bool = False) -> None:
-        self._edge, self._threads = edge, threads
-        scale = 1.0 / edge**3
-        self._bands = [scale * _transfer(band_filter(f, int(LONGEST)), edge) for f in FREQUENCIES]
-        self._balls = [scale * _transfer(ball(radius, int(np.ceil(radius))), edge) for radius in RADII]
+        self._threads = threads
+        self._rim = 0 if periodic else int(LONGEST)
+        # Nearer to the faces a band is wrong: what is averaged over balls is a smaller cube, and costs less.
+        whole = edge - 2 * self._rim
+        self._inner = (slice(self._rim, edge - self._rim),) * 3
+        self._bands = [1.0 / edge**3 * _transfer(band_filter(f, int(LONGEST)), edge) for f in FREQUENCIES]
+        self._balls = [1.0 / whole**3 * _transfer(ball(radius, int(np.ceil(radius))), whole) for radius in RADII]
         self._free: Queue[_Workplace] = Queue()
         for _ in range(threads):
-            self._free.put(_Workplace(edge, *((0, 0) if periodic else (int(LONGEST), MARGIN))))
+            self._free.put(_Workplace(edge, self._rim, 0 if periodic else MARGIN - self._rim))
 
     def __call__(self, cube: FloatArray, where: Where) -> FloatArray:
         """Describe voxels of a cube.
@@ -120,7 +124,7 @@ class Describer:
         -------
         ndarray of float32, shape (voxels, FEATURES)
         """
-        places = np.flatnonzero(where) if isinstance(where, np.ndarray) else np.ravel_multi_index(where, cube.shape)
+        places = self._places(where)
         spectrum = rfft(cube, self._threads)
         result = np.empty((len(FREQUENCIES), MOMENTS, len(places)), dtype=np.float32)
 
@@ -137,44 +141,52 @@ class Describer:
             list(pool.map(lambda rows: _normalise(rows, whole), result))
         return result.reshape(FEATURES, -1).T
 
+    @staticmethod
+    def work(edge: int) -> int:
+        """Return how much work a cube of a volume is, whatever is asked: the voxels of its transforms, for a band."""
+        return 2 * edge**3 + 10 * (edge - 2 * int(LONGEST)) ** 3
+
+    def _places(self, where: Where) -> Places:
+        """Return the places in the cube without its rim, as one number each."""
+        if isinstance(where, np.ndarray):
+            return np.flatnonzero(where[self._inner])
+        edge = self._inner[0].stop - self._rim
+        return np.ravel_multi_index(tuple(axis - self._rim for axis in where), (edge,) * 3)
+
 
 class _Workplace:
-    """Planned transforms and the arrays of one band: without the ``rim``, means over balls without the ``margin``."""
+    """Planned transforms and the arrays of one band: without the ``rim``, and of that, means without the ``margin``."""
 
     def __init__(self, edge: int, rim: int, margin: int) -> None:
+        whole = (edge - 2 * rim,) * 3
+        self._inner = (slice(rim, edge - rim),) * 3
+        self._band, self._mean = InnerInverse((edge,) * 3, rim), InnerInverse(whole, margin)
         # Measured plans differ from run to run, and so would the last digits.
-        self._fft = RealFFT((edge,) * 3, 1, effort="FFTW_ESTIMATE")
-        self._band, self._mean = InnerInverse((edge,) * 3, rim), InnerInverse((edge,) * 3, margin)
-        self._reals = [self._fft.empty_real() for _ in range(3)]
-        self._spectra = [self._fft.empty_spectrum() for _ in range(2)]
-        ends = (slice(0, rim), slice(edge - rim, edge))
-        self._rim = [(slice(None),) * axis + (end,) for axis in range(3) for end in ends]
+        self._fft = RealFFT(whole, 1, effort="FFTW_ESTIMATE")
+        self._power, self._raised = self._fft.empty_real(), self._fft.empty_real()
+        self._spectrum = self._fft.empty_spectrum()
 
     def moments(
         self, spectrum: Any, transfer: FloatArray, balls: List[FloatArray], places: Places, rows: FloatArray
     ) -> None:
         """Write the means of a band's power, third and fourth power about ``places``: `RADII`, then both by `ODD`."""
-        band, power, spare = self._reals
-        np.multiply(spectrum, transfer, out=self._spectra[0])
-        self._band(self._spectra[0], band)
-        for part in self._rim:
-            # Wrong there, and large: what is averaged beside it would lose its last digits.
-            band[part] = 0.0
+        np.multiply(spectrum, transfer, out=self._band.spectrum)
+        band = self._band(self._band.spectrum, self._band.real)[self._inner]
+        power, raised = self._power, self._raised
         np.square(band, out=power)
-        np.copyto(spare, power)
         count, odd = len(RADII), balls[-len(ODD) :]
-        self._means(spare, balls, places, rows[:count])
+        np.copyto(raised, power)
+        self._means(raised, balls, places, rows[:count])
         np.maximum(rows[:count], 0.0, out=rows[:count])
-        band *= power
-        self._means(band, odd, places, rows[count::2])
-        self._means(np.square(power, out=power), odd, places, rows[count + 1 :: 2])
+        self._means(np.multiply(band, power, out=raised), odd, places, rows[count::2])
+        self._means(np.square(power, out=raised), odd, places, rows[count + 1 :: 2])
 
     def _means(self, values: FloatArray, balls: List[FloatArray], places: Places, rows: FloatArray) -> None:
         """Write means over balls; ``values`` are lost."""
-        self._fft.forward(values, self._spectra[1])
+        self._fft.forward(values, self._spectrum)
         for one, row in zip(balls, rows):
-            np.multiply(self._spectra[1], one, out=self._spectra[0])
-            row[:] = self._mean(self._spectra[0], values).take(places)
+            np.multiply(self._spectrum, one, out=self._mean.spectrum)
+            row[:] = self._mean(self._mean.spectrum, self._mean.real).take(places)
 
 
 def _normalise(rows: FloatArray, whole: FloatArray) -> None:
@@ -195,12 +207,12 @@ def _distances(reach: int) -> FloatArray:
 
 
 def _transfer(kernel: FloatArray, edge: int) -> FloatArray:
-    """Return the Fourier transform of a symmetric kernel about the first voxel: it is real."""
-    padded = np.zeros((edge,) * 3)
+    """Return the Fourier transform of a symmetric kernel about the first voxel: real, and soonest summed by axes."""
     reach = len(kernel) // 2
-    index = np.arange(-reach, reach + 1) % edge
-    np.add.at(padded, np.ix_(index, index, index), kernel)
-    return np.asarray(scipy.fft.rfftn(padded).real, dtype=np.float32)
+    waves = np.cos(2.0 * np.pi / edge * np.outer(np.arange(edge), np.arange(-reach, reach + 1)))
+    for along_axis in (waves, waves, waves[: edge // 2 + 1]):
+        kernel = np.tensordot(kernel, along_axis, axes=(0, 1))
+    return kernel.astype(np.float32)
 
 
 # --- the trained part ---------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, List, Tuple
 
 import numpy as np
 
@@ -25,11 +25,6 @@ def corners(mask: BoolArray, inner: int) -> List[Corner]:
         for x in starts[2]
         if mask[z : z + inner, y : y + inner, x : x + inner].any()
     ]
-
-
-def cheapest_edge(mask: BoolArray, margin: int, edges: Sequence[int]) -> int:
-    """Return the edge of the blocks, margins included, with which the mask takes the fewest voxels in all."""
-    return min(edges, key=lambda edge: len(corners(mask, edge - 2 * margin)) * edge**3)
 
 
 def over_blocks(

@@ -57,7 +57,7 @@ LEAST_DECAY = -10.0
 """Å^2: the B-factor of a Guinier plot that falls less is none to start from."""
 
 FINE_BELOW = 3.0
-"""Å: where the limit of the verdict is finer, the network of 2.5 to 13 Å has no room beyond it."""
+"""Å: where the limit of the verdict is finer, the network of 2.5 to 13 Å has little room beyond it."""
 
 UNLIKE = 0.3
 """Correlation inside the mask below which a given map does not seem to be made from the half maps."""

@@ -16,6 +16,7 @@ from cryores.execution import Execution
 from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
+from cryores.nets import own_deepres
 from cryores.nets.carved import continued
 from cryores.nets.devices import on_device
 from cryores.resample import resampled, resampled_grid
@@ -27,7 +28,7 @@ HIGH_BELOW = 2.8
 
 @dataclass(frozen=True)
 class Range:
-    """A range of resolutions in Å, and the voxel size at which its network sees the map."""
+    """The range of resolutions in Å that a network is held to, and the voxel size at which it sees the map."""
 
     finest: float
     coarsest: float
@@ -44,7 +45,8 @@ class DeepresParameters:
 
     range: Optional[str] = parameter(
         None,
-        "Expected resolutions in Å; default 2.5-13, and 1.5-6 where the map turns out to be that fine.",
+        "Expected resolutions in Å; default 2.5-13, and 1.5-6 where the map turns out to be that fine. Our own network "
+        "answers somewhat beyond, to 2.05 and 16, or 1.1 and 7.5 Å; such values say little more than: beyond.",
         choices=(COARSE, FINE),
     )
     weights: str = parameter(
@@ -73,8 +75,10 @@ def deepres(
     Returns
     -------
     LocalResolution
-        ``resolution`` in Å within the range; NaN outside the mask. ``extra["uncertainty"]``, with our own network:
-        standard error in Å.
+        ``resolution`` in Å, not finer than Nyquist; with our own network somewhat beyond the range too, with the
+        published one within it; NaN outside the mask. ``extra["uncertainty"]``, with our own network: standard error
+        in Å. ``details["at_the_finest_fraction"]`` and ``["at_the_coarsest_fraction"]`` count the voxels at these ends
+        of the range or beyond.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution
         found = _estimated(density, inside, RANGES[FINE], parameters, execution)
     chosen = RANGES[name]
     finest = max(chosen.finest, inputs.grid.nyquist)
-    values = np.clip(found.pop("resolution"), min(finest, chosen.coarsest), chosen.coarsest)
+    values = np.clip(found.pop("resolution"), *_ends(parameters, chosen, inputs.grid))
     known = values[np.isfinite(values)]
     details: Dict[str, Any] = {
         "range": name,
@@ -121,7 +125,7 @@ def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution
         "at_the_coarsest_fraction": float(np.mean(known >= chosen.coarsest)) if known.size else 0.0,
     }
     if details["at_the_finest_fraction"] > 0.5 and name == COARSE and finest < inputs.grid.nyquist + 1.0:
-        details["warnings"] = [f"most of the map is at the fine end of the range {name} Å: try --range {FINE}"]
+        details["warnings"] = [f"most of the map is finer than the range {name} Å: try --range {FINE}"]
     return LocalResolution(
         Volume(values, inputs.grid),
         inputs.mask.like(inside),
@@ -129,6 +133,14 @@ def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution
         details,
         {key: Volume(one, inputs.grid) for key, one in found.items()},
     )
+
+
+def _ends(parameters: DeepresParameters, chosen: Range, grid: Grid) -> Tuple[float, float]:
+    """Return the finest and the coarsest answer in Å."""
+    finest, coarsest = chosen.finest, chosen.coarsest
+    if parameters.weights == "own":
+        finest, coarsest = own_deepres.LEARNED[chosen.voxel_size]
+    return min(max(finest, grid.nyquist), coarsest), coarsest
 
 
 def _is_fine(values: FloatArray, grid: Grid) -> bool:
@@ -147,9 +159,7 @@ def _estimated(
         seen = Volume(resampled(continued(density.data) if own else density.data, shape, execution.threads), grid)
         mask = nearest(inside, shape)
     if own:
-        from cryores.nets.own_deepres import estimate
-
-        answer = estimate(seen, mask, chosen.voxel_size, execution)
+        answer = own_deepres.estimate(seen, mask, chosen.voxel_size, execution)
         found = {"resolution": answer.resolution, "uncertainty": answer.uncertainty}
     else:
         found = {"resolution": _published(seen, mask, chosen, density.grid, execution)}
@@ -158,9 +168,11 @@ def _estimated(
 
 
 def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
-    from cryores.nets.published_deepres import estimate, masked
+    from cryores.nets import published_deepres
 
-    return estimate(masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size))
+    return published_deepres.estimate(
+        published_deepres.masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)
+    )
 
 
 # --- grids --------------------------------------------------------------------------------------------------------
@@ -209,10 +221,11 @@ def _linear(data: FloatArray, shape: Tuple[int, ...]) -> FloatArray:
 
 
 def _criterion(parameters: DeepresParameters, chosen: Range) -> str:
-    whose = "our own network" if parameters.weights == "own" else "the published network"
+    own = parameters.weights == "own"
     return (
         f"The low-pass limit, within {chosen.finest:g} to {chosen.coarsest:g} Å, that density of such a look has, as "
-        f"learned by {whose}; sharpening makes it finer"
+        f"learned by {'our own' if own else 'the published'} network; sharpening makes it finer"
+        + ("; values beyond that range say little more than: beyond" if own else "")
     )
 
 
@@ -236,7 +249,7 @@ def _require_published() -> None:
 
 
 def _memory(inputs: Inputs, parameters: DeepresParameters, threads: int) -> float:
-    from cryores.nets import own_deepres, published_deepres
+    from cryores.nets import published_deepres
 
     asked = RANGES[parameters.range or COARSE]
     if parameters.range is None and inputs.grid.nyquist < HIGH_BELOW:

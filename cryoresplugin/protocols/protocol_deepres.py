@@ -29,7 +29,8 @@ class CryoresProtDeepRes(CryoresProtocol):
         self._addMask(form, "Mask", "Where the resolution is wanted.")
         form.addParam("range", params.EnumParam, choices=list(RANGES), default=0, label=LABELS["range"],
                       help="The first network sees the map at 1 Å a voxel, the second at 0.5 Å. Recommended: the "
-                      "first, unless most of the map is better than 3 Å.")  # fmt: skip
+                      "first, unless most of the map is better than 3 Å. Our own network answers somewhat beyond its "
+                      "range; such values say little more than: beyond.")  # fmt: skip
         self._addEngineParams(form)
         self._addRunParams(form)
 

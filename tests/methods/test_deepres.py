@@ -15,13 +15,13 @@ from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import write_map
 from cryores.nets.homogeneous import MARGIN, Describer, quantiles
-from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
+from cryores.nets.own_deepres import FORMAT, Reading, _edge, shipped_weights
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.tiles import corners, over_blocks
 from cryores.resolution import deepres
 from cryores.resolution.deepres import METHOD, _back, nearest, working_shape
 from cryores.simulation import simulate
-from cryores.volume import Grid
+from cryores.volume import Grid, Volume
 
 needs_tensorflow = pytest.mark.skipif(
     find_spec("tensorflow") is None, reason="TensorFlow is not installed: it needs Python 3.10 or newer"
@@ -177,14 +177,41 @@ def test_planted_limits_are_found_and_sharpening_is_seen(made):
     assert by_b[0] < by_b[1] < by_b[2]
 
 
-def test_result_has_an_uncertainty_and_stays_in_the_range(made):
+def test_result_has_an_uncertainty_and_stays_in_what_was_learned(made):
     result = seen(limited(made[0], 4.0), made[1])
     inside = made[1].data > 0.5
     for values in (result.resolution.data, result.extra["uncertainty"].data):
         assert np.isfinite(values[inside]).all() and np.isnan(values[~inside]).all()
-    assert result.resolution.data[inside].min() >= 2.5 and result.resolution.data[inside].max() <= 13.0
+    assert result.resolution.data[inside].min() >= 2.05 and result.resolution.data[inside].max() <= 16.0
     assert 0.01 < np.median(result.extra["uncertainty"].data[inside]) < 2.0
     assert result.details["range"] == "2.5-13"
+
+
+def test_answers_reach_beyond_the_range_and_are_counted(made):
+    volume, mask = made
+    coarse = seen(limited(volume, 14.5), mask)
+    values = coarse.values()
+    assert 13.0 < np.median(values) <= values.max() <= 16.0
+    assert coarse.details["at_the_coarsest_fraction"] == np.mean(values >= 13.0) > 0.5
+    assert "beyond" in coarse.criterion and coarse.details["at_the_finest_fraction"] == 0.0
+    fine = seen(volume, mask)
+    values = fine.values()
+    assert 2.05 <= values.min() < 2.5
+    assert fine.details["at_the_finest_fraction"] == np.mean(values <= 2.5) > 0.2
+
+
+def test_no_answer_is_finer_than_nyquist(made):
+    volume, mask = made
+    wide = [Volume(one.data, Grid.regular(one.grid.shape, 1.2)) for one in (volume, mask)]
+    result = seen(*wide)
+    assert result.values().min() == pytest.approx(2.4) and result.details["at_the_finest_fraction"] > 0.1
+
+
+def test_blocks_are_those_of_the_least_work_that_memory_holds():
+    mask = np.zeros((130, 130, 130), dtype=bool)
+    mask[20:120, 10:110, 15:115] = True
+    assert _edge(mask, Execution(threads=1, memory=4.0)) == 150, "one block of 102 answers an axis"
+    assert _edge(mask, Execution(threads=1, memory=0.5)) < 130
 
 
 # --- where it stops -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ LIMITS = (
     "A voxel is judged by the 49 voxels around it along each axis, those within 13 most: gradients within that are "
     "smoothed, and at the coarse end of the range it sees few periods of the finest wave.",
     "The models kept aside chose the moments and the number of lessons; other models are needed to judge it.",
-    "Values at the ends of the range say no more than: this fine, or that coarse, or beyond.",
+    "Values beyond the range, where the lessons end, say little more than: beyond.",
 )
 
 
@@ -54,6 +54,9 @@ def _lines(name: str, told: Dict[str, Any]) -> List[str]:
         f"- Loss by epoch: {', '.join(f'{value:.3f}' for value in told['loss'])}.",
         "",
         "## Accuracy on the models kept aside",
+        "",
+        f"{told['judged']} degraded pieces of each kind, voxels within 4 Å of an atom, at most 120 of a piece: of 1200 "
+        "voxels, ten pieces.",
         "",
     ]
     for kind in ("clean", "flawed"):

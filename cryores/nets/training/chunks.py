@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
-from typing import Callable, Sequence, Tuple
+from typing import Any, Callable, Iterator, Sequence, Tuple
 
 LOOK_EVERY = 2.0
 """Seconds between two looks whether the process that started one is still there."""
@@ -25,13 +26,19 @@ def make_missing(
     if not missing:
         return
     done = len(files) - len(missing)
-    if processes == 1:
-        for number, _ in enumerate(map(make, missing), done + 1):
+    with side_by_side(processes) as each:
+        for number, _ in enumerate(each(make, missing), done + 1):
             tell(f"chunk {number} of {len(files)}")
-    else:
-        with workers(processes) as pool:
-            for number, _ in enumerate(pool.map(make, missing), done + 1):
-                tell(f"chunk {number} of {len(files)}")
+
+
+@contextmanager
+def side_by_side(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a ``map`` that uses so many processes; of one, it is this one."""
+    if processes == 1:
+        yield map
+        return
+    with workers(processes) as pool:
+        yield pool.map
 
 
 def workers(processes: int) -> ProcessPoolExecutor:

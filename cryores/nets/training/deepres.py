@@ -19,7 +19,7 @@ import numpy as np
 from cryores.files import appearing
 from cryores.nets import load_keras
 from cryores.nets.homogeneous import ANSWERS, FREQUENCIES, MOMENTS, ODD, RADII, Describer, head, resolutions
-from cryores.nets.own_deepres import BOUNDS, COUNTED, FORMAT, WEIGHT_FILES, Reading
+from cryores.nets.own_deepres import BOUNDS, COUNTED, FORMAT, LEARNED, WEIGHT_FILES, Reading
 from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.chunks import make_missing
@@ -57,8 +57,9 @@ WITH_REST, REST, REST_TILT, REST_UNEVEN = 0.4, (-6.0, -1.5), 1.0, (1.4, 2.2)
 """Share of the lessons that are given a rest of power in all bands, as steps at cuts leave it; the range of its
 logarithm, how much it may rise or fall over the bands, and how uneven it is."""
 
-JUDGED = 231
-"""Pieces of the models kept aside that a network is judged by."""
+JUDGED, TIMES = 924, 4
+"""Degraded pieces of the models kept aside that a network is judged by, a piece at most so many times: in fewer, what
+is said of a bin of flawed maps hangs on a handful of pieces."""
 
 LESSONS = 5000
 """Degraded pieces that the networks of the package learned from."""
@@ -93,7 +94,10 @@ class Target:
         return Recipe(self.trained_finest, self.trained_coarsest)
 
 
-TARGETS = {"2.5-13": Target("low", 1.0, 2.5, 13.0, 2.05, 16.0), "1.5-6": Target("high", 0.5, 1.5, 6.0, 1.1, 7.5)}
+TARGETS = {
+    "2.5-13": Target("low", 1.0, 2.5, 13.0, *LEARNED[1.0]),
+    "1.5-6": Target("high", 0.5, 1.5, 6.0, *LEARNED[0.5]),
+}
 """By the range of its answers."""
 
 
@@ -156,7 +160,7 @@ def train(
         "loss": losses,
     }  # fmt: skip
     tell(f"{target.name}: judging")
-    told.update(judged(Reading(arrays), unseen, target, min(JUDGED, len(unseen))))
+    told.update(judged(Reading(arrays), unseen, target, min(JUDGED, TIMES * len(unseen))))
     file = folder / WEIGHT_FILES[target.voxel_size]
     save_weights(file, arrays, told)
     write_card(file, told)
@@ -279,7 +283,7 @@ def straightened(answer: FloatArray, described: Described, target: Target) -> Fl
     rows = [KEPT_STRAIGHT * np.eye(KNOTS)]
     wanted = [np.full(KNOTS, KEPT_STRAIGHT)]
     width = 0.5 * target.voxel_size
-    for low in np.arange(target.finest, target.coarsest, width):
+    for low in np.arange(target.finest, target.trained_coarsest, width):
         for kind in (True, False):
             here = (described.truth >= low) & (described.truth < low + width) & (described.flawless == kind)
             if np.count_nonzero(here) > FEWEST:
@@ -342,10 +346,10 @@ def judged(reading: Reading, unseen: Pieces, target: Target, number: int, seed: 
     Returns
     -------
     dict
-        ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error is multiplied by, so that
-        68.3 % of the errors on flawed maps are smaller.
+        ``judged``: ``number``; ``clean`` and ``flawed``: see `accuracy`; ``standard_error``: what the expected error
+        is multiplied by, so that 68.3 % of the errors on flawed maps are smaller.
     """
-    found: Dict[str, Any] = {}
+    found: Dict[str, Any] = {"judged": number}
     for name, recipe in (("clean", clean(target.finest, target.coarsest)), ("flawed", flawed(target))):
         truth, answer, expected = answers(reading, unseen, recipe, target, number, seed)
         found[name] = accuracy(truth, answer, target)
@@ -375,9 +379,9 @@ def answers(
 ) -> Tuple[FloatArray, FloatArray, FloatArray]:
     """Return truth, answer and expected error in Å, of voxels near atoms of ``number`` pieces.
 
-    Only where the truth is in the range of the target.
+    Only where the truth is in the range of the target; answers reach as far as the lessons, as users get them.
     """
     lessons, truth = describe(pieces, recipe, number, np.random.default_rng(seed))
     counted = (truth >= target.finest) & (truth <= target.coarsest) & np.isfinite(lessons).all(axis=1)
     answer, expected = reading(lessons[counted])
-    return truth[counted], np.clip(answer, target.finest, target.coarsest), expected
+    return truth[counted], np.clip(answer, target.trained_finest, target.trained_coarsest), expected

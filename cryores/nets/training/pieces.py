@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cryores.atoms import atom_positions, density_from_model, piece_of_model, random_rotation, read_model
 from cryores.errors import InputError
 from cryores.files import appearing
-from cryores.nets.training.chunks import workers
+from cryores.nets.training.chunks import side_by_side
 from cryores.nets.training.state import key
 from cryores.volume import FloatArray, Grid
 
@@ -127,8 +127,8 @@ def pieces_of(models: List[Path], voxel_size: float, cache: Path, name: str, see
 
 def _make(models: List[Path], voxel_size: float, base: Path, seed: int, processes: int) -> List[str]:
     jobs = [(os.fspath(path), voxel_size, seed + number) for number, path in enumerate(models)]
-    with workers(processes) as pool:
-        made = list(pool.map(pieces_of_model, *zip(*jobs)))
+    with side_by_side(processes) as each:
+        made = list(each(pieces_of_model, *zip(*jobs)))
     np.save(f"{base}-density.npy", np.concatenate([density for density, _ in made]))
     np.save(f"{base}-distance.npy", np.concatenate([distance for _, distance in made]))
     return [Path(job[0]).name for job, (density, _) in zip(jobs, made) for _ in density]
