@@ -33,6 +33,7 @@ import numpy as np
 import psutil
 
 from cryores.cli import main
+from cryores.cli.output import NOTE
 from cryores.mapio import read_map, write_map
 from cryores.masks import sphere
 from cryores.method import HALVES, load_method, method_summaries
@@ -199,7 +200,8 @@ def content(out: Path) -> Content:
     """Return the numbers of a whole result; raise `WrongError` if it is none."""
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     missing = [name for name in report["files"] if not (out / name).is_file() or not (out / name).stat().st_size]
-    stray = {path.name for path in out.iterdir() if path.is_file()} - {*report["files"], "report.json"}
+    # The note of what was being moved may outlive a run that was killed as its last act; the next one takes it away.
+    stray = {path.name for path in out.iterdir() if path.is_file()} - {*report["files"], "report.json", NOTE}
     if missing or stray:
         raise WrongError(f"report.json stands, {missing} are missing, {sorted(stray)} are not of it")
     found: Content = {"inputs": [entry["sha256"] for _, entry in sorted(report["inputs"].items())]}
