@@ -25,8 +25,12 @@ FAMILY_SHARES = {
     "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
-EVERYDAY = 1800
-"""Numbers up to which examples are of all kinds; in those after it resolution falls steeply in a strong signal."""
+EVERYDAY, STEEP = 1800, 1920
+"""Numbers up to which examples are of all kinds, and up to which resolution falls steeply in a strong signal; after
+that the signal is damped besides, so that it is far stronger at low frequency than where it ends."""
+
+FADED = (20.0, 150.0)
+"""Å^2 by which it is damped: added to the B-factor of every atom."""
 
 STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
 STEEP_EDGES = (80, 96, 112)
@@ -78,7 +82,7 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     rng = np.random.default_rng((seed, number))
     path = models[int(rng.integers(len(models)))]
     try:
-        made = planted_example(path, rng, FAMILY_SHARES) if number < EVERYDAY else _steep_example(path, rng)
+        made = planted_example(path, rng, FAMILY_SHARES) if number < EVERYDAY else _steep_example(path, rng, number >= STEEP)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
@@ -151,9 +155,13 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
     )  # fmt: skip
 
 
-def _steep_example(path: Path, rng: Any) -> Planted:
+def _steep_example(path: Path, rng: Any, is_faded: bool) -> Planted:
     """Plant a steep loss of resolution in a strong signal."""
     structure = _prepared(read_model(path), rng)
+    if is_faded:
+        more = float(rng.uniform(*FADED))
+        for site in structure[0].all():
+            site.atom.b_iso += more
     voxel, edge = _voxel_size(structure, rng), int(rng.choice(STEEP_EDGES))
     structure, edge = _fitted(structure, voxel, edge, rng)
     length = edge * voxel
