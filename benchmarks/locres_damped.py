@@ -1,8 +1,7 @@
 """``locres`` on maps whose signal is damped by a B-factor before noise is added: far stronger at low frequency.
 
-``python -m benchmarks.locres_damped MODELS`` with the folder of models; the models are those that the training keeps for its
-intervals, the maps are made by `cryores.simulation`: a low-pass along an axis, signal over noise of 4 in the finest
-shell.
+``python -m benchmarks.locres_damped MODELS`` with the folder of models. They are some that the training keeps for its
+intervals; `cryores.simulation` makes the maps: a low-pass along an axis, signal over noise of 4 in the finest shell.
 """
 
 from __future__ import annotations
@@ -61,5 +60,5 @@ if __name__ == "__main__":
         low, high = (found.extra[name].data for name in ("lower", "upper"))
         _, median, p90, bias, rank = errors_of(found.resolution.data, truth, inside)
         held = np.mean(((low <= truth) & (truth <= high))[inside])
-        print(f"{case.model} B {case.b:3.0f}  median {median:4.1f} %  p90 {p90:4.1f} %  bias {bias:+5.1f} %  rank {rank:.3f}  "
-              f"interval {held:.2f}")  # fmt: skip
+        errors = f"median {median:4.1f} %  p90 {p90:4.1f} %  bias {bias:+5.1f} %  rank {rank:.3f}"
+        print(f"{case.model} B {case.b:3.0f}  {errors}  interval {held:.2f}")
