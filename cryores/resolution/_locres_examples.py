@@ -82,7 +82,10 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     rng = np.random.default_rng((seed, number))
     path = models[int(rng.integers(len(models)))]
     try:
-        made = planted_example(path, rng, FAMILY_SHARES) if number < EVERYDAY else _steep_example(path, rng, number >= STEEP)
+        if number < EVERYDAY:
+            made = planted_example(path, rng, FAMILY_SHARES)
+        else:
+            made = _steep_example(path, rng, number >= STEEP)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
