@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
@@ -78,7 +79,7 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
 
     Above, three planes through the middle of the mask's bounding box; below, evenly spaced planes across z.
     """
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     row = views.row_of_planes(box)
     figure = new_figure(9, 5.2, layout=None)
     upper = figure.add_gridspec(1, 3, left=0.068, right=0.865, bottom=0.44, top=0.94, wspace=0.28)

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS, ColourScale, colour_scale
 from cryores.resolution.compare import Comparison
@@ -58,7 +59,7 @@ def line_colours(count: int) -> List[str]:
 
 def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Figure:
     """Draw a row a map: three planes coloured in the common scale over the grey density, and its histogram."""
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = [_fullest(plane, result) for plane in views.central_planes(box)]
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap, Method, parameters_of
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
@@ -335,7 +336,7 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
     """Return planes across z with a slider: the density in grey, the resolution coloured over it inside the mask."""
     import plotly.graph_objects as go
 
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = views.row_of_planes(box, PAGE_SLICES)
     step = max(1, -(-max(part.stop - part.start for part in box[1:]) // PAGE_SLICE_SIZE))
     cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))

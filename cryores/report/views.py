@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cryores.fourier import Float64
 from cryores.localres_maps import filled_outwards as filled_outwards
+from cryores.masks import block_around
 from cryores.method import LocalMap
 from cryores.resolution.fsc import FSCResult
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
@@ -91,18 +92,6 @@ class Plane:
         return rows, columns
 
 
-def bounding_box(inside: BoolArray) -> Tuple[slice, slice, slice]:
-    """Return the smallest box that holds every true voxel, the whole box where none is."""
-    if not inside.any():
-        z, y, x = (slice(0, n) for n in inside.shape)
-        return z, y, x
-    spans = []
-    for axis in range(3):
-        filled = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
-        spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return spans[0], spans[1], spans[2]
-
-
 def central_planes(box: Tuple[slice, slice, slice]) -> List[Plane]:
     """Return the three planes through the middle of ``box``, across z, y and x."""
     return [Plane(axis, (part.start + part.stop) // 2) for axis, part in enumerate(box)]
@@ -158,7 +147,7 @@ def surface(
 
     box = tuple(
         slice(max(0, part.start - SURFACE_MARGIN), min(n, part.stop + SURFACE_MARGIN))
-        for part, n in zip(bounding_box(inside), density.grid.shape)
+        for part, n in zip(block_around(inside), density.grid.shape)
     )
     # Without this the noise around the particle would be traced too.
     masked = np.where(

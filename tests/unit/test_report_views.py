@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cryores.changes import contour_level
+from cryores.masks import block_around
 from cryores.method import LocalResolution
 from cryores.report import figures, views
 from cryores.report.chimerax import coloured_surface
@@ -145,7 +146,7 @@ def test_slices_show_the_resolution_inside_the_mask_only(result, density):
     scale = colour_scale(result.values())
     figure = figures.slices_figure(result, density, scale)
     shown = np.where(result.mask.data > 0.5, result.resolution.data, np.nan)
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > 0.5)
     planes = views.central_planes(box) + views.row_of_planes(box)
     drawn = [axes for axes in figure.axes if len(axes.images) == 2]
     assert len(drawn) == len(planes) == 9
@@ -177,7 +178,7 @@ def test_colour_bar_of_the_slices_has_the_numbers_of_the_scale(result, density):
 def test_planes_follow_the_bounding_box():
     inside = np.zeros((30, 20, 40), dtype=bool)
     inside[4:28, 2:9, 11:31] = True
-    box = views.bounding_box(inside)
+    box = block_around(inside)
     assert box == (slice(4, 28), slice(2, 9), slice(11, 31))
     assert [(p.axis, p.index) for p in views.central_planes(box)] == [(0, 16), (1, 5), (2, 21)]
     row = [p.index for p in views.row_of_planes(box)]
