@@ -63,6 +63,10 @@ def histogram_figure(result: LocalMap, scale: ColourScale, global_resolution: Op
     axes.bar(
         found.edges[:-1], found.counts, np.diff(found.edges), align="edge", color=colours, edgecolor="none", zorder=2
     )
+    for at, text in found.far_ends(scale.told).items():
+        corner, side = (found.edges[-1], "right") if at else (found.edges[0], "left")
+        above: Any = {"xytext": (0, 3), "textcoords": "offset points", "ha": side, "fontsize": 8, "color": TEXT}
+        axes.annotate(text, (corner, found.counts[at]), **above)
     p5, median, p95 = np.percentile(values, (5, 50, 95))
     axes.axvspan(p5, p95, color="#000000", alpha=0.06, zorder=1, label=f"5–95 %: {p5:.2f}–{scale.told(p95)}")
     axes.axvline(median, color=TEXT, zorder=3, label=f"median {scale.told(median)}")

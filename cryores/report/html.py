@@ -180,7 +180,7 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
         found.append(("Best map", f"{summary['best']}, {summary['best_verdict']}"))
     if isinstance(summary.get("bfactor"), float):
         found.append(("B-factor", f"{summary['bfactor']:.1f} Å²"))
-    if summary.get("global_resolution") is not None:
+    if summary.get("global_resolution") is not None and "FSC at 0.143" not in dict(found):
         found.append(("Global FSC at 0.143", f"{summary['global_resolution']:.2f} Å"))
     if "undetermined_fraction" in summary:
         found.append(("Undetermined", f"{100.0 * summary['undetermined_fraction']:.1f} % of the mask"))
@@ -297,12 +297,16 @@ def histogram_section(result: LocalMap, scale: ColourScale, global_resolution: O
     if not len(values):
         return Section(heading, None, "No voxel inside the mask has a value.")
     found = views.histogram(values)
+    ends = found.far_ends(scale.told)
     bars = go.Bar(
         x=0.5 * (found.edges[1:] + found.edges[:-1]),
         y=found.counts,
         width=np.diff(found.edges),
         marker=dict(color=0.5 * (found.edges[1:] + found.edges[:-1]), line={"width": 0}, **_colours(scale, "c")),
-        hovertemplate=f"%{{x:.2f}} {scale.unit}: %{{y}} voxels<extra></extra>",
+        text=[ends.get(i, "") for i in range(len(found.counts))],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate=f"%{{x:.2f}} {scale.unit}: %{{y}} voxels %{{text}}<extra></extra>",
     )
     figure = go.Figure(bars, layout=layout(400, bargap=0))
     figure.update_xaxes(title={"text": scale.title}, showgrid=False, ticks="outside")

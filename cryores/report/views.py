@@ -6,7 +6,7 @@ The figures, the page and the ChimeraX script only draw these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,13 @@ from cryores.resolution.fsc import FSCResult
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
+
+OUTERMOST = (0.5, 99.5)
+"""Percentiles between which most values lie: what lies far beyond them does not set the axis of a histogram."""
+
+FAR = 0.25
+"""How far beyond: the share of the distance of these percentiles by which the axis goes on."""
+
 ROW_OF_PLANES = 6
 
 SURFACE_BOX = 96
@@ -35,25 +42,49 @@ SURFACE_MARGIN = 2
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of voxels between edges (Å); there is one edge more than counts."""
+    """Counts of voxels between edges; there is one edge more than counts.
+
+    Parameters
+    ----------
+    counts : ndarray of int64
+        Voxels of each bin; the outermost ones hold what lies beyond the edges too.
+    edges : ndarray of float64
+        Ends of the bins (Å, or the unit of the quantity).
+    below, above : float or None
+        The lowest and the highest value where they lie beyond the edges.
+    """
 
     counts: npt.NDArray[np.int64]
     edges: Float64
+    below: Optional[float] = None
+    above: Optional[float] = None
+
+    def far_ends(self, told: Callable[[float], str]) -> Dict[int, str]:
+        """Return what is to be written over a bin that holds values far beyond it; ``told`` makes text of a value."""
+        ends = {0: ("down to", self.below), len(self.counts) - 1: ("up to", self.above)}
+        return {at: f"{words} {told(value)}" for at, (words, value) in ends.items() if value is not None}
 
 
 def histogram(values: FloatArray) -> Histogram:
-    """Count values (Å) in `BINS` even bins, or in one bin a value where there are fewer different, even values.
+    """Count values in `BINS` even bins, or in one bin a value where there are fewer different, even values.
 
-    Methods that try a list of resolutions give few different values; bins of another width would show a comb.
+    Methods that try a list of resolutions give few different values; bins of another width would show a comb. Values
+    far from all others, of single voxels, count in the outermost bins.
     """
+    lowest, highest = float(values.min()), float(values.max())
     distinct = np.unique(np.round(values.astype(np.float64), 4))
     steps = np.diff(distinct)
     if 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01):
         edges = np.append(distinct - 0.5 * steps.mean(), distinct[-1] + 0.5 * steps.mean())
+        ends = lowest, highest
     else:
-        edges = np.histogram_bin_edges(values.astype(np.float64), bins=BINS)
-    counts, edges = np.histogram(values, bins=edges)
-    return Histogram(counts.astype(np.int64), edges.astype(np.float64))
+        low, high = (float(end) for end in np.percentile(values, OUTERMOST))
+        room = FAR * (high - low)
+        ends = max(lowest, low - room), min(highest, high + room)
+        edges = np.histogram_bin_edges(np.array(ends), bins=BINS)
+    counts, edges = np.histogram(np.clip(values, *ends), bins=edges)
+    below, above = (lowest if lowest < ends[0] else None), (highest if highest > ends[1] else None)
+    return Histogram(counts.astype(np.int64), edges.astype(np.float64), below, above)
 
 
 def shown_values(result: LocalMap) -> FloatArray:

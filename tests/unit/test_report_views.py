@@ -1,12 +1,14 @@
 """What is shown of a result: the arrays and colour limits, not the files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cryores.changes import contour_level
 from cryores.masks import block_around
 from cryores.method import LocalResolution
-from cryores.report import figures, views
+from cryores.report import figures, html, views
 from cryores.report.chimerax import coloured_surface
 from cryores.report.colours import COLOUR_MAP, FIRST_SHADE, STOPS, colour_scale, palette
 from cryores.resolution.fsc import FSCResult
@@ -117,6 +119,33 @@ def test_values_of_a_list_get_a_bin_each():
 
 def test_histogram_of_one_value():
     assert views.histogram(np.full(7, 4.0, dtype=np.float32)).counts.sum() == 7
+
+
+def test_single_voxels_far_away_do_not_set_the_axis(result):
+    values = np.append((1.5, 16.0), np.random.default_rng(1).normal(4.0, 0.2, 9998)).astype(np.float32)
+    found = views.histogram(values)
+    assert found.counts.sum() == 10000 and (found.below, found.above) == (1.5, 16.0)
+    low, high = np.percentile(values, (0.5, 99.5))
+    assert np.allclose(found.edges[[0, -1]], (1.25 * low - 0.25 * high, 1.25 * high - 0.25 * low))
+    assert found.far_ends("{:.1f} Å".format) == {0: "down to 1.5 Å", views.BINS - 1: "up to 16.0 Å"}
+
+
+def test_values_far_away_are_told_of_in_the_picture_and_on_the_page(result):
+    data = np.linspace(3.9, 4.1, np.prod(GRID.shape)).reshape(GRID.shape)
+    data[CENTRE], inside = 16.0, result.mask.data > 0.5
+    alike = replace(result, resolution=result.resolution.like(np.where(inside, data, np.nan)))
+    scale = colour_scale(alike.values())
+    (axes,) = figures.histogram_figure(alike, scale).axes
+    assert [text.get_text() for text in axes.texts] == ["up to 16.00 Å"]
+    assert axes.get_xlim()[1] < 5.0
+    (bars,) = html.histogram_section(alike, scale).figure.data
+    assert bars.text[-1] == "up to 16.00 Å" and not any(bars.text[:-1])
+
+
+def test_an_even_histogram_ends_at_its_values():
+    values = np.linspace(3.0, 5.0, 1001, dtype=np.float32)
+    found = views.histogram(values)
+    assert (found.below, found.above) == (None, None) and np.allclose(found.edges[[0, -1]], (3.0, 5.0))
 
 
 def test_histogram_figure_draws_counts_and_lines(result):
