@@ -80,7 +80,14 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
         row[0].set_ylabel(name, fontsize=11, color=figures.TEXT)
         _draw_histogram(row[3], edges, percentages[name], result.maps[name]["median"], scale)
     grid[-1][3].set_xlabel("Local resolution (Å)")
-    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, aspect=50, location="bottom")
+    # Both are shares of the height of all rows.
+    placed_bar: Dict[str, Any] = {
+        "location": "bottom",
+        "fraction": 0.15 / len(grid),
+        "pad": 0.05 / len(grid),
+        "aspect": 50,
+    }
+    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, **placed_bar)
     bar.set_label("Local resolution (Å)")
     bar.ax.set_xticklabels(scale.labels)
     return figure

@@ -31,6 +31,15 @@ CONFIG = {
     "plotlyServerURL": "",
 }
 
+FILES = {
+    "map.mrc": "the density that view.cxc shows",
+    "mask.mrc": "the mask, made because none was given",
+    "view.cxc": "open it in ChimeraX: the surface, coloured",
+}
+"""Files of many methods; those that `Method.outputs` names have their words there."""
+
+FILLED = "what view.cxc colours by: continued beyond the mask, not for measuring"
+
 BEFORE_FIGURE = "{ const figure = "
 """How the script of a figure begins; what follows is the figure in JSON."""
 
@@ -86,6 +95,7 @@ def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> 
         f"<p>{escape(_sentence(record['criterion']))}</p>",
         _warnings(record["warnings"]),
         *(_section(section, number) for number, section in enumerate(sections)),
+        _table("Files", ("File", "What it is"), _file_rows(method, record["files"])),
         _table("Parameters", ("Parameter", "Value", "Meaning"), _parameter_rows(method, record["parameters"])),
         _table("Inputs", ("Input", "File", "Voxels (z, y, x)", "Voxel size (Å)", "SHA-256"), _input_rows(record)),
         _table("Numbers", ("Name in report.json", "Value"), _summary_rows(record["summary"])),
@@ -248,6 +258,14 @@ def _input_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
     return rows + (
         [("mask", "made from the maps: <code>mask.mrc</code>", "–", "–", "–")] if record["mask_was_made"] else []
     )
+
+
+def _file_rows(method: Method, files: List[str]) -> List[Tuple[str, ...]]:
+    """Return the files of a run with what they are; of those whose names it makes up, the pattern."""
+    told = {name: meaning for name, meaning in method.outputs.items() if name in files or "NAME" in name}
+    shared = {name: FILLED if name.endswith("_filled.mrc") else FILES.get(name, "") for name in files}
+    rows = {**{name: meaning for name, meaning in shared.items() if meaning}, **told}
+    return [(f"<code>{escape(name)}</code>", escape(meaning)) for name, meaning in sorted(rows.items())]
 
 
 def _run_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:

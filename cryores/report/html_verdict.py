@@ -31,7 +31,7 @@ def histograms_section(result: Verdict) -> html.Section:
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, row=len(rows), col=1)
     figure.update_yaxes(showticklabels=False, showgrid=False)
     words = (
-        f"Red: the 20 % percentile of MonoRes, {result.supported.p20:.2f} Å. A map most of whose voxels look finer "
+        f"Red: the 20th percentile of MonoRes, {result.supported.p20:.2f} Å. A map most of whose voxels look finer "
         "(left of it) shows more than the half maps hold."
     )
     return html.Section("Histograms", figure, words)

@@ -42,7 +42,7 @@ def method(kind=Parameters):
         kind,
         lambda *a: None,
         lambda *a: 0.0,
-        {},
+        {"resolution.mrc": "resolution <in> Å", "gone.mrc": "not written this time", "map_NAME.mrc": "one of each"},
         ("Vilas2018",),
     )
 
@@ -261,13 +261,18 @@ def test_page_says_what_a_reader_needs(page, outcome, record):
         "12 voxels",
         record["inputs"]["half1"]["sha256"],
         record["citations"][0]["text"],
+        "resolution <in> Å",
+        "one of each",
+        "open it in ChimeraX",
     ):
         assert wanted in text, wanted
+    assert "not written this time" not in text
     assert page.headings == [
         "Before you trust this",
         "Surface",
         "Histogram",
         "Slices",
+        "Files",
         "Parameters",
         "Inputs",
         "Numbers",
