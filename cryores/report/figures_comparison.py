@@ -18,8 +18,6 @@ from cryores.resolution.compare import Comparison
 from cryores.volume import FloatArray, Volume
 
 BINS = 60
-SHOWN_PERCENTILES = (0.5, 99.5)
-"""Of every map's values: the histograms reach from the least to the largest of these, so that no outlier sets them."""
 
 
 def common_scale(result: Comparison) -> ColourScale:
@@ -30,7 +28,7 @@ def common_scale(result: Comparison) -> ColourScale:
 
 def histograms(result: Comparison) -> Tuple[Float64, Dict[str, Float64]]:
     """Return edges (Å) that all maps share, and of each map the percentage of its voxels in every bin."""
-    ends = np.array([np.percentile(result.values(name), SHOWN_PERCENTILES) for name in result.maps])
+    ends = np.array([views.histogram_ends(result.values(name)) for name in result.maps])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     # Narrower than the steps of a method, bins would show a comb.
     width = max((high - low) / BINS, 1e-3, *(_even_step(result.values(name)) for name in result.maps))

@@ -20,11 +20,8 @@ from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
 
-OUTERMOST = (0.5, 99.5)
-"""Percentiles between which most values lie: what lies far beyond them does not set the axis of a histogram."""
-
-FAR = 0.25
-"""How far beyond: the share of the distance of these percentiles by which the axis goes on."""
+BAND = (5.0, 95.0)
+"""Percentiles of the band in which most values lie: what is farther from it than it is wide sets no axis."""
 
 ROW_OF_PLANES = 6
 
@@ -65,6 +62,13 @@ class Histogram:
         return {at: f"{words} {told(value)}" for at, (words, value) in ends.items() if value is not None}
 
 
+def histogram_ends(values: FloatArray) -> Tuple[float, float]:
+    """Return where the axis of a histogram begins and ends: at the outermost values, unless they lie far from most."""
+    low, high = (float(end) for end in np.percentile(values, BAND))
+    room = (high - low) or np.inf
+    return max(float(values.min()), low - room), min(float(values.max()), high + room)
+
+
 def histogram(values: FloatArray) -> Histogram:
     """Count values in `BINS` even bins, or in one bin a value where there are fewer different, even values.
 
@@ -78,11 +82,9 @@ def histogram(values: FloatArray) -> Histogram:
         edges = np.append(distinct - 0.5 * steps.mean(), distinct[-1] + 0.5 * steps.mean())
         ends = lowest, highest
     else:
-        low, high = (float(end) for end in np.percentile(values, OUTERMOST))
-        room = FAR * (high - low)
-        ends = max(lowest, low - room), min(highest, high + room)
+        ends = histogram_ends(values)
         edges = np.histogram_bin_edges(np.array(ends), bins=BINS)
-    counts, edges = np.histogram(np.clip(values, *ends), bins=edges)
+    counts, edges = np.histogram(np.clip(values.astype(np.float64), *ends), bins=edges)
     below, above = (lowest if lowest < ends[0] else None), (highest if highest > ends[1] else None)
     return Histogram(counts.astype(np.int64), edges.astype(np.float64), below, above)
 

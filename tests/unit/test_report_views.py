@@ -125,8 +125,8 @@ def test_single_voxels_far_away_do_not_set_the_axis(result):
     values = np.append((1.5, 16.0), np.random.default_rng(1).normal(4.0, 0.2, 9998)).astype(np.float32)
     found = views.histogram(values)
     assert found.counts.sum() == 10000 and (found.below, found.above) == (1.5, 16.0)
-    low, high = np.percentile(values, (0.5, 99.5))
-    assert np.allclose(found.edges[[0, -1]], (1.25 * low - 0.25 * high, 1.25 * high - 0.25 * low))
+    low, high = np.percentile(values, (5, 95))
+    assert np.allclose(found.edges[[0, -1]], (2 * low - high, 2 * high - low))
     assert found.far_ends("{:.1f} Å".format) == {0: "down to 1.5 Å", views.BINS - 1: "up to 16.0 Å"}
 
 
@@ -146,6 +146,11 @@ def test_an_even_histogram_ends_at_its_values():
     values = np.linspace(3.0, 5.0, 1001, dtype=np.float32)
     found = views.histogram(values)
     assert (found.below, found.above) == (None, None) and np.allclose(found.edges[[0, -1]], (3.0, 5.0))
+
+
+def test_an_axis_reaches_all_values_where_most_are_one():
+    values = np.append(np.full(99, 3.0), 7.0).astype(np.float32)
+    assert views.histogram_ends(values) == (3.0, 7.0)
 
 
 def test_histogram_figure_draws_counts_and_lines(result):
