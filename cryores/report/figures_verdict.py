@@ -102,12 +102,13 @@ def _draw_trend(part: Any, result: Verdict, trend: List[Judgement]) -> None:
         supported.p20, supported.median + result.tolerance, color=COLOURS[BALANCED], alpha=0.12, lw=0, label=BALANCED
     )
     ax.axhline(supported.p20, color=LIMIT_COLOUR, lw=1.5)
-    ax.fill_between(b, [one.p20 for one in trend], [one.p80 for one in trend], color="#999999", alpha=0.25, lw=0)
+    spread = [one.p20 for one in trend], [one.p80 for one in trend]
+    ax.fill_between(b, *spread, color="#999999", alpha=0.25, lw=0, label="20 to 80 % of the voxels")
     ax.plot(b, [one.median for one in trend], color=figures.TEXT, lw=1.5)
     for one in trend:
         size = 12 if one is result.best else 7
         ax.plot(one.bfactor, one.median, marker="*" if one is result.best else "o", ms=size, color=COLOURS[one.verdict])
-    ax.set_ylabel("DeepRes (Å): median, and 20th to 80th percentile in grey", fontsize=9)
+    ax.set_ylabel("DeepRes (Å): median", fontsize=9)
     ax.legend(frameon=False, fontsize=8)
     if scored:
         axes[1].plot(b, [one.model_cc for one in trend], color=figures.TEXT, marker="o", ms=5)

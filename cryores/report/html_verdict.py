@@ -67,7 +67,7 @@ def trend_section(result: Verdict) -> Optional[html.Section]:
         )
     )
     figure.update_xaxes(title={"text": "B-factor (Å²): sharper to the right"}, autorange="reversed", showgrid=False)
-    figure.update_yaxes(title={"text": "DeepRes (Å), median and 20 to 80 %"}, gridcolor="#e5e5e5")
+    figure.update_yaxes(title={"text": "DeepRes (Å): median, 20th to 80th percentile"}, gridcolor="#e5e5e5")
     words = f"Green: balanced, from {low:.2f} to {high:.2f} Å. The large mark is the best of the B-factors tried."
     return html.Section("Over B", figure, words)
 
