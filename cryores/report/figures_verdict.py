@@ -123,9 +123,9 @@ def _draw_trend(part: Any, result: Verdict, trend: List[Judgement]) -> None:
 def as_comparison(result: Verdict) -> Comparison:
     """Return MonoRes and DeepRes of the maps as maps of local resolution that can be drawn side by side."""
     volumes = {"MonoRes": result.monores, **{label(one): result.deepres[one.name] for one in result.judgements}}
-    maps: Dict[str, Dict[str, Any]] = {
-        name: {"median": float(np.nanmedian(volume.data))} for name, volume in volumes.items()
-    }
+    # The medians of the verdict: of the voxels in which both are known.
+    medians = [result.supported.median, *(one.median for one in result.judgements)]
+    maps: Dict[str, Dict[str, Any]] = {name: {"median": median} for name, median in zip(volumes, medians)}
     return Comparison(volumes, result.mask, maps, [], 0.0, 1.0, [])
 
 
