@@ -8,6 +8,7 @@ READY = $(VENV)/.ready
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), 3 GB: this takes some minutes."
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -e '.[test,dev,docs]'
 	touch $(READY)

@@ -135,7 +135,13 @@ def bounding_box(mask: Volume, margin: int = 0) -> Tuple[slice, slice, slice]:
 
 
 def block_around(inside: BoolArray, margin: Tuple[int, ...] = (0, 0, 0)) -> Tuple[slice, slice, slice]:
-    """Return the slices of the smallest block that holds every voxel inside, ``margin`` voxels wider."""
+    """Return the slices of the smallest block that holds every voxel inside, ``margin`` voxels wider.
+
+    Where none is inside, it is the whole box.
+    """
+    if not inside.any():
+        z, y, x = (slice(0, n) for n in inside.shape)
+        return z, y, x
     blocks = []
     for axis, n in enumerate(inside.shape):
         used = np.flatnonzero(inside.any(axis=tuple(i for i in range(3) if i != axis)))

@@ -1,4 +1,4 @@
-"""Simulate half maps of known local resolution, run FSC, MonoRes and blocres on them, and name the pictures."""
+"""Simulate half maps of known local resolution, run FSC, MonoRes, blocres and locres on them, and name the pictures."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def run(arguments: argparse.Namespace) -> None:
     data = folder / "simulated"
     _type("simulate", ["--size", str(arguments.size), "--out", str(data), "--overwrite"], run_command)
     halves = ["--half1", str(data / "half1.mrc"), "--half2", str(data / "half2.mrc"), "--mask", str(data / "mask.mrc")]
-    for name in ("fsc", "monores", "blocres"):
+    for name in ("fsc", "monores", "blocres", "locres"):
         _type(name, [*halves, "--out", str(folder / name), "--overwrite"], run_method)
     print()
     _print_accuracy(folder)
+    print("what each method measures, and when it lies: docs/methods")
     print("pictures:")
     for picture in sorted(folder.glob("*/*.png")) + sorted(folder.glob("*/report.html")):
         print(f"  {picture.resolve()}")
@@ -45,7 +46,7 @@ def _print_accuracy(folder: Path) -> None:
 
     truth = read_map(folder / "simulated" / "truth.mrc").data
     mask = read_map(folder / "simulated" / "mask.mrc").data > 0.5
-    for name in ("monores", "blocres"):
+    for name in ("monores", "blocres", "locres"):
         found = read_map(folder / name / "resolution.mrc").data
         known = mask & (found > 0)
         error = float(np.median(np.abs(found[known] - truth[known])))

@@ -16,8 +16,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError` in place of printing the usage and leaving."""
-        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        meant = did_you_mean(unknown.group(1), self._option_string_actions) if unknown else ""
+        unknown = re.match(r"unrecognized arguments: (\S+)", message)
+        if unknown and not unknown.group(1).startswith("-"):
+            meant = f"{unknown.group(1)} wants an option before it, as --half1, --map or --out; "
+        else:
+            meant = did_you_mean(unknown.group(1).partition("=")[0], self._option_string_actions) if unknown else ""
         raise UsageError("E_USAGE", message, f"{meant}see '{self.prog} --help'")
 
 
@@ -78,8 +81,7 @@ def device(word: str) -> str:
 def add_parameter(parser: Any, parameter: Parameter) -> None:
     """Add the option of a declared parameter; None stands for 'not given'."""
     unit = f" ({parameter.unit})" if parameter.unit else ""
-    default = "chosen by the method" if parameter.default in (None, ()) else _spelled(parameter.default)
-    text = f"{parameter.help}{unit}; default: {default}".replace("%", "%%")
+    text = f"{parameter.help.rstrip('.')}{unit}{_default(parameter)}".replace("%", "%%")
     if parameter.type is bool:
         negative = "--no-" + parameter.option[2:]
         text = f"{text} ({negative} turns it off)" if parameter.default else text
@@ -120,6 +122,13 @@ def _is_number(word: str) -> bool:
     except ValueError:
         number = None
     return number is not None
+
+
+def _default(parameter: Parameter) -> str:
+    """Return what follows the help: the default, unless the help says what the method chooses."""
+    if parameter.default not in (None, ()):
+        return f"; default: {_spelled(parameter.default)}"
+    return "" if "default" in parameter.help.lower() else "; default: chosen by the method"
 
 
 def _spelled(value: Any) -> str:

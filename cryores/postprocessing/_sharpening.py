@@ -1,7 +1,7 @@
 """The arithmetic of the verdict on sharpening: what a map looks like (DeepRes) against what the data hold (MonoRes).
 
 DeepRes falls when a map is sharpened and goes on falling when it is sharpened too much; MonoRes of the raw half maps
-does not know of it. With P20 the 20 % percentile of MonoRes, and D the values of DeepRes at the same voxels::
+does not know of it. With P20 the 20th percentile of MonoRes, and D the values of DeepRes at the same voxels::
 
     over-sharpened    median(D) < P20                      most voxels look better than the best fifth of the data
     under-sharpened   median(D) > median(MonoRes) + tolerance
@@ -59,7 +59,7 @@ class Supported:
 
     @property
     def p20(self) -> float:
-        """The 20 % percentile in Å: the best fifth is finer."""
+        """The 20th percentile in Å: the best fifth is finer."""
         return float(np.percentile(self.values, SUPPORTED_PERCENTILE))
 
     @property
@@ -83,7 +83,7 @@ class Judgement:
     median, p5, p20, p80 : float
         Of DeepRes, in Å.
     past : float
-        Share of the voxels whose DeepRes is finer than the 20 % percentile of MonoRes.
+        Share of the voxels whose DeepRes is finer than the 20th percentile of MonoRes.
     shift : float
         Median of DeepRes minus median of MonoRes, in Å.
     wasserstein : float

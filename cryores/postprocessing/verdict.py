@@ -143,7 +143,7 @@ class Verdict(Result):
         """One sentence: the verdict, and what it means."""
         return (
             f"{self.best.name}: best of {len(self.judgements)}, {self.best.verdict}. A map is over-sharpened when its "
-            f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g} % percentile of MonoRes of the raw half maps "
+            f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g}th percentile of MonoRes of the raw half maps "
             f"({self.supported.p20:.2f} Å), under-sharpened when it is coarser than MonoRes' median "
             f"({self.supported.median:.2f} Å) + {self.tolerance:g} Å" + self._taken
         )

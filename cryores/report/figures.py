@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
@@ -62,6 +63,10 @@ def histogram_figure(result: LocalMap, scale: ColourScale, global_resolution: Op
     axes.bar(
         found.edges[:-1], found.counts, np.diff(found.edges), align="edge", color=colours, edgecolor="none", zorder=2
     )
+    for at, text in found.far_ends(scale.told).items():
+        corner, side = (found.edges[-1], "right") if at else (found.edges[0], "left")
+        above: Any = {"xytext": (0, 3), "textcoords": "offset points", "ha": side, "fontsize": 8, "color": TEXT}
+        axes.annotate(text, (corner, found.counts[at]), **above)
     p5, median, p95 = np.percentile(values, (5, 50, 95))
     axes.axvspan(p5, p95, color="#000000", alpha=0.06, zorder=1, label=f"5–95 %: {p5:.2f}–{scale.told(p95)}")
     axes.axvline(median, color=TEXT, zorder=3, label=f"median {scale.told(median)}")
@@ -78,7 +83,7 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
 
     Above, three planes through the middle of the mask's bounding box; below, evenly spaced planes across z.
     """
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     row = views.row_of_planes(box)
     figure = new_figure(9, 5.2, layout=None)
     upper = figure.add_gridspec(1, 3, left=0.068, right=0.865, bottom=0.44, top=0.94, wspace=0.28)

@@ -11,14 +11,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS, ColourScale, colour_scale
 from cryores.resolution.compare import Comparison
 from cryores.volume import FloatArray, Volume
 
 BINS = 60
-SHOWN_PERCENTILES = (0.5, 99.5)
-"""Of every map's values: the histograms reach from the least to the largest of these, so that no outlier sets them."""
 
 
 def common_scale(result: Comparison) -> ColourScale:
@@ -29,7 +28,7 @@ def common_scale(result: Comparison) -> ColourScale:
 
 def histograms(result: Comparison) -> Tuple[Float64, Dict[str, Float64]]:
     """Return edges (Å) that all maps share, and of each map the percentage of its voxels in every bin."""
-    ends = np.array([np.percentile(result.values(name), SHOWN_PERCENTILES) for name in result.maps])
+    ends = np.array([views.histogram_ends(result.values(name)) for name in result.maps])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     # Narrower than the steps of a method, bins would show a comb.
     width = max((high - low) / BINS, 1e-3, *(_even_step(result.values(name)) for name in result.maps))
@@ -58,7 +57,7 @@ def line_colours(count: int) -> List[str]:
 
 def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Figure:
     """Draw a row a map: three planes coloured in the common scale over the grey density, and its histogram."""
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = [_fullest(plane, result) for plane in views.central_planes(box)]
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
@@ -79,7 +78,14 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
         row[0].set_ylabel(name, fontsize=11, color=figures.TEXT)
         _draw_histogram(row[3], edges, percentages[name], result.maps[name]["median"], scale)
     grid[-1][3].set_xlabel("Local resolution (Å)")
-    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, aspect=50, location="bottom")
+    # Both are shares of the height of all rows.
+    placed_bar: Dict[str, Any] = {
+        "location": "bottom",
+        "fraction": 0.15 / len(grid),
+        "pad": 0.05 / len(grid),
+        "aspect": 50,
+    }
+    bar = figure.colorbar(colours, ax=grid[:, :3], extend="both", ticks=scale.values, **placed_bar)
     bar.set_label("Local resolution (Å)")
     bar.ax.set_xticklabels(scale.labels)
     return figure

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import Outcome
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS, colour_scale
@@ -21,7 +22,7 @@ def certainty_figure(outcome: Outcome) -> Figure:
     """Draw three planes, opaque where the interval is narrow, and the interval against the value."""
     result = outcome.result
     density = full_map(outcome.inputs.maps)
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     scale = colour_scale(result.values(), result.quantity, result.unit)
     figure = figures.new_figure(9, 6.4)
     above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1.0))

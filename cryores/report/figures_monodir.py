@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cryores.directions import rotation_and_tilt
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS, ColourScale, colour_scale
 from cryores.resolution._directional_statistics import AVERAGED, LARGEST_Z
@@ -95,7 +96,7 @@ def _polar(figure: Any, axes: Any, directions: Float64, values: Float64, title: 
 
 def maps_figure(result: MonodirResult) -> Figure:
     """Draw the plane across z through the middle of the mask of every map, on one scale where they are resolutions."""
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     plane = views.central_planes(box)[0]
     figure = figures.new_figure(10, 6.2)
     axes: List[Any] = [figure.add_subplot(2, 3, number + 1) for number in range(len(TITLES))]

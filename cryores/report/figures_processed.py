@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cryores.fourier import Float64
 from cryores.guinier import GuinierFit
-from cryores.masks import BINARY_THRESHOLD
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.processed import ProcessedMap
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS
@@ -22,7 +22,7 @@ Spectra = Dict[str, Float64]
 
 def before_after_figure(result: ProcessedMap) -> Figure:
     """Draw three planes of the input above the same planes of the processed map, each in its own grey scale."""
-    box = views.bounding_box(result.mask.data > BINARY_THRESHOLD)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = views.central_planes(box)
     figure = figures.new_figure(9, 7)
     rows = figure.subfigures(2, 1)

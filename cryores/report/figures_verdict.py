@@ -54,9 +54,9 @@ def verdict_figure(result: Verdict) -> Figure:
     for ax in axes:
         ax.axvline(result.supported.p20, color=LIMIT_COLOUR, lw=1.5)
     axes[0].set_title(
-        f"limit: 20 % percentile of MonoRes, {result.supported.p20:.2f} Å", fontsize=10, color=LIMIT_COLOUR
+        f"limit: 20th percentile of MonoRes, {result.supported.p20:.2f} Å", fontsize=10, color=LIMIT_COLOUR
     )
-    axes[-1].set_xlabel("MonoRes, below DeepRes (Å)")
+    axes[-1].set_xlabel("Local resolution (Å): MonoRes in grey, DeepRes in colour")
     if trend:
         _draw_trend(right, result, trend)
     return figure
@@ -71,7 +71,7 @@ def said(one: Judgement, result: Verdict) -> str:
     """Return the verdict in words, with its numbers."""
     lines = [
         f"{one.verdict}{', best' if one is result.best else ''}",
-        f"median {one.median:.2f} Å, {100 * one.past:.0f} % past",
+        f"median {one.median:.2f} Å, {100 * one.past:.0f} % past the limit",
     ]
     return "\n".join(lines + ([] if one.model_cc is None else [f"model CC {one.model_cc:.3f}"]))
 
@@ -98,14 +98,18 @@ def _draw_trend(part: Any, result: Verdict, trend: List[Judgement]) -> None:
     b = [one.bfactor for one in trend]
     supported = result.supported
     ax = axes[0]
-    ax.axhspan(supported.p20, supported.median + result.tolerance, color=COLOURS[BALANCED], alpha=0.12, lw=0)
+    ax.axhspan(
+        supported.p20, supported.median + result.tolerance, color=COLOURS[BALANCED], alpha=0.12, lw=0, label=BALANCED
+    )
     ax.axhline(supported.p20, color=LIMIT_COLOUR, lw=1.5)
-    ax.fill_between(b, [one.p20 for one in trend], [one.p80 for one in trend], color="#999999", alpha=0.25, lw=0)
+    spread = [one.p20 for one in trend], [one.p80 for one in trend]
+    ax.fill_between(b, *spread, color="#999999", alpha=0.25, lw=0, label="20 to 80 % of the voxels")
     ax.plot(b, [one.median for one in trend], color=figures.TEXT, lw=1.5)
     for one in trend:
         size = 12 if one is result.best else 7
         ax.plot(one.bfactor, one.median, marker="*" if one is result.best else "o", ms=size, color=COLOURS[one.verdict])
-    ax.set_ylabel("DeepRes (Å): median, 20 to 80 %", fontsize=9)
+    ax.set_ylabel("DeepRes (Å): median", fontsize=9)
+    ax.legend(frameon=False, fontsize=8)
     if scored:
         axes[1].plot(b, [one.model_cc for one in trend], color=figures.TEXT, marker="o", ms=5)
         axes[1].set_ylabel("Correlation with the model", fontsize=9)
@@ -119,9 +123,9 @@ def _draw_trend(part: Any, result: Verdict, trend: List[Judgement]) -> None:
 def as_comparison(result: Verdict) -> Comparison:
     """Return MonoRes and DeepRes of the maps as maps of local resolution that can be drawn side by side."""
     volumes = {"MonoRes": result.monores, **{label(one): result.deepres[one.name] for one in result.judgements}}
-    maps: Dict[str, Dict[str, Any]] = {
-        name: {"median": float(np.nanmedian(volume.data))} for name, volume in volumes.items()
-    }
+    # The medians of the verdict: of the voxels in which both are known.
+    medians = [result.supported.median, *(one.median for one in result.judgements)]
+    maps: Dict[str, Dict[str, Any]] = {name: {"median": median} for name, median in zip(volumes, medians)}
     return Comparison(volumes, result.mask, maps, [], 0.0, 1.0, [])
 
 

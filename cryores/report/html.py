@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap, Method, parameters_of
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
@@ -29,6 +30,15 @@ CONFIG = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud"],
     "plotlyServerURL": "",
 }
+
+FILES = {
+    "map.mrc": "the density that view.cxc shows",
+    "mask.mrc": "the mask, made because none was given",
+    "view.cxc": "open it in ChimeraX: the surface, coloured",
+}
+"""Files of many methods; those that `Method.outputs` names have their words there."""
+
+FILLED = "what view.cxc colours by: continued beyond the mask, not for measuring"
 
 BEFORE_FIGURE = "{ const figure = "
 """How the script of a figure begins; what follows is the figure in JSON."""
@@ -85,6 +95,7 @@ def page(method: Method, record: Mapping[str, Any], sections: List[Section]) -> 
         f"<p>{escape(_sentence(record['criterion']))}</p>",
         _warnings(record["warnings"]),
         *(_section(section, number) for number, section in enumerate(sections)),
+        _table("Files", ("File", "What it is"), _file_rows(method, record["files"])),
         _table("Parameters", ("Parameter", "Value", "Meaning"), _parameter_rows(method, record["parameters"])),
         _table("Inputs", ("Input", "File", "Voxels (z, y, x)", "Voxel size (Å)", "SHA-256"), _input_rows(record)),
         _table("Numbers", ("Name in report.json", "Value"), _summary_rows(record["summary"])),
@@ -179,7 +190,7 @@ def headline(summary: Mapping[str, Any]) -> List[Tuple[str, str]]:
         found.append(("Best map", f"{summary['best']}, {summary['best_verdict']}"))
     if isinstance(summary.get("bfactor"), float):
         found.append(("B-factor", f"{summary['bfactor']:.1f} Å²"))
-    if summary.get("global_resolution") is not None:
+    if summary.get("global_resolution") is not None and "FSC at 0.143" not in dict(found):
         found.append(("Global FSC at 0.143", f"{summary['global_resolution']:.2f} Å"))
     if "undetermined_fraction" in summary:
         found.append(("Undetermined", f"{100.0 * summary['undetermined_fraction']:.1f} % of the mask"))
@@ -249,6 +260,14 @@ def _input_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
     )
 
 
+def _file_rows(method: Method, files: List[str]) -> List[Tuple[str, ...]]:
+    """Return the files of a run with what they are; of those whose names it makes up, the pattern."""
+    told = {name: meaning for name, meaning in method.outputs.items() if name in files or "NAME" in name}
+    shared = {name: FILLED if name.endswith("_filled.mrc") else FILES.get(name, "") for name in files}
+    rows = {**{name: meaning for name, meaning in shared.items() if meaning}, **told}
+    return [(f"<code>{escape(name)}</code>", escape(meaning)) for name, meaning in sorted(rows.items())]
+
+
 def _run_rows(record: Mapping[str, Any]) -> List[Tuple[str, ...]]:
     rows: List[Tuple[str, ...]] = [(escape(stage), f"{seconds:.2f} s") for stage, seconds in record["timings"].items()]
     rows += [
@@ -296,12 +315,16 @@ def histogram_section(result: LocalMap, scale: ColourScale, global_resolution: O
     if not len(values):
         return Section(heading, None, "No voxel inside the mask has a value.")
     found = views.histogram(values)
+    ends = found.far_ends(scale.told)
     bars = go.Bar(
         x=0.5 * (found.edges[1:] + found.edges[:-1]),
         y=found.counts,
         width=np.diff(found.edges),
         marker=dict(color=0.5 * (found.edges[1:] + found.edges[:-1]), line={"width": 0}, **_colours(scale, "c")),
-        hovertemplate=f"%{{x:.2f}} {scale.unit}: %{{y}} voxels<extra></extra>",
+        text=[ends.get(i, "") for i in range(len(found.counts))],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate=f"%{{x:.2f}} {scale.unit}: %{{y}} voxels %{{text}}<extra></extra>",
     )
     figure = go.Figure(bars, layout=layout(400, bargap=0))
     figure.update_xaxes(title={"text": scale.title}, showgrid=False, ticks="outside")
@@ -335,7 +358,7 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
     """Return planes across z with a slider: the density in grey, the resolution coloured over it inside the mask."""
     import plotly.graph_objects as go
 
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = views.row_of_planes(box, PAGE_SLICES)
     step = max(1, -(-max(part.stop - part.start for part in box[1:]) // PAGE_SLICE_SIZE))
     cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures_comparison, html, views
 from cryores.report.colours import ColourScale
 from cryores.resolution.compare import Comparison
@@ -40,7 +41,7 @@ def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> h
     """Return planes across z with a slider, every map in the same colours over the grey density."""
     from plotly.subplots import make_subplots
 
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = views.row_of_planes(box, html.PAGE_SLICES)
     count = len(result.maps)
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)

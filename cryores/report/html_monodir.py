@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cryores.masks import block_around
 from cryores.report import figures_monodir, html, views
 from cryores.report.colours import CURVE_COLOURS
 from cryores.resolution._directional_statistics import AVERAGED
@@ -15,7 +16,7 @@ def maps_section(result: MonodirResult) -> html.Section:
     import plotly.graph_objects as go
 
     inside = result.mask.data > 0.5
-    box = views.bounding_box(inside)
+    box = block_around(inside)
     plane = views.central_planes(box)[0]
     cut = (slice(None), *box[1:])
     x, y = (html.positions(result.resolution, axis, box[axis]) for axis in (2, 1))

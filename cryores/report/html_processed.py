@@ -8,7 +8,7 @@ import numpy as np
 
 from cryores.fourier import Float64
 from cryores.guinier import GuinierFit
-from cryores.masks import BINARY_THRESHOLD
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.processed import ProcessedMap
 from cryores.report import html, views
 from cryores.report.colours import CURVE_COLOURS
@@ -20,7 +20,7 @@ def before_after_section(result: ProcessedMap) -> html.Section:
     """Return planes across z with a slider: the input at the left, the processed map at the right."""
     from plotly.subplots import make_subplots
 
-    box = views.bounding_box(result.mask.data > BINARY_THRESHOLD)
+    box = block_around(result.mask.data > BINARY_THRESHOLD)
     planes = views.row_of_planes(box, html.PAGE_SLICES)
     figure = make_subplots(1, 2, subplot_titles=("before", "after"), shared_yaxes=True, horizontal_spacing=0.03)
     for number, plane in enumerate(planes):

@@ -31,7 +31,7 @@ def histograms_section(result: Verdict) -> html.Section:
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, row=len(rows), col=1)
     figure.update_yaxes(showticklabels=False, showgrid=False)
     words = (
-        f"Red: the 20 % percentile of MonoRes, {result.supported.p20:.2f} Å. A map most of whose voxels look finer "
+        f"Red: the 20th percentile of MonoRes, {result.supported.p20:.2f} Å. A map most of whose voxels look finer "
         "(left of it) shows more than the half maps hold."
     )
     return html.Section("Histograms", figure, words)
@@ -67,7 +67,7 @@ def trend_section(result: Verdict) -> Optional[html.Section]:
         )
     )
     figure.update_xaxes(title={"text": "B-factor (Å²): sharper to the right"}, autorange="reversed", showgrid=False)
-    figure.update_yaxes(title={"text": "DeepRes (Å), median and 20 to 80 %"}, gridcolor="#e5e5e5")
+    figure.update_yaxes(title={"text": "DeepRes (Å): median, 20th to 80th percentile"}, gridcolor="#e5e5e5")
     words = f"Green: balanced, from {low:.2f} to {high:.2f} Å. The large mark is the best of the B-factors tried."
     return html.Section("Over B", figure, words)
 

@@ -6,18 +6,23 @@ The figures, the page and the ChimeraX script only draw these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cryores.fourier import Float64
 from cryores.localres_maps import filled_outwards as filled_outwards
+from cryores.masks import block_around
 from cryores.method import LocalMap
 from cryores.resolution.fsc import FSCResult
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
+
+BAND = (5.0, 95.0)
+"""Percentiles of the band in which most values lie: what is farther from it than it is wide sets no axis."""
+
 ROW_OF_PLANES = 6
 
 SURFACE_BOX = 96
@@ -34,25 +39,54 @@ SURFACE_MARGIN = 2
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of voxels between edges (Å); there is one edge more than counts."""
+    """Counts of voxels between edges; there is one edge more than counts.
+
+    Parameters
+    ----------
+    counts : ndarray of int64
+        Voxels of each bin; the outermost ones hold what lies beyond the edges too.
+    edges : ndarray of float64
+        Ends of the bins (Å, or the unit of the quantity).
+    below, above : float or None
+        The lowest and the highest value where they lie beyond the edges.
+    """
 
     counts: npt.NDArray[np.int64]
     edges: Float64
+    below: Optional[float] = None
+    above: Optional[float] = None
+
+    def far_ends(self, told: Callable[[float], str]) -> Dict[int, str]:
+        """Return what is to be written over a bin that holds values far beyond it; ``told`` makes text of a value."""
+        ends = {0: ("down to", self.below), len(self.counts) - 1: ("up to", self.above)}
+        return {at: f"{words} {told(value)}" for at, (words, value) in ends.items() if value is not None}
+
+
+def histogram_ends(values: FloatArray) -> Tuple[float, float]:
+    """Return where the axis of a histogram begins and ends: at the outermost values, unless they lie far from most."""
+    low, high = (float(end) for end in np.percentile(values, BAND))
+    room = (high - low) or np.inf
+    return max(float(values.min()), low - room), min(float(values.max()), high + room)
 
 
 def histogram(values: FloatArray) -> Histogram:
-    """Count values (Å) in `BINS` even bins, or in one bin a value where there are fewer different, even values.
+    """Count values in `BINS` even bins, or in one bin a value where there are fewer different, even values.
 
-    Methods that try a list of resolutions give few different values; bins of another width would show a comb.
+    Methods that try a list of resolutions give few different values; bins of another width would show a comb. Values
+    far from all others, of single voxels, count in the outermost bins.
     """
+    lowest, highest = float(values.min()), float(values.max())
     distinct = np.unique(np.round(values.astype(np.float64), 4))
     steps = np.diff(distinct)
     if 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01):
         edges = np.append(distinct - 0.5 * steps.mean(), distinct[-1] + 0.5 * steps.mean())
+        ends = lowest, highest
     else:
-        edges = np.histogram_bin_edges(values.astype(np.float64), bins=BINS)
-    counts, edges = np.histogram(values, bins=edges)
-    return Histogram(counts.astype(np.int64), edges.astype(np.float64))
+        ends = histogram_ends(values)
+        edges = np.histogram_bin_edges(np.array(ends), bins=BINS)
+    counts, edges = np.histogram(np.clip(values.astype(np.float64), *ends), bins=edges)
+    below, above = (lowest if lowest < ends[0] else None), (highest if highest > ends[1] else None)
+    return Histogram(counts.astype(np.int64), edges.astype(np.float64), below, above)
 
 
 def shown_values(result: LocalMap) -> FloatArray:
@@ -89,18 +123,6 @@ class Plane:
         """Return the parts of a (z, y, x) triple along the rows and the columns of the plane."""
         rows, columns = (part for axis, part in enumerate(triple) if axis != self.axis)
         return rows, columns
-
-
-def bounding_box(inside: BoolArray) -> Tuple[slice, slice, slice]:
-    """Return the smallest box that holds every true voxel, the whole box where none is."""
-    if not inside.any():
-        z, y, x = (slice(0, n) for n in inside.shape)
-        return z, y, x
-    spans = []
-    for axis in range(3):
-        filled = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
-        spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return spans[0], spans[1], spans[2]
 
 
 def central_planes(box: Tuple[slice, slice, slice]) -> List[Plane]:
@@ -158,7 +180,7 @@ def surface(
 
     box = tuple(
         slice(max(0, part.start - SURFACE_MARGIN), min(n, part.stop + SURFACE_MARGIN))
-        for part, n in zip(bounding_box(inside), density.grid.shape)
+        for part, n in zip(block_around(inside), density.grid.shape)
     )
     # Without this the noise around the particle would be traced too.
     masked = np.where(

@@ -60,7 +60,7 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
         plotter = EmPlotter(1, 1, mainTitle="DeepRes over B")
         axes = plotter.createSubPlot("", "B-factor (Å²)", "median of DeepRes (Å)")
         axes.plot([row["bfactor"] for row in rows], [row["median"] for row in rows], marker="o", label="DeepRes")
-        axes.axhline(summary["monores"]["p20"], color="red", label="limit: 20 % percentile of MonoRes")
+        axes.axhline(summary["monores"]["p20"], color="red", label="limit: 20th percentile of MonoRes")
         axes.axhline(summary["monores"]["median"], color="gray", linestyle="--", label="median of MonoRes")
         axes.invert_xaxis()
         axes.margins(y=0.3)  # room for the legend

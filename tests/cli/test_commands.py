@@ -252,10 +252,8 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(number, tmp_path):
 def test_demo_runs_what_the_readme_says(tmp_path, capsys):
     assert main(["demo", "--size", "48", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert [name for name in ("fsc", "monores", "blocres") if f"$ cryores {name} " in said] == [
-        "fsc",
-        "monores",
-        "blocres",
-    ]
-    assert re.search(r"monores: median \d\.\d\d Å, planted \d\.\d\d Å, median error \d\.\d\d Å", said)
+    for name in ("fsc", "monores", "blocres", "locres"):
+        assert f"$ cryores {name} " in said
+    for name in ("monores", "blocres", "locres"):
+        assert re.search(rf"{name}: median \d\.\d\d Å, planted \d\.\d\d Å, median error \d\.\d\d Å", said)
     assert (tmp_path / "monores/report.html").exists() and str(tmp_path / "blocres/slices.png") in said

@@ -91,6 +91,7 @@ def test_what_makes_no_mask_is_refused_and_leaves_nothing(folder, tmp_path, caps
         (["simulat"], "did you mean simulate?"),
         (["monores", "--out=a", "--resolutoin-step=1"], "did you mean --resolution-step?"),
         (["mask", "--out=a", "--treshold", "1"], "did you mean --threshold?"),
+        (["diagnose", "half1.mrc", "half2.mrc"], "half1.mrc wants an option before it, as --half1"),
     ],
 )
 def test_a_misspelled_word_is_told_what_it_was_meant_to_be(capsys, words, meant):

@@ -1,5 +1,7 @@
 """The calibrated local resolution: what must not change it, what it must find, and when it must keep silent."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -183,6 +185,9 @@ def test_the_surface_is_seen_through_where_nothing_is_sure(made, tmp_path):
     uncertain = np.isclose(filled, float(unsure), rtol=1e-5)
     assert colour == "#9a9a9a50" and 0.5 < uncertain.sum() / np.count_nonzero(made.mask.data) <= 1.0
     assert filled[~uncertain].max() < 0.1 * float(unsure)
+    # The histogram's median is that of the report, uncertain voxels and all.
+    median = json.loads((out / "report.json").read_text())["summary"]["median"]
+    assert f"median {median:.2f} " in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_its_map_can_be_compared_with_another(made, found):

@@ -176,6 +176,15 @@ def test_a_map_that_is_not_made_from_the_halves_is_told_of(phantom, result):
 # --- the command --------------------------------------------------------------------------------------------------
 
 
+def test_the_maps_side_by_side_have_the_medians_of_the_verdict(result):
+    from cryores.report.figures_verdict import as_comparison, label
+
+    side_by_side = as_comparison(result)
+    assert side_by_side.maps["MonoRes"]["median"] == result.supported.median
+    for one in result.judgements:
+        assert side_by_side.maps[label(one)]["median"] == one.median
+
+
 @pytest.fixture(scope="module")
 def folder(phantom, tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")

@@ -8,6 +8,7 @@ from cryores.mapio import read_half_maps, read_map
 from cryores.masks import (
     automatic_mask,
     binarise,
+    block_around,
     bounding_box,
     dilate,
     distance_outside,
@@ -103,6 +104,10 @@ def test_bounding_box_holds_the_mask_and_stays_in_the_box():
     with pytest.raises(InputError) as raised:
         bounding_box(Volume(np.zeros(GRID.shape, dtype=np.float32), GRID))
     assert raised.value.code == "E_MASK_EMPTY"
+
+
+def test_block_around_nothing_is_the_whole_box():
+    assert block_around(np.zeros((4, 5, 6), dtype=bool), (1, 1, 1)) == (slice(0, 4), slice(0, 5), slice(0, 6))
 
 
 # --- the automatic mask -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from cryores.changes import contour_level
 from cryores.execution import Execution
 from cryores.mapio import read_map, write_map
+from cryores.masks import block_around
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, Outcome, Result, parameter
 from cryores.report import html, views, write_report
 from cryores.report.colours import colour_scale
@@ -41,7 +42,7 @@ def method(kind=Parameters):
         kind,
         lambda *a: None,
         lambda *a: 0.0,
-        {},
+        {"resolution.mrc": "resolution <in> Å", "gone.mrc": "not written this time", "map_NAME.mrc": "one of each"},
         ("Vilas2018",),
     )
 
@@ -260,13 +261,18 @@ def test_page_says_what_a_reader_needs(page, outcome, record):
         "12 voxels",
         record["inputs"]["half1"]["sha256"],
         record["citations"][0]["text"],
+        "resolution <in> Å",
+        "one of each",
+        "open it in ChimeraX",
     ):
         assert wanted in text, wanted
+    assert "not written this time" not in text
     assert page.headings == [
         "Before you trust this",
         "Surface",
         "Histogram",
         "Slices",
+        "Files",
         "Parameters",
         "Inputs",
         "Numbers",
@@ -314,7 +320,7 @@ def test_page_slices_are_the_planes_of_the_map(outcome, halves):
     result = outcome.result
     scale = colour_scale(result.values())
     figure = html.slices_section(result, halves.mean(), scale).figure
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > 0.5)
     planes = views.row_of_planes(box, html.PAGE_SLICES)
     shown = np.where(result.mask.data > 0.5, result.resolution.data, np.nan)
     assert len(figure.data) == 2 * len(planes)

@@ -1,11 +1,14 @@
 """What is shown of a result: the arrays and colour limits, not the files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cryores.changes import contour_level
+from cryores.masks import block_around
 from cryores.method import LocalResolution
-from cryores.report import figures, views
+from cryores.report import figures, html, views
 from cryores.report.chimerax import coloured_surface
 from cryores.report.colours import COLOUR_MAP, FIRST_SHADE, STOPS, colour_scale, palette
 from cryores.resolution.fsc import FSCResult
@@ -118,6 +121,38 @@ def test_histogram_of_one_value():
     assert views.histogram(np.full(7, 4.0, dtype=np.float32)).counts.sum() == 7
 
 
+def test_single_voxels_far_away_do_not_set_the_axis(result):
+    values = np.append((1.5, 16.0), np.random.default_rng(1).normal(4.0, 0.2, 9998)).astype(np.float32)
+    found = views.histogram(values)
+    assert found.counts.sum() == 10000 and (found.below, found.above) == (1.5, 16.0)
+    low, high = np.percentile(values, (5, 95))
+    assert np.allclose(found.edges[[0, -1]], (2 * low - high, 2 * high - low))
+    assert found.far_ends("{:.1f} Å".format) == {0: "down to 1.5 Å", views.BINS - 1: "up to 16.0 Å"}
+
+
+def test_values_far_away_are_told_of_in_the_picture_and_on_the_page(result):
+    data = np.linspace(3.9, 4.1, np.prod(GRID.shape)).reshape(GRID.shape)
+    data[CENTRE], inside = 16.0, result.mask.data > 0.5
+    alike = replace(result, resolution=result.resolution.like(np.where(inside, data, np.nan)))
+    scale = colour_scale(alike.values())
+    (axes,) = figures.histogram_figure(alike, scale).axes
+    assert [text.get_text() for text in axes.texts] == ["up to 16.00 Å"]
+    assert axes.get_xlim()[1] < 5.0
+    (bars,) = html.histogram_section(alike, scale).figure.data
+    assert bars.text[-1] == "up to 16.00 Å" and not any(bars.text[:-1])
+
+
+def test_an_even_histogram_ends_at_its_values():
+    values = np.linspace(3.0, 5.0, 1001, dtype=np.float32)
+    found = views.histogram(values)
+    assert (found.below, found.above) == (None, None) and np.allclose(found.edges[[0, -1]], (3.0, 5.0))
+
+
+def test_an_axis_reaches_all_values_where_most_are_one():
+    values = np.append(np.full(99, 3.0), 7.0).astype(np.float32)
+    assert views.histogram_ends(values) == (3.0, 7.0)
+
+
 def test_histogram_figure_draws_counts_and_lines(result):
     scale = colour_scale(result.values())
     (axes,) = figures.histogram_figure(result, scale, global_resolution=3.4).axes
@@ -145,7 +180,7 @@ def test_slices_show_the_resolution_inside_the_mask_only(result, density):
     scale = colour_scale(result.values())
     figure = figures.slices_figure(result, density, scale)
     shown = np.where(result.mask.data > 0.5, result.resolution.data, np.nan)
-    box = views.bounding_box(result.mask.data > 0.5)
+    box = block_around(result.mask.data > 0.5)
     planes = views.central_planes(box) + views.row_of_planes(box)
     drawn = [axes for axes in figure.axes if len(axes.images) == 2]
     assert len(drawn) == len(planes) == 9
@@ -177,7 +212,7 @@ def test_colour_bar_of_the_slices_has_the_numbers_of_the_scale(result, density):
 def test_planes_follow_the_bounding_box():
     inside = np.zeros((30, 20, 40), dtype=bool)
     inside[4:28, 2:9, 11:31] = True
-    box = views.bounding_box(inside)
+    box = block_around(inside)
     assert box == (slice(4, 28), slice(2, 9), slice(11, 31))
     assert [(p.axis, p.index) for p in views.central_planes(box)] == [(0, 16), (1, 5), (2, 21)]
     row = [p.index for p in views.row_of_planes(box)]

@@ -18,10 +18,11 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     result = outcome.result
     shown = np.where(result.uncertain, np.float32(np.nan), result.resolution.data)
     certain = replace(result, resolution=result.resolution.like(shown))
-    sections = local_map.draw(replace(outcome, result=certain), folder, global_resolution, result.uncertain)
+    surface, histogram, slices = local_map.draw(outcome, folder, global_resolution, certain)
     figures_locres.certainty_figure(outcome).savefig(folder / "certainty.png")
     left_out = f"Without the {100 * result.summary()['uncertain_fraction']:.1f} % whose interval is too wide."
-    return [*(replace(section, words=f"{section.words} {left_out}") for section in sections), _words(result)]
+    surface, slices = (replace(section, words=f"{section.words} {left_out}") for section in (surface, slices))
+    return [surface, histogram, slices, _words(result)]
 
 
 def _words(result: Any) -> html.Section:
