@@ -44,7 +44,7 @@ def _type(name, words, runner) -> None:  # type: ignore[no-untyped-def]
 def _print_accuracy(folder: Path) -> None:
     from cryores.mapio import read_map
 
-    truth = read_map(folder / "simulated" / "truth.mrc").data
+    truth = read_map(folder / "simulated" / "truth_snr.mrc").data  # where the halves have an FSC of 0.5
     mask = read_map(folder / "simulated" / "mask.mrc").data > 0.5
     for name in ("monores", "blocres", "locres"):
         found = read_map(folder / name / "resolution.mrc").data
@@ -52,4 +52,4 @@ def _print_accuracy(folder: Path) -> None:
         error = float(np.median(np.abs(found[known] - truth[known])))
         median = json.loads((folder / name / "report.json").read_text())["summary"]["median"]
         planted = float(np.median(truth[mask]))
-        print(f"{name}: median {median:.2f} Å, planted {planted:.2f} Å, median error {error:.2f} Å")
+        print(f"{name}: median {median:.2f} Å, planted {planted:.2f} Å (FSC 0.5), median error {error:.2f} Å")

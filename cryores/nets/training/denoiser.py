@@ -48,7 +48,7 @@ LONGEST = 0.3
 JUDGES = 8
 """Models kept aside whose lessons the network is judged by."""
 
-MOST_RAISED = 2.0
+MOST_WANTED = 2.0
 """Most that a wanted band is stronger than what the first step makes of its signal."""
 
 
@@ -81,7 +81,7 @@ def denoiser_lesson(pair: Pair, enhancer: Predict, noise_is_known: bool) -> Deno
     signal, noise = (some / np.float32(told.scale.contrast) for some in (pair.signal, pair.noise))
     let_through = noise_let_through(told, gains, widened(block_powers(noise)) if noise_is_known else told.noise)
     known, unknown = fine_power(signal), fine_power(noise)
-    raised = np.sqrt(np.minimum(1.0 + unknown / np.maximum(known, 1e-20), MOST_RAISED**2))
+    raised = np.sqrt(np.minimum(1.0 + unknown / np.maximum(known, 1e-20), MOST_WANTED**2))
     wanted = weighted_bands(signal, (raised * gains / told.amplitude).astype(np.float32))
     deviation = np.sqrt(let_through.sum(axis=-1))
     parts = (with_gains(told, gains), deviation, wanted)
@@ -109,7 +109,7 @@ def train_on_folder(
     (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
     settings = {
         "recipe": asdict(RECIPES[target]), "seed": schedule.seed, "noise_only": NOISE_ONLY,
-        "most_raised": MOST_RAISED, "first_step": sha256(first_step),
+        "most_raised": MOST_WANTED, "first_step": sha256(first_step),
     }  # fmt: skip
     judges = lesson_files(folder, f"denoiser-{target}-judges", 1, aside[:JUDGES], settings)[0]
     judged = _validation(aside[:JUDGES], target, schedule.seed, judges, first_step)
