@@ -52,4 +52,4 @@ def _print_accuracy(folder: Path) -> None:
         error = float(np.median(np.abs(found[known] - truth[known])))
         median = json.loads((folder / name / "report.json").read_text())["summary"]["median"]
         planted = float(np.median(truth[mask]))
-        print(f"{name}: median {median:.2f} Å, planted {planted:.2f} Å (FSC 0.5), median error {error:.2f} Å")
+        print(f"{name}: median {median:.2f} Å, planted {planted:.2f} Å, median error {error:.2f} Å")
