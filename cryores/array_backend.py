@@ -8,14 +8,14 @@ Frequencies, tables and thresholds are small, and come as arrays of numpy's.
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cryores.backend import Array, Backend, PlannedFFT, planes, register
+from cryores.backend import Array, Backend, InPlaceFFT, PlannedFFT, planes, register
 from cryores.fourier import HALF_SHELL, Float64, spectrum_shape
-from cryores.monogenic import TABLE_STEPS
+from cryores.monogenic import TABLE_STEPS, between_ranks
 from cryores.volume import FloatArray, IntTriple
 
 SLAB = 2**21
@@ -66,6 +66,10 @@ class ArrayBackend:
         """Return the transforms of one shape: the namespace plans them by itself."""
         return ArrayFFT(self, shape)
 
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return the transforms of one shape; the namespace has none in place."""
+        return ArrayRooms(self, shape)
+
 
 class ArrayFFT:
     """Real FFTs of one shape on a device: what `cryores.fourier.RealFFT` is on the host."""
@@ -92,6 +96,38 @@ class ArrayFFT:
         """Transform ``spectrum`` into ``out``, unnormalised."""
         out[...] = self._backend.xp.fft.irfftn(spectrum, s=self.shape, axes=(0, 1, 2), norm="forward")
         return out
+
+
+Room = Tuple[Array, Array]
+"""A volume and its spectrum, each in memory of its own."""
+
+
+class ArrayRooms:
+    """Real FFTs on a device for what overwrites its volumes on the host, as `cryores.fourier.InPlaceRealFFT` does."""
+
+    def __init__(self, backend: ArrayBackend, shape: IntTriple) -> None:
+        self._fft = ArrayFFT(backend, shape)
+        self.first = self.empty()
+
+    def empty(self) -> Room:
+        """Return room for a volume and for its spectrum."""
+        return self._fft.empty_real(), self._fft.empty_spectrum()
+
+    def real(self, room: Room) -> Array:
+        """Return the volume."""
+        return room[0]
+
+    def spectrum(self, room: Room) -> Array:
+        """Return the spectrum."""
+        return room[1]
+
+    def forward(self, room: Room) -> Array:
+        """Transform the volume, unnormalised; return its spectrum."""
+        return self._fft.forward(*room)
+
+    def backward(self, room: Room) -> Array:
+        """Transform the spectrum, unnormalised; return its volume."""
+        return self._fft.backward(room[1], room[0])
 
 
 # --- transforms ---------------------------------------------------------------------------------------------------
@@ -293,10 +329,15 @@ def riesz_filter(
 
 
 def _gain(xp: Any, table: Array, u2: Array) -> Array:
-    position = u2 * float(TABLE_STEPS)
+    return _interpolated(xp, table, u2 * float(TABLE_STEPS))
+
+
+def _interpolated(xp: Any, table: Array, position: Array) -> Array:
+    """Return the values at places between those of a float32 table."""
     i = xp.asarray(position, dtype=xp.int32)
     first = _looked_up(xp, table, i)
-    return first + (_looked_up(xp, table, i + 1) - first) * (position - _single(xp, i))
+    fraction = _single(xp, position - xp.asarray(i, dtype=position.dtype))
+    return first + (_looked_up(xp, table, i + 1) - first) * fraction
 
 
 def _open_rows(backend: Backend, part: slice, rows_z: Host, rows_y: Host, uz: Host, uy: Host, reach: float) -> Array:
@@ -357,6 +398,12 @@ def order_statistic(backend: Backend, values: Array, region: Array, fraction: fl
     return float(ordered[min(int(count * fraction), count - 1)]) if count else 0.0
 
 
+def quantile(backend: Backend, values: Array, region: Array, fraction: float) -> float:
+    """Return the quantile (Hazen's) of the ``values`` in a region that is not empty."""
+    ordered = backend.xp.sort(values[region])
+    return between_ranks(lambda ranks: [float(ordered[rank]) for rank in ranks], ordered.shape[0], fraction)
+
+
 def test(
     backend: Backend, state: Array, level: Array, amplitude: Array, threshold: FloatArray, index: int
 ) -> npt.NDArray[np.int64]:
@@ -391,3 +438,125 @@ def add_share(backend: Backend, total: Array, place: Array, node: float, filtere
         share = 1.0 - xp.where(distance < 0, -distance, distance)
         share = xp.where(share > 0, share, 0 * share)
         total[part, ...] = total[part, ...] + share * float(scale) * filtered[part, ...]
+
+
+# --- LocSpiral and its kin ----------------------------------------------------------------------------------------
+
+
+def take_band(
+    backend: Backend,
+    spectrum: Array,
+    out: Array,
+    kz: Host,
+    ky: Host,
+    kx: Host,
+    steps: float,
+    table: FloatArray,
+    end: float,
+) -> None:
+    """Fill ``out`` with the band of a spectrum that the table holds."""
+    xp, gains = backend.xp, backend.asarray(table)
+    for part in planes(out.shape, SLAB):
+        radius = xp.sqrt(_squared(backend, kz[part], ky, kx))
+        out[part, ...] = spectrum[part, ...] * _interpolated(xp, gains, radius * float(steps))
+
+
+def take_odd_band(
+    backend: Backend,
+    spectrum: Array,
+    out: Array,
+    kz: Host,
+    ky: Host,
+    kx: Host,
+    oz: Host,
+    oy: Host,
+    ox: Host,
+    steps: float,
+    table: FloatArray,
+    end: float,
+) -> None:
+    """Fill ``out`` with the Riesz transform of `take_band` along the axis of which ``oz, oy, ox`` hold frequencies."""
+    xp, gains = backend.xp, backend.asarray(table)
+    for part in planes(out.shape, SLAB):
+        radius = xp.sqrt(_squared(backend, kz[part], ky, kx))
+        along = backend.asarray(oz[part, None, None] + oy[None, :, None]) + backend.asarray(ox[None, None, :])
+        gain = _interpolated(xp, gains, radius * float(steps)) * along / (radius + 1e-30)
+        out[part, ...] = spectrum[part, ...] * gain * -1j
+
+
+def take_published(
+    backend: Backend,
+    spectrum: Array,
+    out: Array,
+    kz: Host,
+    ky: Host,
+    kx: Host,
+    mz: Host,
+    my: Host,
+    mx: Host,
+    steps: float,
+    table: FloatArray,
+    part: int,
+) -> None:
+    """Fill ``out`` with the even band (``part`` -1), or what gives the real or imaginary part (0, 1) of the spiral."""
+    xp, gains = backend.xp, backend.asarray(table)
+    for some in planes(out.shape, SLAB):
+        here, there = (
+            _interpolated(xp, gains, xp.sqrt(_squared(backend, z[some], y, x)) * float(steps))
+            for z, y, x in ((kz, ky, kx), (mz, my, mx))
+        )
+        factor = _complex(xp, here + there, 0 * here)
+        if part >= 0:
+            (a, b), (c, d) = (_spiral(backend, z[some], y, x) for z, y, x in ((kz, ky, kx), (mz, my, mx)))
+            real, imaginary = (here * a + there * c, here * b - there * d)
+            if part == 1:
+                real, imaginary = (here * b + there * d, there * c - here * a)
+            factor = _complex(xp, real, imaginary)
+        out[some, ...] = spectrum[some, ...] * (0.5 * factor)
+
+
+def _spiral(backend: Backend, kz: Host, ky: Host, kx: Host) -> Tuple[Array, Array]:
+    """Return cosine and sine of the angle of (kz + ky, kx), 0 where there is none."""
+    along, across = (kz[:, None] + ky)[:, :, None], kx[None, None, :]
+    length = backend.xp.sqrt(backend.asarray(along * along) + backend.asarray(across * across)) + 1e-300
+    return backend.asarray(along) / length, backend.asarray(across) / length
+
+
+def add_square(backend: Backend, total: Array, first: Optional[Array], part: Array, last: bool) -> None:
+    """Add the square of ``part`` to that of ``first``, or to ``total`` without it; take the root at the last part."""
+    for some in planes(total.shape, SLAB):
+        other = part[some, ...]
+        before = total[some, ...] if first is None else first[some, ...] * first[some, ...]
+        squares = other * other + before
+        total[some, ...] = backend.xp.sqrt(squares) if last else squares
+
+
+def add_phase(backend: Backend, total: Array, density: Array, amplitude: Array, noise: float) -> None:
+    """Add c / (m + Q) where the amplitude m is at least Q."""
+    for part in planes(total.shape, SLAB):
+        m = amplitude[part, ...]
+        weight = _over_noise(backend.xp, m, float(noise), (m > 0) & (m >= float(noise)))
+        total[part, ...] = total[part, ...] + density[part, ...] * weight
+
+
+def add_levelled(
+    backend: Backend,
+    total: Array,
+    density: Array,
+    amplitude: Array,
+    noise: float,
+    reference: Optional[Array],
+    significant: bool,
+) -> None:
+    """Add the density c, or cos(phase) times ``reference``, weighted by m / (m + Q)."""
+    for part in planes(total.shape, SLAB):
+        m = amplitude[part, ...]
+        counted = (m > 0) & (m >= float(noise)) if significant else m > 0
+        height = m if reference is None else reference[part, ...]
+        weight = _over_noise(backend.xp, m, float(noise), counted)
+        total[part, ...] = total[part, ...] + density[part, ...] * height * weight
+
+
+def _over_noise(xp: Any, m: Array, noise: float, counted: Array) -> Array:
+    """Return 1 / (m + Q) where voxels count, 0 elsewhere."""
+    return xp.asarray(counted, dtype=xp.float32) / xp.where(counted, m + noise, 1 + 0 * m)

@@ -41,6 +41,27 @@ class PlannedFFT(Protocol):
         """Transform ``spectrum`` (destroyed) into ``out``, and return it."""
 
 
+class InPlaceFFT(Protocol):
+    """Real FFTs that overwrite their volume: `cryores.fourier.InPlaceRealFFT` says how they are used."""
+
+    first: Any
+
+    def empty(self) -> Any:
+        """Return room for a volume or its spectrum."""
+
+    def real(self, room: Any) -> Array:
+        """Return the volume of a room."""
+
+    def spectrum(self, room: Any) -> Array:
+        """Return the spectrum of a room."""
+
+    def forward(self, room: Any) -> Array:
+        """Transform the volume of a room, unnormalised; return its spectrum."""
+
+    def backward(self, room: Any) -> Array:
+        """Transform the spectrum of a room, unnormalised; return its volume."""
+
+
 class Backend(Protocol):
     """What a method needs of the place where it computes.
 
@@ -63,6 +84,9 @@ class Backend(Protocol):
 
     def real_fft(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> PlannedFFT:
         """Return the transforms of one shape."""
+
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return the transforms of one shape that overwrite their volume."""
 
     def free_bytes(self) -> float:
         """Return the memory of a device that can be had now; of the host, whose memory is planned apart, infinity."""
@@ -87,6 +111,12 @@ class Host:
         from cryores.fourier import RealFFT
 
         return RealFFT(shape, threads, effort)
+
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return transforms by FFTW."""
+        from cryores.fourier import InPlaceRealFFT
+
+        return InPlaceRealFFT(shape, threads)
 
     def free_bytes(self) -> float:
         """Return infinity."""

@@ -14,8 +14,12 @@ from cryores import array_backend
 from cryores.backend import HOST, backend_of, gpu_bytes, planes
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import RealFFT, filtered, irfft, multiply_radial, power_to_corners, rfft, shell_sums
-from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic
+from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic, quantile
+from cryores.postprocessing._spiral_bank import _add_square
+from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters
 from cryores.postprocessing.local_lowpass import _add_share
+from cryores.postprocessing.locbsharpen import _add_levelled
+from cryores.postprocessing.locspiral import _add_phase
 from cryores.shell_correlation import phase_residual, randomise_phases
 from cryores.volume import Grid
 
@@ -198,6 +202,71 @@ def test_shares_of_a_bank(there, grid, data):
     _add_share(far, there.asarray(place), 1.0, there.asarray(data[1]), np.float32(0.5))
     _add_share(total, place, 1.0, data[1], np.float32(0.5))
     close(there.to_host(far), total)
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.9, 1.0])
+def test_quantiles(there, grid, data, fraction):
+    region = data[1] > 0.3
+    found = quantile(there.asarray(data[0]), there.asarray(region), fraction)
+    assert found == quantile(data[0], region, fraction)
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("kind", [RieszFilters, PublishedFilters])
+def test_bands(there, grid, data, kind):
+    filters, spectrum = kind(grid, 1.5), rfft(data[0], 1)
+    far = there.asarray(spectrum)
+    near_out, far_out = np.ones_like(spectrum), there.asarray(np.ones_like(spectrum))
+    for take in [filters.take_even] + [
+        lambda source, out, centre, part=part: filters.take_odd(source, out, part, centre)
+        for part in range(filters.odd_parts)
+    ]:
+        for centre in (2.0, 4.5):
+            take(spectrum, near_out, centre)
+            take(far, far_out, centre)
+            close(there.to_host(far_out), near_out)
+            assert np.abs(near_out).max() > 0
+
+
+def test_transforms_in_place(there, grid, data):
+    results = []
+    for backend in (HOST, there):
+        fft = backend.in_place_fft(grid.shape, 1)
+        other = fft.empty()
+        fft.real(fft.first)[...] = backend.asarray(data[0])
+        fft.spectrum(other)[...] = fft.forward(fft.first)
+        spectrum = backend.to_host(fft.spectrum(other)).copy()
+        results.append((spectrum, backend.to_host(fft.backward(other)).copy()))
+    for found, expected in zip(*results):
+        close(found, expected)
+
+
+@pytest.mark.usefixtures("slab")
+def test_sums_of_bands(there, grid, data):
+    first, part = data
+    amplitude, noise = np.zeros_like(first), np.float32(0.8)
+    totals = [np.ones_like(first) for _ in range(4)]
+    far_amplitude, *far_totals = (there.asarray(one) for one in (amplitude, *totals))
+    for total, density, other in (
+        (amplitude, first, part),
+        (far_amplitude, there.asarray(first), there.asarray(part)),
+    ):
+        _add_square(total, density, other, False)
+        _add_square(total, None, other, True)
+    close(there.to_host(far_amplitude), amplitude)
+    amplitude[0, 0, 0] = far_amplitude[0, 0, 0] = 0.0
+    for m, density, reference, sums in (
+        (amplitude, first, part, totals),
+        (far_amplitude, there.asarray(first), there.asarray(part), far_totals),
+    ):
+        _add_phase(sums[0], density, m, noise)
+        _add_levelled(sums[1], density, m, noise, None, True)
+        _add_levelled(sums[2], density, m, noise, reference, True)
+        _add_levelled(sums[3], density, m, np.float32(0), reference, False)
+    for found, expected in zip(far_totals, totals):
+        close(there.to_host(found), expected)
+        assert expected[0, 0, 0] == 1.0
 
 
 # --- what nobody may forget ---------------------------------------------------------------------------------------
