@@ -560,3 +560,44 @@ def add_levelled(
 def _over_noise(xp: Any, m: Array, noise: float, counted: Array) -> Array:
     """Return 1 / (m + Q) where voxels count, 0 elsewhere."""
     return xp.asarray(counted, dtype=xp.float32) / xp.where(counted, m + noise, 1 + 0 * m)
+
+
+# --- LocalDeblur --------------------------------------------------------------------------------------------------
+
+
+def add_weighted(
+    backend: Backend,
+    total: Array,
+    resolution: Array,
+    finest: float,
+    step: float,
+    limit: float,
+    weights: FloatArray,
+    filtered: Array,
+    scale: float,
+) -> None:
+    """Add a filtered map, with the weight that each voxel's resolution has, where it has one."""
+    xp, table = backend.xp, backend.asarray(weights)
+    for part in planes(total.shape, SLAB):
+        d = xp.asarray(resolution[part, ...], dtype=xp.float64)
+        known = d == d
+        least = xp.full_like(d, max(float(limit), float(finest)))
+        place = (xp.where(known & (d > least), d, least) - finest) / step
+        weight = xp.where(known, _interpolated(xp, table, place), xp.zeros_like(total[part, ...]))
+        total[part, ...] = total[part, ...] + weight * float(scale) * filtered[part, ...]
+
+
+def step_on(backend: Backend, current: Array, change: Array, step: float, floor: float) -> None:
+    """Add ``step`` times the change to a map in place, and cut it off below ``floor``."""
+    for part in planes(current.shape, SLAB):
+        new = current[part, ...] + change[part, ...] * float(step)
+        current[part, ...] = backend.xp.where(new < float(floor), float(floor) + 0 * new, new)
+
+
+def norm(backend: Backend, data: Array) -> float:
+    """Return the root of the sum of squares."""
+    xp, total = backend.xp, 0.0
+    for part in planes(data.shape, SLAB):
+        values = xp.asarray(data[part, ...], dtype=xp.float64)
+        total += float(xp.sum(values * values))
+    return float(np.sqrt(total))

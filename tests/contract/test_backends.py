@@ -36,6 +36,9 @@ CASES = [(name, {}, "halves mask") for name in METHODS] + [
     ("locspiral", {"compat": "locspiral", "keep_negative": True}, "halves mask"),
     ("locbsharpen", {"compat": "locspiral", "min_resolution": 6.0}, "one mask"),
     ("locbfactor", {"only_significant": True, "min_resolution": 5.0}, "one mask"),
+    ("localdeblur", {"iterations": 12}, "one mask resolution inside"),
+    ("localdeblur", {"iterations": 3, "rounds": 2}, "one mask resolution inside"),
+    ("autosharpen", {"resolution": 5.0, "target": "kurtosis"}, "one mask"),
 ]
 
 
@@ -52,6 +55,8 @@ def resolution(made):
 
 def given(made, resolution, roles):
     maps = made.halves if "halves" in roles else made.halves.mean()
+    if "inside" in roles:
+        resolution = resolution.like(np.where(made.mask.data > 0.5, resolution.data, np.float32(np.nan)))
     return Inputs(
         maps,
         mask=made.mask if "mask" in roles.split() else None,
@@ -99,7 +104,8 @@ def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles
 
 def test_the_methods_with_a_gpu_version():
     resolution = ["fsc", "monores", "monotomo"]
-    processing = ["local-lowpass", "locbfactor", "locbsharpen", "lococcupancy", "locspiral", "postprocess"]
+    sums_of_bands = ["locbfactor", "locbsharpen", "lococcupancy", "locspiral"]
+    processing = ["autosharpen", "local-lowpass", "localdeblur", *sums_of_bands, "postprocess"]
     assert resolution + processing == METHODS
 
 
@@ -178,6 +184,10 @@ PLANNED = [
     ("locbsharpen", {"min_resolution": 12.0}, "one mask"),
     ("locbfactor", {"min_resolution": 8.0, "points": 4}, "one mask"),
     ("lococcupancy", {"min_resolution": 15.0}, "halves mask"),
+    ("localdeblur", {"iterations": 2}, "one mask resolution inside"),
+    ("localdeblur", {"iterations": 2}, "halves mask"),
+    ("autosharpen", {"resolution": 5.0, "trials": 3}, "one mask"),
+    ("autosharpen", {"trials": 3}, "halves mask"),
 ]
 
 

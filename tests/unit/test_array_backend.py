@@ -15,13 +15,14 @@ from cryores.backend import HOST, backend_of, gpu_bytes, planes
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import RealFFT, filtered, irfft, multiply_radial, power_to_corners, rfft, shell_sums
 from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic, quantile
+from cryores.postprocessing._deblur_bank import Deblurring, norm, step_on
 from cryores.postprocessing._spiral_bank import _add_square
 from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters
 from cryores.postprocessing.local_lowpass import _add_share
 from cryores.postprocessing.locbsharpen import _add_levelled
 from cryores.postprocessing.locspiral import _add_phase
 from cryores.shell_correlation import phase_residual, randomise_phases
-from cryores.volume import Grid
+from cryores.volume import Grid, Volume
 
 SHAPES = [(16, 16, 16), (15, 13, 17), (14, 21, 10), (9, 20, 15)]
 
@@ -267,6 +268,24 @@ def test_sums_of_bands(there, grid, data):
     for found, expected in zip(far_totals, totals):
         close(there.to_host(found), expected)
         assert expected[0, 0, 0] == 1.0
+
+
+@pytest.mark.usefixtures("slab")
+def test_deblurring(there, grid, data):
+    resolution = (4.0 + np.abs(data[1])).astype(np.float32)
+    resolution[:2] = np.nan
+    results = []
+    for backend in (HOST, there):
+        operator = Deblurring(Volume(resolution, grid), 0.05, 1, backend)
+        given, out = backend.asarray(data[0].copy()), backend.asarray(np.ones_like(data[0]))
+        operator.apply(given, out)
+        size = norm(out)
+        step_on(given, out, np.float32(-0.5), np.float32(-1.0))
+        results.append((backend.to_host(out), backend.to_host(given), size))
+    (out, changed, size), (far_out, far_changed, far_size) = results
+    close(far_out, out)
+    close(far_changed, changed)
+    assert far_size == pytest.approx(size, rel=1e-5) and not out[:2].any() and changed.min() == -1.0
 
 
 # --- what nobody may forget ---------------------------------------------------------------------------------------
