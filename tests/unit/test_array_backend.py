@@ -1,6 +1,7 @@
 """Each array form of a kernel is its loop of numba's: on a strict stand-in for a GPU, and on a GPU if there is one."""
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -11,7 +12,8 @@ from devices import GPU, STAND_IN, device
 
 import cryores
 from cryores import array_backend
-from cryores.backend import HOST, backend_of, gpu_bytes, planes
+from cryores.backend import ARRAY_FORMS, HOST, array_form, backend_of, gpu_bytes, planes
+from cryores.directions import geodesic_axes
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import RealFFT, filtered, irfft, multiply_radial, power_to_corners, rfft, shell_sums
 from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic, quantile
@@ -21,6 +23,7 @@ from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilter
 from cryores.postprocessing.local_lowpass import _add_share
 from cryores.postprocessing.locbsharpen import _add_levelled
 from cryores.postprocessing.locspiral import _add_phase
+from cryores.resolution._directional import cone_sums, every_cone, sorted_coefficients
 from cryores.shell_correlation import phase_residual, randomise_phases
 from cryores.volume import Grid, Volume
 
@@ -288,6 +291,18 @@ def test_deblurring(there, grid, data):
     assert far_size == pytest.approx(size, rel=1e-5) and not out[:2].any() and changed.min() == -1.0
 
 
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("exact", [2, 100])
+def test_sums_over_directions(there, grid, data, exact):
+    spectra, axes = [rfft(one, 1) for one in data], geodesic_axes(2)
+    near, far = sorted_coefficients(*spectra, grid), sorted_coefficients(*spectra, grid, there)
+    for found, expected in zip(cone_sums(far, axes, 25.0), cone_sums(near, axes, 25.0)):
+        close(found, expected)
+    found, expected = every_cone(far, 20.0, exact), every_cone(near, 20.0, exact)
+    assert isinstance(found, np.ndarray) and np.ptp(expected) > 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 # --- what nobody may forget ---------------------------------------------------------------------------------------
 
 
@@ -305,11 +320,11 @@ def test_every_kernel_has_an_array_form_with_its_arguments():
     declared = dict(kernels())
     assert {"rfft", "shell_sums", "take_phases", "filter", "order_statistic", "test", "add_share"} <= set(declared)
     for name, arguments in declared.items():
-        assert list(inspect.signature(getattr(array_backend, name)).parameters) == ["backend", *arguments], name
+        assert list(inspect.signature(array_form(name)).parameters) == ["backend", *arguments], name
 
 
 def test_array_forms_spell_functions_as_numpy_and_so_cupy_does():
-    source = inspect.getsource(array_backend)
+    source = "".join(inspect.getsource(importlib.import_module(module)) for module in ARRAY_FORMS)
     names = set(re.findall(r"\bxp\.(\w+)", source)) - {"atan2"}
     assert len(names) > 15 and [name for name in names if not hasattr(np, name)] == []
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed: its names are not looked up")
