@@ -1,9 +1,10 @@
 """Computing on arrays of any namespace of the array-API standard: of CuPy's on a GPU, of a strict stand-in in tests.
 
-Below the backend stand the array forms of the kernels (`cryores.backend.kernel`): each has the name, the arguments and
-the values of the loop that it stands for, and the backend before them. They use what CuPy, numpy and the standard spell
-alike, and work on a slab of z-planes at a time: what an expression holds for a moment does not grow with the box.
-Frequencies, tables and thresholds are small, and come as arrays of numpy's.
+Below the backend, in `cryores.array_banks` and in `cryores.array_directions` stand the array forms of the kernels
+(`cryores.backend.kernel`): each has the name, the arguments and the values of the loop that it stands for, and the
+backend before them. They use what CuPy, numpy and the standard spell alike, and work on a slab of z-planes at a time:
+what an expression holds for a moment does not grow with the box. Frequencies, tables and thresholds are small, and come
+as arrays of numpy's.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any, Callable, List, Tuple
 import numpy as np
 import numpy.typing as npt
 
-from cryores.backend import Array, Backend, PlannedFFT, planes, register
+from cryores.backend import Array, Backend, InPlaceFFT, PlannedFFT, planes, register
 from cryores.fourier import HALF_SHELL, Float64, spectrum_shape
-from cryores.monogenic import TABLE_STEPS
+from cryores.monogenic import TABLE_STEPS, between_ranks
 from cryores.volume import FloatArray, IntTriple
 
 SLAB = 2**21
@@ -25,6 +26,11 @@ SPLIT_MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """The factors of Steele, Lea & Flood's SplitMix64."""
 
 Host = npt.NDArray[Any]
+
+
+def slabs(shape: Tuple[int, ...]) -> Tuple[slice, ...]:
+    """Return the z-planes of a volume, or the rows of a table, in slabs of at most `SLAB` values."""
+    return planes(shape, SLAB)
 
 
 class ArrayBackend:
@@ -66,6 +72,10 @@ class ArrayBackend:
         """Return the transforms of one shape: the namespace plans them by itself."""
         return ArrayFFT(self, shape)
 
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return the transforms of one shape; the namespace has none in place."""
+        return ArrayRooms(self, shape)
+
 
 class ArrayFFT:
     """Real FFTs of one shape on a device: what `cryores.fourier.RealFFT` is on the host."""
@@ -94,6 +104,38 @@ class ArrayFFT:
         return out
 
 
+Room = Tuple[Array, Array]
+"""A volume and its spectrum, each in memory of its own."""
+
+
+class ArrayRooms:
+    """Real FFTs on a device for what overwrites its volumes on the host, as `cryores.fourier.InPlaceRealFFT` does."""
+
+    def __init__(self, backend: ArrayBackend, shape: IntTriple) -> None:
+        self._fft = ArrayFFT(backend, shape)
+        self.first = self.empty()
+
+    def empty(self) -> Room:
+        """Return room for a volume and for its spectrum."""
+        return self._fft.empty_real(), self._fft.empty_spectrum()
+
+    def real(self, room: Room) -> Array:
+        """Return the volume."""
+        return room[0]
+
+    def spectrum(self, room: Room) -> Array:
+        """Return the spectrum."""
+        return room[1]
+
+    def forward(self, room: Room) -> Array:
+        """Transform the volume, unnormalised; return its spectrum."""
+        return self._fft.forward(*room)
+
+    def backward(self, room: Room) -> Array:
+        """Transform the spectrum, unnormalised; return its volume."""
+        return self._fft.backward(room[1], room[0])
+
+
 # --- transforms ---------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +158,7 @@ def shell_sums(
     """Return the sums of Re(F1 F2*), |F1|^2, |F2|^2 and 1 over shells, weighted, shape (1, shells, 4)."""
     xp, sums = backend.xp, np.zeros((1, shells, 4))
     counted = backend.asarray(weights[None, None, :])
-    for part in planes(f1.shape, SLAB):
+    for part in slabs(f1.shape):
         (ar, ai), (br, bi) = (_parts(xp, f[part, ...]) for f in (f1, f2))
         number = _shell_numbers(backend, sz[part], sy, sx, per_width)
         quantities = [ar * br + ai * bi, ar * ar + ai * ai, br * br + bi * bi, xp.ones_like(ar)]
@@ -130,7 +172,7 @@ def phase_sums(
     """Return the sums over shells of the squared phase differences times their power, and of the power."""
     xp, sums = backend.xp, np.zeros((1, shells, 2))
     counted = backend.asarray(weights[None, None, :])
-    for part in planes(f1.shape, SLAB):
+    for part in slabs(f1.shape):
         (ar, ai), (br, bi) = (_parts(xp, f[part, ...]) for f in (f1, f2))
         angle = backend.arctan2(ai * br - ar * bi, ar * br + ai * bi)  # type: ignore[attr-defined]
         power = counted * (ar * ar + ai * ai + br * br + bi * bi)
@@ -143,7 +185,7 @@ def _parts(xp: Any, spectrum: Array) -> Tuple[Array, Array]:
     return xp.asarray(xp.real(spectrum), dtype=xp.float64), xp.asarray(xp.imag(spectrum), dtype=xp.float64)
 
 
-def _squared(backend: Backend, sz: Host, sy: Host, sx: Host) -> Array:
+def squared(backend: Backend, sz: Host, sy: Host, sx: Host) -> Array:
     """Return |s|^2 of every coefficient, in the precision of the axes."""
     rows = (sz * sz)[:, None, None] + (sy * sy)[None, :, None]
     return backend.asarray(rows) + backend.asarray((sx * sx)[None, None, :])
@@ -151,7 +193,7 @@ def _squared(backend: Backend, sz: Host, sy: Host, sx: Host) -> Array:
 
 def _shell_numbers(backend: Backend, sz: Host, sy: Host, sx: Host, per_width: float) -> Array:
     xp = backend.xp
-    return xp.asarray(xp.sqrt(_squared(backend, sz, sy, sx)) * per_width + HALF_SHELL, dtype=xp.int32)
+    return xp.asarray(xp.sqrt(squared(backend, sz, sy, sx)) * per_width + HALF_SHELL, dtype=xp.int32)
 
 
 def _summed(backend: Backend, number: Array, quantities: List[Array], shells: int) -> Float64:
@@ -182,8 +224,8 @@ def multiply_radial(
 ) -> None:
     """Multiply a spectrum in place by a radial filter, interpolated linearly in its table."""
     xp, gains = backend.xp, backend.asarray(table)
-    for part in planes(spectrum.shape, SLAB):
-        position = xp.sqrt(_squared(backend, sz[part], sy, sx)) * per_step
+    for part in slabs(spectrum.shape):
+        position = xp.sqrt(squared(backend, sz[part], sy, sx)) * per_step
         i = xp.asarray(position, dtype=xp.int32)
         fraction = xp.asarray(position - xp.asarray(i, dtype=xp.float64), dtype=xp.float32)
         gain = _looked_up(xp, gains, i) * (1.0 - fraction) + _looked_up(xp, gains, i + 1) * fraction
@@ -207,7 +249,7 @@ def take_phases(
     heres = z[:, None] * np.uint64(ny) + y
     theres = ((nz - z) % np.uint64(nz))[:, None] * np.uint64(ny) + (ny - y) % np.uint64(ny)
     ends = backend.asarray(((x == 0) | (2 * x == nx))[None, None, :])
-    for part in planes(spectrum.shape, SLAB):
+    for part in slabs(spectrum.shape):
         here, there = (backend.asarray(places[part, :, None]) for places in (heres, theres))
         place = xp.where(ends & (there < here), there, here)
         angle = _random_angle(backend, key, place * columns + backend.asarray(x[None, None, :]))
@@ -217,8 +259,8 @@ def take_phases(
         # Coefficients that are their own mirror image keep or change their sign.
         cosine = xp.where(ends & (here == there), xp.where(angle < 0, 1.0 + 0 * angle, -1.0 + 0 * angle), xp.cos(angle))
         sine = xp.where(ends & (here == there), 0 * angle, xp.sin(angle))
-        turned = _complex(xp, length * _single(xp, cosine), length * _single(xp, sine))
-        far = _squared(backend, sz[part], sy, sx) >= start2
+        turned = complex_of(xp, length * single(xp, cosine), length * single(xp, sine))
+        far = squared(backend, sz[part], sy, sx) >= start2
         spectrum[part, ...] = xp.where(far, turned, spectrum[part, ...])
 
 
@@ -233,11 +275,13 @@ def _random_angle(backend: Backend, key: np.uint64, place: Array) -> Array:
     return (xp.asarray(state >> 11, dtype=xp.float64) * 2.0**-52 - 1.0) * float(np.pi)
 
 
-def _single(xp: Any, values: Array) -> Array:
+def single(xp: Any, values: Array) -> Array:
+    """Return values as float32."""
     return xp.asarray(values, dtype=xp.float32)
 
 
-def _complex(xp: Any, re: Array, im: Array) -> Array:
+def complex_of(xp: Any, re: Array, im: Array) -> Array:
+    """Return the complex64 numbers of two parts."""
     return xp.asarray(re, dtype=xp.complex64) + xp.asarray(im, dtype=xp.complex64) * 1j
 
 
@@ -259,8 +303,8 @@ def filter(
 ) -> None:
     """Fill ``out`` with the rows and columns of ``source`` that it shares, times the gains; 0 elsewhere."""
     xp, gains = backend.xp, backend.asarray(table)
-    for part in planes(out.shape, SLAB):
-        u2 = _squared(backend, uz[part], uy, ux[:columns])
+    for part in slabs(out.shape):
+        u2 = squared(backend, uz[part], uy, ux[:columns])
         gain = _gain(xp, gains, u2) * _open_rows(backend, part, rows_z, rows_y, uz, uy, reach)
         out[part, :, :columns] = _shared(backend, source, out.shape, part, rows_z, rows_y, columns) * gain
         out[part, :, columns:] = 0.0
@@ -284,8 +328,8 @@ def riesz_filter(
 ) -> None:
     """Fill ``out`` with the Riesz transform of `filter` along the axis of which ``az, ay, ax`` hold frequencies."""
     xp, gains = backend.xp, backend.asarray(table)
-    for part in planes(out.shape, SLAB):
-        u2 = _squared(backend, uz[part], uy, ux[:columns])
+    for part in slabs(out.shape):
+        u2 = squared(backend, uz[part], uy, ux[:columns])
         along = backend.asarray(az[part, None, None] + ay[None, :, None]) + backend.asarray(ax[None, None, :columns])
         factor = _gain(xp, gains, u2) * along / xp.sqrt(u2 + 1e-30)
         factor = factor * _open_rows(backend, part, rows_z, rows_y, uz, uy, reach)
@@ -293,10 +337,15 @@ def riesz_filter(
 
 
 def _gain(xp: Any, table: Array, u2: Array) -> Array:
-    position = u2 * float(TABLE_STEPS)
+    return interpolated(xp, table, u2 * float(TABLE_STEPS))
+
+
+def interpolated(xp: Any, table: Array, position: Array) -> Array:
+    """Return the values at places between those of a float32 table."""
     i = xp.asarray(position, dtype=xp.int32)
     first = _looked_up(xp, table, i)
-    return first + (_looked_up(xp, table, i + 1) - first) * (position - _single(xp, i))
+    fraction = single(xp, position - xp.asarray(i, dtype=position.dtype))
+    return first + (_looked_up(xp, table, i + 1) - first) * fraction
 
 
 def _open_rows(backend: Backend, part: slice, rows_z: Host, rows_y: Host, uz: Host, uy: Host, reach: float) -> Array:
@@ -318,21 +367,21 @@ def _shared(
 
 def first_energy(backend: Backend, total: Array, part: Array) -> None:
     """Set ``total`` to the sum of the squares."""
-    for some in planes(total.shape, SLAB):
+    for some in slabs(total.shape):
         one, other = total[some, ...], part[some, ...]
         total[some, ...] = one * one + other * other
 
 
 def next_energy(backend: Backend, total: Array, part: Array) -> None:
     """Add the square of ``part`` to ``total``."""
-    for some in planes(total.shape, SLAB):
+    for some in slabs(total.shape):
         other = part[some, ...]
         total[some, ...] = total[some, ...] + other * other
 
 
 def last_energy(backend: Backend, total: Array, part: Array) -> None:
     """Add the square of ``part`` to ``total``, and take the root."""
-    for some in planes(total.shape, SLAB):
+    for some in slabs(total.shape):
         other = part[some, ...]
         total[some, ...] = backend.xp.sqrt(total[some, ...] + other * other)
 
@@ -343,7 +392,7 @@ def last_energy(backend: Backend, total: Array, part: Array) -> None:
 def sums(backend: Backend, values: Array, region: Array) -> Float64:
     """Return number, sum and sum of squares of the values in a region, shape (1, 3)."""
     xp, found = backend.xp, np.zeros((1, 3))
-    for part in planes(values.shape, SLAB):
+    for part in slabs(values.shape):
         inside = region[part, ...] != 0
         chosen = xp.asarray(values[part, ...], dtype=xp.float64) * xp.asarray(inside, dtype=xp.float64)
         found[0] += _count(xp, inside), float(xp.sum(chosen)), float(xp.sum(chosen * chosen))
@@ -357,13 +406,19 @@ def order_statistic(backend: Backend, values: Array, region: Array, fraction: fl
     return float(ordered[min(int(count * fraction), count - 1)]) if count else 0.0
 
 
+def quantile(backend: Backend, values: Array, region: Array, fraction: float) -> float:
+    """Return the quantile (Hazen's) of the ``values`` in a region that is not empty."""
+    ordered = backend.xp.sort(values[region])
+    return between_ranks(lambda ranks: [float(ordered[rank]) for rank in ranks], ordered.shape[0], fraction)
+
+
 def test(
     backend: Backend, state: Array, level: Array, amplitude: Array, threshold: FloatArray, index: int
 ) -> npt.NDArray[np.int64]:
     """Test one frequency of a sweep in place; return how many voxels passed, finished, and never passed."""
     xp, counts = backend.xp, np.zeros((1, 3), dtype=np.int64)
     limit = backend.asarray(threshold[None, :, :])
-    for part in planes(state.shape, SLAB):
+    for part in slabs(state.shape):
         before, last = state[part, ...], level[part, ...]
         passed = (before != 0) & (amplitude[part, ...] > limit)
         failed = (before == 1) & ~passed
@@ -378,16 +433,3 @@ def test(
 
 def _count(xp: Any, found: Array) -> int:
     return int(xp.sum(xp.asarray(found, dtype=xp.int32), dtype=xp.int64))
-
-
-# --- banks of filters ---------------------------------------------------------------------------------------------
-
-
-def add_share(backend: Backend, total: Array, place: Array, node: float, filtered: Array, scale: float) -> None:
-    """Add one map of a bank to ``total``, with the share that each voxel has of it."""
-    xp = backend.xp
-    for part in planes(total.shape, SLAB):
-        distance = place[part, ...] - node
-        share = 1.0 - xp.where(distance < 0, -distance, distance)
-        share = xp.where(share > 0, share, 0 * share)
-        total[part, ...] = total[part, ...] + share * float(scale) * filtered[part, ...]

@@ -2,13 +2,14 @@
 
 A method is written once. `Execution.backend` puts its maps where it shall compute. Every kernel (a transform, or a loop
 of numba's) then sees by the array that it is given what is to compute: itself, for arrays of numpy; for others its form
-for arrays, the function of its name in `cryores.array_backend`. Between kernels a method uses what numpy and the
+for arrays (`array_form`). Between kernels a method uses what numpy and the
 array-API standard spell alike.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 from typing import Any, Callable, Dict, Protocol, Tuple, TypeVar, cast
 
 import numpy as np
@@ -41,6 +42,27 @@ class PlannedFFT(Protocol):
         """Transform ``spectrum`` (destroyed) into ``out``, and return it."""
 
 
+class InPlaceFFT(Protocol):
+    """Real FFTs that overwrite their volume: `cryores.fourier.InPlaceRealFFT` says how they are used."""
+
+    first: Any
+
+    def empty(self) -> Any:
+        """Return room for a volume or its spectrum."""
+
+    def real(self, room: Any) -> Array:
+        """Return the volume of a room."""
+
+    def spectrum(self, room: Any) -> Array:
+        """Return the spectrum of a room."""
+
+    def forward(self, room: Any) -> Array:
+        """Transform the volume of a room, unnormalised; return its spectrum."""
+
+    def backward(self, room: Any) -> Array:
+        """Transform the spectrum of a room, unnormalised; return its volume."""
+
+
 class Backend(Protocol):
     """What a method needs of the place where it computes.
 
@@ -63,6 +85,9 @@ class Backend(Protocol):
 
     def real_fft(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> PlannedFFT:
         """Return the transforms of one shape."""
+
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return the transforms of one shape that overwrite their volume."""
 
     def free_bytes(self) -> float:
         """Return the memory of a device that can be had now; of the host, whose memory is planned apart, infinity."""
@@ -88,6 +113,12 @@ class Host:
 
         return RealFFT(shape, threads, effort)
 
+    def in_place_fft(self, shape: IntTriple, threads: int) -> InPlaceFFT:
+        """Return transforms by FFTW."""
+        from cryores.fourier import InPlaceRealFFT
+
+        return InPlaceRealFFT(shape, threads)
+
     def free_bytes(self) -> float:
         """Return infinity."""
         return float("inf")
@@ -109,11 +140,22 @@ def backend_of(array: Array) -> Backend:
     return _DEVICES.get(type(array), HOST)
 
 
+ARRAY_FORMS = ("cryores.array_backend", "cryores.array_banks", "cryores.array_directions")
+"""Where array forms are, which only a device needs."""
+
+
+@functools.lru_cache(maxsize=None)
+def array_form(name: str) -> Callable[..., Any]:
+    """Return the array form of a kernel: the function of its name, without a leading underscore, in `ARRAY_FORMS`."""
+    modules = [importlib.import_module(module) for module in ARRAY_FORMS]
+    found: Callable[..., Any] = next(getattr(module, name) for module in modules if hasattr(module, name))
+    return found
+
+
 def kernel(host_form: Kernel) -> Kernel:
     """Let a function whose first argument is an array take those of a device too.
 
-    For these it has an array form: the function of the same name, without a leading underscore, in
-    `cryores.array_backend`, which is given the backend and then the same arguments.
+    For these it has an `array_form`, which is given the backend and then the same arguments.
     """
     name = host_form.__name__.lstrip("_")
 
@@ -122,9 +164,7 @@ def kernel(host_form: Kernel) -> Kernel:
         backend = _DEVICES.get(type(array))
         if backend is None:
             return host_form(array, *others, **named)
-        from cryores import array_backend
-
-        return getattr(array_backend, name)(backend, array, *others, **named)
+        return array_form(name)(backend, array, *others, **named)
 
     return cast(Kernel, chosen)
 

@@ -354,8 +354,8 @@ class Method:
     gpu_memory : callable, optional
         ``gpu_memory(inputs, parameters) -> float``, for a method that keeps its arrays where `Execution.backend` puts
         them: bytes held at the peak on a GPU.
-    network : bool
-        True where TensorFlow computes, on the device that the execution names.
+    network : callable
+        ``network(parameters) -> bool``: whether TensorFlow computes, on the device that the execution names.
     """
 
     name: str
@@ -376,7 +376,7 @@ class Method:
     check: Callable[[Inputs, Any], List[str]] = lambda inputs, parameters: []
     memory_within: Optional[Callable[[Inputs, Any, int, float], float]] = None
     gpu_memory: Optional[Callable[[Inputs, Any], float]] = None
-    network: bool = False
+    network: Callable[[Any], bool] = lambda parameters: False
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
         """Build and check this method's parameters."""
@@ -402,7 +402,7 @@ class Method:
         execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
         if self.gpu_memory is not None:
             execution.use_device(self.gpu_memory(inputs, parameters))
-        elif execution.device != "cpu" and not self.network:
+        elif execution.device != "cpu" and not self.network(parameters):
             findings.append(f"{self.title} has no GPU version: it ran on the processors")
         made = self.mask == "made" and inputs.mask is None
         if made:

@@ -10,7 +10,7 @@ Nyquist along the coarsest axis. Each axis keeps its own frequencies: boxes need
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, List, NamedTuple, Optional, Tuple, Union
 
 import numba
 import numpy as np
@@ -356,6 +356,7 @@ def order_statistic(values: FloatArray, region: npt.NDArray[np.uint8], fraction:
     return _ranked(values, region, upper, [int(count * fraction)])[0] if count else 0.0
 
 
+@kernel
 def quantile(values: FloatArray, region: BoolArray, fraction: float) -> float:
     """Return the quantile of the ``values`` where ``region`` is true, between its neighbours in rank (Hazen's).
 
@@ -363,8 +364,13 @@ def quantile(values: FloatArray, region: BoolArray, fraction: float) -> float:
     """
     inside = region.view(np.uint8)
     upper = np.cumsum(_histogram(values, inside, -1))
-    rank = min(max(int(upper[-1]) * fraction - 0.5, 0.0), float(upper[-1] - 1))
-    below, above = _ranked(values, inside, upper, [int(np.floor(rank)), int(np.ceil(rank))])
+    return between_ranks(lambda ranks: _ranked(values, inside, upper, ranks), int(upper[-1]), fraction)
+
+
+def between_ranks(values_of: Callable[[List[int]], List[float]], count: int, fraction: float) -> float:
+    """Return Hazen's quantile of ``count`` values, of which ``values_of`` returns those of some ranks."""
+    rank = min(max(count * fraction - 0.5, 0.0), count - 1.0)
+    below, above = values_of([int(np.floor(rank)), int(np.ceil(rank))])
     return float(below + (above - below) * (rank - np.floor(rank)))
 
 

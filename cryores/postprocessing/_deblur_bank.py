@@ -11,12 +11,12 @@ A(x)(c) = sum_q v_q(d(c)) F^-1[U_q F x](c) with few radial filters U_q in place 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List
 
 import numba
 import numpy as np
 
-from cryores.fourier import Float64, InPlaceRealFFT, multiply_table, radial_table
+from cryores.backend import HOST, Array, Backend, kernel
+from cryores.fourier import Float64, multiply_table, radial_table
 from cryores.volume import FloatArray, Grid, Volume
 
 BAND_STEP = 0.2
@@ -98,6 +98,10 @@ class Deblurring:
         Å; A(x) is 0 where it is NaN. Finer than two voxels counts as two voxels.
     k : float
         Width of the weights in 1/Å^2.
+    threads : int
+        Threads of each transform.
+    backend : Backend
+        Where maps lie.
 
     Attributes
     ----------
@@ -105,13 +109,13 @@ class Deblurring:
         Local resolutions (Å) that occur.
     """
 
-    def __init__(self, resolution: Volume, k: float, threads: int) -> None:
+    def __init__(self, resolution: Volume, k: float, threads: int, backend: Backend = HOST) -> None:
         grid = resolution.grid
         self._limit = 2.0 * grid.spacing
         self.finest, self.coarsest = (max(float(f(resolution.data)), self._limit) for f in (np.nanmin, np.nanmax))
         self._factors = factorised(grid, self.finest, self.coarsest, k)
-        self._resolution, self._grid = resolution.data, grid
-        self._fft = InPlaceRealFFT(grid.shape, threads)
+        self._resolution, self._grid = backend.asarray(resolution.data), grid
+        self._fft = backend.in_place_fft(grid.shape, threads)
         self._whole, self._band = self._fft.first, self._fft.empty()
 
     @property
@@ -119,35 +123,47 @@ class Deblurring:
         """Filters that one application needs."""
         return len(self._factors.responses)
 
-    def apply(self, data: FloatArray, out: FloatArray) -> FloatArray:
+    def apply(self, data: Array, out: Array) -> Array:
         """Write A(data) to ``out``, which may be ``data``, and return it."""
         factors, scale = self._factors, np.float32(1.0 / self._grid.size)
-        np.copyto(self._fft.real(self._whole), data)
+        self._fft.real(self._whole)[...] = data
         spectrum = self._fft.forward(self._whole)
-        out[:] = 0
+        out[...] = 0
         for response, weights in zip(factors.responses, factors.weights):
             band = self._fft.spectrum(self._band)
-            np.copyto(band, spectrum)
+            band[...] = spectrum
             multiply_table(band, response, factors.frequency_step, self._grid)
             filtered = self._fft.backward(self._band)
-            _add_weighted(out, self._resolution, self.finest, self._limit, weights, filtered, scale)
+            _add_weighted(out, self._resolution, self.finest, RESOLUTION_STEP, self._limit, weights, filtered, scale)
         return out
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _add_weighted(total, resolution, finest, limit, weights, filtered, scale):  # type: ignore[no-untyped-def]
+@kernel
+@numba.njit(parallel=True, cache=True, error_model="numpy")  # type: ignore[misc]
+def _add_weighted(total, resolution, finest, step, limit, weights, filtered, scale):  # type: ignore[no-untyped-def]
     for z in numba.prange(total.shape[0]):
         for y in range(total.shape[1]):
             for x in range(total.shape[2]):
                 d = resolution[z, y, x]
                 if not np.isnan(d):
-                    at = (max(np.float64(d), limit) - finest) / RESOLUTION_STEP
+                    at = (max(np.float64(d), limit) - finest) / step
                     i = int(at)
                     fraction = np.float32(at - i)
                     weight = weights[i] * (np.float32(1) - fraction) + weights[i + 1] * fraction
                     total[z, y, x] += weight * scale * filtered[z, y, x]
 
 
-def norms(*arrays: FloatArray) -> List[float]:
-    """Return the root of the sum of squares of each array."""
-    return [float(np.sqrt(np.einsum("zyx,zyx->", a, a, dtype=np.float64))) for a in arrays]
+@kernel
+@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+def step_on(current, change, step, floor):  # type: ignore[no-untyped-def]
+    """Add ``step`` times the change to a map in place, and cut it off below ``floor``."""
+    for z in numba.prange(current.shape[0]):
+        for y in range(current.shape[1]):
+            for x in range(current.shape[2]):
+                current[z, y, x] = max(current[z, y, x] + step * change[z, y, x], floor)
+
+
+@kernel
+def norm(data: FloatArray) -> float:
+    """Return the root of the sum of squares."""
+    return float(np.sqrt(np.einsum("zyx,zyx->", data, data, dtype=np.float64)))

@@ -13,9 +13,10 @@ from typing import Callable, Iterator, List, Optional
 import numba
 import numpy as np
 
+from cryores.backend import Array, gpu_bytes, kernel
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
-from cryores.fourier import Float64, InPlaceRealFFT
+from cryores.fourier import Float64
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Inputs, parameter
 from cryores.monogenic import quantile
@@ -36,15 +37,15 @@ class Band:
     ----------
     frequency : float
         Centre, in Fourier pixels of the longest edge.
-    density, amplitude : ndarray of float32, shape (nz, ny, nx)
-        The filtered map c and its monogenic amplitude m.
+    density, amplitude : array of float32, shape (nz, ny, nx)
+        The filtered map c and its monogenic amplitude m, where the execution computes.
     noise : float
         Quantile of the amplitude in the solvent.
     """
 
     frequency: float
-    density: FloatArray
-    amplitude: FloatArray
+    density: Array
+    amplitude: Array
     noise: float
 
 
@@ -154,11 +155,12 @@ class Bank:
         """Yield the bands about ``centres`` (Fourier pixels), in their order."""
         chosen, grid = self.parameters, self.maps.grid
         filters = (PublishedFilters if chosen.compat else RieszFilters)(grid, chosen.bandwidth)
-        fft = InPlaceRealFFT(grid.shape, self.execution.threads)
+        there = self.execution.backend
+        region, fft = there.asarray(self.region), there.in_place_fft(grid.shape, self.execution.threads)
         kept, even, odd = fft.first, fft.empty(), fft.empty()
-        np.copyto(fft.real(kept), full_map(self.maps).data)
+        fft.real(kept)[...] = there.asarray(full_map(self.maps).data)
         spectrum = fft.forward(kept)
-        amplitude = np.empty(grid.shape, dtype=np.float32)
+        amplitude = there.asarray(np.empty(grid.shape, dtype=np.float32))
         with self.execution.stage("filtering bands", len(centres)) as stage:
             for centre in map(float, centres):
                 filters.take_even(spectrum, fft.spectrum(even), centre)
@@ -167,11 +169,11 @@ class Bank:
                     filters.take_odd(spectrum, fft.spectrum(odd), part, centre)
                     last = part == filters.odd_parts - 1
                     _add_square(amplitude, density if part == 0 else None, fft.backward(odd), last)
-                yield Band(centre, density, amplitude, quantile(amplitude, self.region, chosen.quantile))
+                yield Band(centre, density, amplitude, quantile(amplitude, region, chosen.quantile))
                 stage.advance()
 
 
-Contribution = Callable[[FloatArray, Band], None]
+Contribution = Callable[[Array, Band], None]
 """Adds what a band contributes to the result, its first argument."""
 
 
@@ -193,11 +195,12 @@ def sum_of_bands(
     region = solvent(grid, inputs.mask.data > BINARY_THRESHOLD, parameters.compat)
     bank = Bank(inputs.maps, region, parameters, execution)
     add = contribution_of(bank, centres)
-    total = np.zeros(grid.shape, dtype=np.float32)
+    there = execution.backend
+    total = there.asarray(np.zeros(grid.shape, dtype=np.float32))
     for band in bank.bands(centres):
         add(total, band)
     del add, band
-    sharpened = in_solvent_units(total, region, parameters.keep_negative)
+    sharpened = in_solvent_units(there.to_host(total), region, parameters.keep_negative)
     criterion = (
         f"{meaning}; {len(centres)} bands of {parameters.bandwidth:g} Fourier pixels from "
         f"{parameters.max_resolution:.3g} to {finest:.3g} Å, in standard deviations of the solvent"
@@ -218,6 +221,15 @@ def memory(inputs: Inputs, parameters: BandParameters, threads: int) -> float:
     return 4.0 * inputs.grid.size * (6.8 if isinstance(inputs.maps, HalfMaps) else 6.2)
 
 
+GPU_BANK = 7.5
+"""Volumes that a bank holds on a GPU: three with their spectra, the amplitude, the solvent, what is being copied."""
+
+
+def gpu_memory(inputs: Inputs, parameters: BandParameters) -> float:
+    """Return the peak in bytes on a GPU of a sum of bands: the bank and the sum."""
+    return gpu_bytes(inputs.grid, GPU_BANK + 1.0)
+
+
 OUTPUTS = {
     "sharpened.mrc": "the processed map, in standard deviations of the solvent",
     "masked.mrc": "the processed map times the mask",
@@ -225,6 +237,7 @@ OUTPUTS = {
 }
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _add_square(total, first, part, last):  # type: ignore[no-untyped-def]
     # The sum of squares begins with that of ``first``, where this is given, and ends with the root at the last part.

@@ -14,6 +14,7 @@ from typing import List, Tuple
 import numba
 import numpy as np
 
+from cryores.backend import kernel
 from cryores.fourier import Complex, Float64, hermitian_weights
 from cryores.volume import FloatArray, Grid
 
@@ -22,6 +23,8 @@ TAIL = 6.0
 
 TABLE_STEPS = 64
 """Points of a band's table per Fourier pixel, between which it is interpolated linearly (1e-5 at the default width)."""
+
+STEPS = np.float32(TABLE_STEPS)
 
 
 class _Bands:
@@ -69,12 +72,12 @@ class RieszFilters:
 
     def take_even(self, spectrum: Complex, out: Complex, centre: float) -> None:
         """Write the band of ``spectrum`` about ``centre`` to ``out``."""
-        _take_band(spectrum, out, *self._k, *self._bands.normalised(centre))
+        _take_band(spectrum, out, *self._k, STEPS, *self._bands.normalised(centre))
 
     def take_odd(self, spectrum: Complex, out: Complex, part: int, centre: float) -> None:
         """Write the Riesz component number ``part`` (z, y, x) of the band."""
         along = [odd if i == part else np.zeros_like(odd) for i, odd in enumerate(self._odd)]
-        _take_odd_band(spectrum, out, *self._k, *along, *self._bands.normalised(centre))
+        _take_odd_band(spectrum, out, *self._k, *along, STEPS, *self._bands.normalised(centre))
 
 
 class PublishedFilters:
@@ -91,11 +94,11 @@ class PublishedFilters:
 
     def take_even(self, spectrum: Complex, out: Complex, centre: float) -> None:
         """Write the band of ``spectrum``, of which the real part of the map is kept."""
-        _take_published(spectrum, out, *self._pairs, self._bands.normalised(centre)[0], -1)
+        _take_published(spectrum, out, *self._pairs, STEPS, self._bands.normalised(centre)[0], -1)
 
     def take_odd(self, spectrum: Complex, out: Complex, part: int, centre: float) -> None:
         """Write what gives the real (``part`` 0) or imaginary (1) part of the map times the spiral."""
-        _take_published(spectrum, out, *self._pairs, self._bands.normalised(centre)[0], part)
+        _take_published(spectrum, out, *self._pairs, STEPS, self._bands.normalised(centre)[0], part)
 
 
 def published_shift(size: int) -> int:
@@ -112,8 +115,8 @@ def _frequencies(grid: Grid, shifted: int) -> List[Float64]:
 
 
 @numba.njit(inline="always")  # type: ignore[misc]
-def _gain(table, r):  # type: ignore[no-untyped-def]
-    position = r * np.float32(TABLE_STEPS)
+def _gain(table, r, steps):  # type: ignore[no-untyped-def]
+    position = r * steps
     i = int(position)
     return table[i] + (table[i + 1] - table[i]) * np.float32(position - i)
 
@@ -133,8 +136,9 @@ def _count(kz, ky, kx, weights, points):  # type: ignore[no-untyped-def]
     return counts
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, out, kz, ky, kx, table, end):  # type: ignore[no-untyped-def]
+def _take_band(spectrum, out, kz, ky, kx, steps, table, end):  # type: ignore[no-untyped-def]
     for z in numba.prange(kz.size):
         for y in range(ky.size):
             r2_zy = kz[z] * kz[z] + ky[y] * ky[y]
@@ -142,11 +146,12 @@ def _take_band(spectrum, out, kz, ky, kx, table, end):  # type: ignore[no-untype
                 out[z, y, :] = 0
                 continue
             for x in range(kx.size):
-                out[z, y, x] = spectrum[z, y, x] * _gain(table, np.sqrt(r2_zy + kx[x] * kx[x]))
+                out[z, y, x] = spectrum[z, y, x] * _gain(table, np.sqrt(r2_zy + kx[x] * kx[x]), steps)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True, error_model="numpy")  # type: ignore[misc]
-def _take_odd_band(spectrum, out, kz, ky, kx, oz, oy, ox, table, end):  # type: ignore[no-untyped-def]
+def _take_odd_band(spectrum, out, kz, ky, kx, oz, oy, ox, steps, table, end):  # type: ignore[no-untyped-def]
     for z in numba.prange(kz.size):
         for y in range(ky.size):
             r2_zy = kz[z] * kz[z] + ky[y] * ky[y]
@@ -156,20 +161,21 @@ def _take_odd_band(spectrum, out, kz, ky, kx, oz, oy, ox, table, end):  # type: 
             along = oz[z] + oy[y]
             for x in range(kx.size):
                 r = np.sqrt(r2_zy + kx[x] * kx[x])
-                gain = _gain(table, r) * (along + ox[x]) / max(r, np.float32(1e-6))
+                gain = _gain(table, r, steps) * (along + ox[x]) / max(r, np.float32(1e-6))
                 value = spectrum[z, y, x]
                 out[z, y, x] = complex(value.imag * gain, -value.real * gain)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_published(spectrum, out, kz, ky, kx, mz, my, mx, table, part):  # type: ignore[no-untyped-def]
+def _take_published(spectrum, out, kz, ky, kx, mz, my, mx, steps, table, part):  # type: ignore[no-untyped-def]
     # A filter G gives a complex map. Its real part is that of (G(k) + G(-k)*) / 2, its imaginary one that of
     # (G(k) - G(-k)*) / 2i: m.. are the frequencies that the mirror image of a coefficient has in the shifted grid.
     for z in numba.prange(kz.size):
         for y in range(ky.size):
             for x in range(kx.size):
-                here = _gain(table, np.sqrt(kz[z] * kz[z] + ky[y] * ky[y] + kx[x] * kx[x]))
-                there = _gain(table, np.sqrt(mz[z] * mz[z] + my[y] * my[y] + mx[x] * mx[x]))
+                here = _gain(table, np.sqrt(kz[z] * kz[z] + ky[y] * ky[y] + kx[x] * kx[x]), steps)
+                there = _gain(table, np.sqrt(mz[z] * mz[z] + my[y] * my[y] + mx[x] * mx[x]), steps)
                 re, im = here + there, 0.0
                 if part >= 0:
                     a, b = _spiral(kz[z] + ky[y], kx[x])

@@ -10,11 +10,12 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import Array, gpu_bytes
 from cryores.curves import csv_text
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import Response
-from cryores.fourier import Float64, RealFFT, multiply_radial, rfft, shell_frequencies, shell_sums
+from cryores.fourier import Float64, multiply_radial, rfft, shell_frequencies, shell_sums
 from cryores.guinier import fit_guinier, mean_amplitudes
 from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
@@ -167,7 +168,7 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
         "region_weight": search.region_weight,
         "warnings": _doubts(tried[chosen], b, search.map_bfactor),
     }
-    sharpened = search.sharpened(response)
+    sharpened = execution.backend.to_host(search.sharpened(response))
     # They hold the search, and with it two spectra.
     del search, bases, base, response, best
     fields = finish(inputs, sharpened, _criterion(details, resolution, parameters), details, execution)
@@ -184,10 +185,11 @@ class _Search:
         self.grid, self.resolution, self._target = inputs.grid, resolution, parameters.target
         self.box = bounding_box(inputs.mask)
         self._inside = inputs.mask.data[self.box] > BINARY_THRESHOLD
-        self._fft = RealFFT(self.grid.shape, execution.threads)
+        self._there = there = execution.backend
+        self._fft = there.real_fft(self.grid.shape, execution.threads)
         self.spectrum, self._scratch = self._fft.empty_spectrum(), self._fft.empty_spectrum()
         self._real = self._fft.empty_real()
-        np.copyto(self._real, full_map(inputs.maps).data)
+        self._real[...] = there.asarray(full_map(inputs.maps).data)
         self._fft.forward(self._real, self.spectrum)
         self.amplitudes = mean_amplitudes(self.spectrum, self.grid)
         fit = fit_guinier(shell_frequencies(self.grid), self.amplitudes, SHAPE, resolution)
@@ -219,21 +221,26 @@ class _Search:
 
         return filtered
 
-    def sharpened(self, response: Response) -> FloatArray:
-        """Return the filtered map; valid until the next one."""
-        np.copyto(self._scratch, self.spectrum)
+    def sharpened(self, response: Response) -> Array:
+        """Return the filtered map where it is computed; valid until the next one."""
+        self._scratch[...] = self.spectrum
         multiply_radial(self._scratch, response, self.grid)
         self._fft.backward(self._scratch, self._real)
-        self._real *= np.float32(self._fft.scale)
+        self._real *= self._fft.scale
         return self._real
 
     def _surface(self, response: Response) -> Surface:
-        return surface_of(self.sharpened(response)[self.box], self._inside)
+        return surface_of(self._boxed(response), self._inside)
+
+    def _boxed(self, response: Response) -> FloatArray:
+        """Return the filtered map around the mask; valid until the next one."""
+        boxed: FloatArray = self._there.to_host(self.sharpened(response)[self.box])
+        return boxed
 
     def measure(self, response: Response) -> Dict[str, float]:
         """Return the score of a filtered map, and what it is made of."""
         if self._target == "kurtosis":
-            return {"score": kurtosis(self.sharpened(response)[self.box][self._inside])}
+            return {"score": kurtosis(self._boxed(response)[self._inside])}
         surface = self._surface(response)
         assert self.region_weight is not None
         return {"score": surface.score(self.region_weight), "area": surface.area, "regions": surface.regions}
@@ -279,7 +286,8 @@ def _of_model(inputs: Inputs, search: _Search, execution: Execution) -> Tuple[Fl
 
     assert inputs.model is not None
     grid: Grid = search.grid
-    spectrum = rfft(density_from_model(inputs.model, grid, resolution=grid.nyquist).data, execution.threads)
+    density = density_from_model(inputs.model, grid, resolution=grid.nyquist).data
+    spectrum = rfft(execution.backend.asarray(density), execution.threads)
     return np.maximum(fsc_curve(shell_sums(search.spectrum, spectrum, grid)), 0.0), mean_amplitudes(spectrum, grid)
 
 
@@ -347,6 +355,11 @@ def _memory(inputs: Inputs, parameters: AutosharpenParameters, threads: int) -> 
     return 4.0 * inputs.grid.size * (5.8 if isinstance(inputs.maps, HalfMaps) else 4.8)
 
 
+def _gpu_memory(inputs: Inputs, parameters: AutosharpenParameters) -> float:
+    # In volumes: what the masked FSC holds; of one map, two spectra, the filtered map and what a transform returns.
+    return gpu_bytes(inputs.grid, 6.0 if isinstance(inputs.maps, HalfMaps) else 5.0 if inputs.model else 4.0)
+
+
 METHOD = Method(
     name="autosharpen",
     title="AutoSharpen",
@@ -366,4 +379,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

@@ -303,5 +303,5 @@ METHOD = Method(
     mask="made",
     needs_noise=True,
     check=_check,
-    network=True,
+    network=lambda parameters: True,
 )

@@ -11,11 +11,12 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.diagnosis import diagnose
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
-from cryores.postprocessing._deblur_bank import Deblurring, norms
+from cryores.postprocessing._deblur_bank import Deblurring, norm, step_on
 from cryores.postprocessing._local_filter import (
     details_of,
     extra_maps,
@@ -155,22 +156,23 @@ def _deblurred(
         )
     floor = np.float32(-CLIP * solvent.std(dtype=np.float64))
     del solvent, known
-    operator = Deblurring(found.resolution, parameters.k, execution.threads)
-    current, change = data.copy(), np.empty_like(data)
+    there = execution.backend
+    operator = Deblurring(found.resolution, parameters.k, execution.threads, there)
+    given = there.asarray(data)
+    current, change = there.xp.empty_like(given), there.xp.empty_like(given)
+    current[...] = given
     step, ratios, last = parameters.step, [0.0], 0.0
     with execution.stage("deblurring", parameters.iterations) as stage:
         for number in range(1, parameters.iterations + 1):
             operator.apply(current, change)
-            norm, whole = norms(change, data)
+            before, last = last, norm(change)
             if step is None:
-                step = whole / norm / STEP_DIVISOR
-            ratios.append(100.0 * last / norm)
-            last = norm
-            np.subtract(data, change, out=change)
+                step = norm(given) / last / STEP_DIVISOR
+            ratios.append(100.0 * before / last)
+            # A is linear: minus what the step adds.
+            change -= given
             operator.apply(change, change)
-            change *= np.float32(step)
-            current += change
-            np.maximum(current, floor, out=current)
+            step_on(current, change, np.float32(-step), floor)
             stage.advance()
             if number >= LEAST_ITERATIONS and ratios[-1] - ratios[-2] < LEAST_RISE:
                 break
@@ -181,7 +183,7 @@ def _deblurred(
         "finest": operator.finest,
         "coarsest": operator.coarsest,
     }
-    return current, told
+    return there.to_host(current), told
 
 
 def _measured_again(sharpened: Volume, found: LocalResolution, execution: Execution) -> LocalResolution:
@@ -216,6 +218,16 @@ def _memory(inputs: Inputs, parameters: LocaldeblurParameters, threads: int) -> 
     )
 
 
+def _gpu_memory(inputs: Inputs, parameters: LocaldeblurParameters) -> float:
+    # In volumes: the map, what it becomes and the change, the resolution, two with their spectra, what a transform
+    # returns before it is stored; or MonoRes.
+    own = gpu_bytes(inputs.grid, 9.0)
+    if inputs.resolution_map is not None and parameters.rounds == 1:
+        return own
+    assert MONORES.gpu_memory is not None
+    return max(own, MONORES.gpu_memory(Inputs(inputs.maps, mask=inputs.mask), MONORES.make_parameters({})))
+
+
 METHOD = Method(
     name="localdeblur",
     title="LocalDeblur",
@@ -235,4 +247,5 @@ METHOD = Method(
     mask="used",
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

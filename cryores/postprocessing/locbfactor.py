@@ -10,13 +10,14 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
-from cryores.postprocessing._spiral_bank import Band, BandParameters, Bank, finest_band, solvent
-from cryores.volume import BoolArray, Grid, Maps, Volume
+from cryores.postprocessing._spiral_bank import GPU_BANK, BandParameters, Bank, finest_band, solvent
+from cryores.volume import BoolArray, FloatArray, Grid, Maps, Volume
 
 LEAST_POINTS = 3
 """Bands that a voxel's line must have."""
@@ -149,8 +150,11 @@ def _fitted_lines(bank: Bank, centres: Float64, inside: BoolArray, only_signific
     # About their mean, so that the sums lose no digits.
     middle = squares.mean()
     n, sx, sxx, sy, sxy = (np.zeros(int(np.count_nonzero(inside))) for _ in range(5))
+    there = bank.execution.backend
+    region = there.asarray(inside)
     for x, band in zip(squares - middle, bank.bands(centres)):
-        y, counts = _logarithms(band, inside, bank.maps.grid.size, only_significant)
+        amplitude = there.to_host(band.amplitude[region])
+        y, counts = _logarithms(amplitude, band.noise, bank.maps.grid.size, only_significant)
         n += counts
         sx += np.where(counts, x, 0.0)
         sxx += np.where(counts, x * x, 0.0)
@@ -163,13 +167,13 @@ def _fitted_lines(bank: Bank, centres: Float64, inside: BoolArray, only_signific
     return slope, intercept
 
 
-def _logarithms(band: Band, inside: BoolArray, size: int, only_significant: bool) -> Tuple[Float64, BoolArray]:
-    """Return ln(m^2 / (m + Q)) of the voxels inside, and which of them count."""
-    amplitude = band.amplitude[inside].astype(np.float64)
+def _logarithms(amplitude: FloatArray, noise: float, size: int, only_significant: bool) -> Tuple[Float64, BoolArray]:
+    """Return ln(m^2 / (m + Q)) of amplitudes m, and which of them count."""
+    amplitude = amplitude.astype(np.float64)
     counts: BoolArray = amplitude > 0
     if only_significant:
-        counts &= amplitude >= band.noise
-    weighted = np.divide(amplitude**2, amplitude + band.noise, out=np.ones_like(amplitude), where=counts)
+        counts &= amplitude >= noise
+    weighted = np.divide(amplitude**2, amplitude + noise, out=np.ones_like(amplitude), where=counts)
     return np.log(weighted / np.sqrt(size)), counts
 
 
@@ -192,6 +196,11 @@ def _memory(inputs: Inputs, parameters: LocbfactorParameters, threads: int) -> f
     return 4.0 * inputs.grid.size * (4.3 + 24.0 * share)
 
 
+def _gpu_memory(inputs: Inputs, parameters: LocbfactorParameters) -> float:
+    # The bank, the region inside the mask, and the amplitudes in it.
+    return gpu_bytes(inputs.grid, GPU_BANK + 0.5)
+
+
 METHOD = Method(
     name="locbfactor",
     title="LocBFactor",
@@ -208,4 +217,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=_check,
+    gpu_memory=_gpu_memory,
 )

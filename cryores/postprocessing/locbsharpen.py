@@ -13,10 +13,12 @@ from typing import Any, Optional
 import numba
 import numpy as np
 
+from cryores.backend import Array, gpu_bytes, kernel
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._spiral_bank import (
+    GPU_BANK,
     OUTPUTS,
     Band,
     Bank,
@@ -27,7 +29,7 @@ from cryores.postprocessing._spiral_bank import (
     sum_of_bands,
 )
 from cryores.processed import ProcessedMap
-from cryores.volume import FloatArray, Maps, Volume
+from cryores.volume import Maps, Volume
 
 REFERENCE = 15.0
 """Å: from here on amplitudes are levelled; coarser ones show the shape of the molecule."""
@@ -93,7 +95,7 @@ def _compute(inputs: Inputs, parameters: LocbsharpenParameters, execution: Execu
         reference = next(bank.bands(np.array([fixed]))).amplitude
         significant = parameters.compat is None
 
-        def add(total: FloatArray, band: Band) -> None:
+        def add(total: Array, band: Band) -> None:
             levels = None if band.frequency < fixed else reference
             _add_levelled(total, band.density, band.amplitude, np.float32(band.noise), levels, significant)
 
@@ -103,6 +105,7 @@ def _compute(inputs: Inputs, parameters: LocbsharpenParameters, execution: Execu
     return sum_of_bands(inputs, parameters, execution, contribution_of, meaning)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _add_levelled(total, density, amplitude, noise, reference, significant):  # type: ignore[no-untyped-def]
     # The density c, or cos(phase) times ``reference``, weighted by m / (m + Q); where only significant waves count,
@@ -114,6 +117,11 @@ def _add_levelled(total, density, amplitude, noise, reference, significant):  # 
                 if m > 0 and (m >= noise or not significant):
                     height = m if reference is None else reference[z, y, x]
                     total[z, y, x] += density[z, y, x] * height / (m + noise)
+
+
+def _gpu_memory(inputs: Inputs, parameters: LocbsharpenParameters) -> float:
+    # The bank, the sum, and the amplitude of the reference.
+    return gpu_bytes(inputs.grid, GPU_BANK + 2.0)
 
 
 METHOD = Method(
@@ -130,4 +138,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=check,
+    gpu_memory=_gpu_memory,
 )

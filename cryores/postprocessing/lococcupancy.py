@@ -10,10 +10,11 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
-from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres, check, finest_band
+from cryores.postprocessing._spiral_bank import GPU_BANK, BandParameters, Bank, band_centres, check, finest_band
 from cryores.volume import Maps, Volume
 
 
@@ -104,9 +105,11 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
     finest = finest_band(inputs.maps, inputs.mask, parameters.min_resolution, execution.threads)
     centres = band_centres(grid, parameters.max_resolution, finest)
     bank = Bank(inputs.maps, inside, parameters, execution)
-    reached = np.zeros(grid.shape, dtype=np.uint16)
+    there = execution.backend
+    count = there.asarray(np.zeros(grid.shape, dtype=np.uint16))
     for band in bank.bands(centres):
-        reached += band.amplitude >= band.noise
+        count += there.xp.asarray(band.amplitude >= band.noise, dtype=count.dtype)
+    reached = there.to_host(count)
     occupancy = np.where(inside, reached / np.float32(len(centres)), np.nan).astype(np.float32)
     criterion = (
         f"Share of {len(centres)} bands of {parameters.bandwidth:g} Fourier pixels from "
@@ -122,6 +125,11 @@ def _memory(inputs: Inputs, parameters: LococcupancyParameters, threads: int) ->
     return 4.0 * inputs.grid.size * 5.0
 
 
+def _gpu_memory(inputs: Inputs, parameters: LococcupancyParameters) -> float:
+    # The bank, and the count.
+    return gpu_bytes(inputs.grid, GPU_BANK + 0.5)
+
+
 METHOD = Method(
     name="lococcupancy",
     title="LocOccupancy",
@@ -135,4 +143,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=check,
+    gpu_memory=_gpu_memory,
 )

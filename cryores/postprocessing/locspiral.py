@@ -12,6 +12,7 @@ from typing import Any, Optional
 import numba
 import numpy as np
 
+from cryores.backend import kernel
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.method import HALVES, MAP, Inputs, Method
@@ -21,6 +22,7 @@ from cryores.postprocessing._spiral_bank import (
     Contribution,
     SumParameters,
     check,
+    gpu_memory,
     memory,
     sum_of_bands,
 )
@@ -80,6 +82,7 @@ def _compute(inputs: Inputs, parameters: SumParameters, execution: Execution) ->
     return sum_of_bands(inputs, parameters, execution, contribution_of, meaning)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _add_phase(total, density, amplitude, noise):  # type: ignore[no-untyped-def]
     # cos(phase) * m / (m + Q), which is c / (m + Q), where m >= Q.
@@ -105,4 +108,5 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=check,
+    gpu_memory=gpu_memory,
 )

@@ -504,5 +504,5 @@ METHOD = Method(
     citations=("RamirezAportela2019", "Vilas2018", "Rosenthal2003"),
     optional=("sharpened_maps", "model"),
     check=_check,
-    network=True,
+    network=DEEPRES.network,
 )

@@ -55,7 +55,7 @@ def make_record(
             "peak_memory_mb": peak_memory() / MEGABYTE,
             "planned_memory_mb": (outcome.execution.planned_bytes + outcome.execution.held_bytes) / MEGABYTE,
             "threads": outcome.execution.threads,
-            "device": outcome.execution.device if outcome.method.network else outcome.execution.backend.name,
+            "device": _device(outcome),
             "seed": parameters.get("seed", summary.get("seed")),
             "summary": {**summary, "global_resolution": global_resolution},
             "citations": [
@@ -67,6 +67,12 @@ def make_record(
         }
     )
     return record
+
+
+def _device(outcome: Outcome) -> str:
+    """Return what computed: TensorFlow takes the device that was asked for, others where their arrays lie."""
+    execution = outcome.execution
+    return execution.device if outcome.method.network(outcome.parameters) else execution.backend.name
 
 
 def json_text(record: Any) -> str:

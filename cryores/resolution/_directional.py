@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import HOST, Array, Backend, backend_of, kernel
 from cryores.fourier import (
     HALF_SHELL,
     Complex,
@@ -39,6 +40,9 @@ FAINT = 0.01
 CHUNK = 4096
 """Coefficients whose harmonics one thread sums at a time."""
 
+DEVICE_CHUNK = 2**16
+"""Those that a device sums at a time: each has 190 harmonics, in float64."""
+
 BLOCK = 512
 """Terms that are added in float32 before they join a sum in float64."""
 
@@ -53,23 +57,23 @@ class Coefficients:
         Grid of the maps.
     place : ndarray of int64, shape (n,)
         Where each lies in the flattened spectrum.
-    axis : ndarray of float32, shape (n, 3)
+    axis : array of float32, shape (n, 3)
         Its direction, a unit vector (z, y, x) in 1/Å.
-    sums : ndarray of float32, shape (n, 3)
-        Re(F1 F2*), |F1|^2 and |F2|^2.
+    sums : array of float32, shape (n, 3)
+        Re(F1 F2*), |F1|^2 and |F2|^2; both lie where directions are to be summed.
     start : ndarray of int64, shape (shells + 1,)
         Shell i is the slice ``start[i]:start[i + 1]``; shell 0 is empty.
     """
 
     grid: Grid
     place: npt.NDArray[np.int64]
-    axis: FloatArray
-    sums: FloatArray
+    axis: Array
+    sums: Array
     start: npt.NDArray[np.int64]
 
 
-def sorted_coefficients(spectrum1: Complex, spectrum2: Complex, grid: Grid) -> Coefficients:
-    """List the coefficients of two spectra of maps on ``grid``, shell by shell."""
+def sorted_coefficients(spectrum1: Complex, spectrum2: Complex, grid: Grid, backend: Backend = HOST) -> Coefficients:
+    """List the coefficients of two spectra of maps on ``grid``, shell by shell, for sums on ``backend``."""
     sz, sy, sx = frequency_axes(grid.shape, grid.voxel_size)
     squared = (sz**2)[:, None, None] + (sy**2)[:, None] + sx**2
     shells = len(shell_frequencies(grid))
@@ -84,7 +88,8 @@ def sorted_coefficients(spectrum1: Complex, spectrum2: Complex, grid: Grid) -> C
     indices = np.unravel_index(place, spectrum_shape(grid.shape))
     for column, (index, frequencies) in enumerate(zip(indices, (sz, sy, sx))):
         axis[:, column] = frequencies[index] / s
-    return Coefficients(grid, place, axis, _products(spectrum1.ravel(), spectrum2.ravel(), place), start)
+    products = _products(spectrum1.ravel(), spectrum2.ravel(), place)
+    return Coefficients(grid, place, backend.asarray(axis), backend.asarray(products), start)
 
 
 def _one_of_each_pair(grid: Grid) -> BoolArray:
@@ -156,6 +161,7 @@ def cone_sums(found: Coefficients, axes: Float64, angle: float) -> Tuple[Float64
     return both[..., :3], both[..., 3:]
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _cone_sums(unit, products, start, axes, rim, steepness):  # type: ignore[no-untyped-def]
     sums = np.zeros((axes.shape[0], start.size - 1, 5))
@@ -204,21 +210,30 @@ def every_cone(found: Coefficients, angle: float, exact_shells: int = EXACT_SHEL
     Source: Tan et al., Nat. Methods 14, 793 (2017).
     """
     rim, shells = np.cos(np.radians(angle)), found.start.size - 1
-    values = np.zeros(found.place.size, dtype=np.float32)
+    there = backend_of(found.axis)
+    values = there.asarray(np.zeros(found.place.size, dtype=np.float32))
     exact = found.start[: min(exact_shells, shells - 1) + 2]
-    columns = (np.ascontiguousarray(a[: exact[-1]].T) for a in (found.axis, found.sums))
-    _pair_correlations(*columns, exact, np.float32(rim), values)
-    chunks = _chunks(found.start, exact.size - 1)
+    _pair_correlations(found.axis, found.sums, exact, np.float32(rim), values)
+    chunks = _chunks(found.start, exact.size - 1, CHUNK if there is HOST else DEVICE_CHUNK)
     factors = _recurrence(HARMONIC_DEGREE)
     moments = np.zeros((shells, (HARMONIC_DEGREE + 1) * (HARMONIC_DEGREE + 2) // 2, 3))
     np.add.at(moments, chunks[:, 2], _harmonic_sums(found.axis, found.sums, chunks, factors))
     moments *= np.repeat(cap_transform(rim, HARMONIC_DEGREE), 2 * np.arange(0, HARMONIC_DEGREE + 1, 2) + 1)[:, None]
-    _harmonic_correlations(found.axis, moments, chunks, factors, values)
-    return values
+    _harmonic_correlations(found.axis, moments, chunks, factors, values, FAINT)
+    return there.to_host(values)
+
+
+@kernel
+def _pair_correlations(
+    unit: FloatArray, products: FloatArray, start: npt.NDArray[np.int64], rim: np.float32, values: FloatArray
+) -> None:
+    """Fill ``values`` of the shells that ``start`` bounds."""
+    columns = (np.ascontiguousarray(a[: start[-1]].T) for a in (unit, products))
+    _correlate_pairs(*columns, start, rim, values)
 
 
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _pair_correlations(unit, products, start, rim, values):  # type: ignore[no-untyped-def]
+def _correlate_pairs(unit, products, start, rim, values):  # type: ignore[no-untyped-def]
     for shell in range(start.size - 1):
         first, last = start[shell], start[shell + 1]
         for i in numba.prange(first, last):
@@ -267,12 +282,12 @@ def cap_transform(rim: float, degree: int) -> Float64:
     return damped
 
 
-def _chunks(start: npt.NDArray[np.int64], first_shell: int) -> npt.NDArray[np.int64]:
-    """Return rows of first, last and shell: pieces of shells of at most `CHUNK` coefficients."""
+def _chunks(start: npt.NDArray[np.int64], first_shell: int, largest: int) -> npt.NDArray[np.int64]:
+    """Return rows of first, last and shell: pieces of shells of at most ``largest`` coefficients."""
     rows = [
-        (first, min(first + CHUNK, start[shell + 1]), shell)
+        (first, min(first + largest, start[shell + 1]), shell)
         for shell in range(first_shell, start.size - 1)
-        for first in range(start[shell], start[shell + 1], CHUNK)
+        for first in range(start[shell], start[shell + 1], largest)
     ]
     return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
@@ -313,6 +328,7 @@ def _harmonics(z, y, x, factors, values):  # type: ignore[no-untyped-def]
                     values[row + 2 * m] = root * now * sine
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _harmonic_sums(unit, products, chunks, factors):  # type: ignore[no-untyped-def]
     degree = factors.shape[0] - 1
@@ -328,8 +344,9 @@ def _harmonic_sums(unit, products, chunks, factors):  # type: ignore[no-untyped-
     return sums
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _harmonic_correlations(unit, moments, chunks, factors, values):  # type: ignore[no-untyped-def]
+def _harmonic_correlations(unit, moments, chunks, factors, values, faint):  # type: ignore[no-untyped-def]
     count = moments.shape[1]
     mean = np.sqrt(1.0 / (4.0 * np.pi))
     for chunk in numba.prange(chunks.shape[0]):
@@ -343,7 +360,7 @@ def _harmonic_correlations(unit, moments, chunks, factors, values):  # type: ign
                 power1 += harmonics[k] * moments[shell, k, 1]
                 power2 += harmonics[k] * moments[shell, k, 2]
             # What the soft edge of the cone lets in is no power of a region that has none.
-            least = FAINT * mean * min(moments[shell, 0, 1], moments[shell, 0, 2])
+            least = faint * mean * min(moments[shell, 0, 1], moments[shell, 0, 2])
             values[i] = _ratio(cross, power1, power2, least)
 
 

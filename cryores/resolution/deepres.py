@@ -86,7 +86,8 @@ def deepres(
         ``E_WEIGHTS_MISSING``, ``E_WEIGHTS_DAMAGED``, ``E_WEIGHTS_OTHER``; ``E_NO_TENSORFLOW``, which only the published
         network needs.
     UsageError
-        ``E_NO_GPU`` where one is asked for and there is none; our own network runs on processors only.
+        ``E_NO_GPU`` where one is asked for the published network and there is none. Our own runs on the processors,
+        which a warning says.
 
     Notes
     -----
@@ -103,7 +104,7 @@ def deepres(
 
 def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution) -> LocalResolution:
     assert inputs.mask is not None
-    if parameters.weights == "published" or execution.device != "cpu":
+    if parameters.weights == "published":
         with execution.stage("starting TensorFlow"):
             on_device(execution)
     density = full_map(inputs.maps)
@@ -277,5 +278,6 @@ METHOD = Method(
     mask="made",
     needs_noise=False,
     check=_check,
-    network=True,
+    # Our own is so small that numpy computes it.
+    network=lambda parameters: bool(parameters.weights == "published"),
 )

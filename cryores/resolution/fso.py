@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.curves import Curve, csv_text, star_text, xml_text
 from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.execution import Execution
@@ -250,7 +251,7 @@ def _compute(inputs: Inputs, parameters: FSOParameters, execution: Execution) ->
     with execution.stage("transforms of the half maps"):
         spectra = [_spectrum(half, inputs.mask, execution.threads) for half in (halves.half1, halves.half2)]
         sums = shell_sums(spectra[0], spectra[1], grid)
-        found = sorted_coefficients(spectra[0], spectra[1], grid)
+        found = sorted_coefficients(spectra[0], spectra[1], grid, execution.backend)
         del spectra
     # A shell is one coefficient thick: of those that a mask correlates it holds the neighbours in two directions.
     share = 1.0 if inputs.mask is None else independent_share(inputs.mask.data) ** (2.0 / 3.0)
@@ -467,6 +468,11 @@ def _memory(inputs: Inputs, parameters: FSOParameters, threads: int) -> float:
     return 4.0 * inputs.grid.size * (9.7 if parameters.estimate_3dfsc else 7.2)
 
 
+def _gpu_memory(inputs: Inputs, parameters: FSOParameters) -> float:
+    # In volumes: of half of the coefficients in a ball, pi / 12 of the voxels of a box, direction, products and 3DFSC.
+    return gpu_bytes(inputs.grid, 1.9)
+
+
 METHOD = Method(
     name="fso",
     title="Directional resolution (FSO, 3DFSC)",
@@ -488,4 +494,5 @@ METHOD = Method(
     mask="used",
     soft_mask=True,
     needs_noise=False,
+    gpu_memory=_gpu_memory,
 )

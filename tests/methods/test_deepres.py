@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from cryores.cli import main
-from cryores.errors import UsageError, WeightsError
+from cryores.errors import CryoresWarning, UsageError, WeightsError
 from cryores.execution import Execution
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import write_map
+from cryores.method import Inputs
 from cryores.nets.homogeneous import MARGIN, Describer, quantiles
 from cryores.nets.own_deepres import FORMAT, Reading, _edge, shipped_weights
 from cryores.nets.stored_weights import load_weights
@@ -241,8 +242,16 @@ def test_a_gpu_that_is_not_there_is_missed(made):
 
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("there is a GPU here")
+    parameters = METHOD.make_parameters({"weights": "published"})
     with pytest.raises(UsageError, match="E_NO_GPU"):
-        deepres(made[0], made[1], Execution(device="cuda"))
+        METHOD.compute(Inputs(made[0], mask=made[1]), parameters, Execution(device="cuda"))
+
+
+def test_our_own_network_runs_on_the_processors_and_says_so(made):
+    with pytest.warns(CryoresWarning, match="DeepRes has no GPU version: it ran on the processors"):
+        asked = deepres(made[0], made[1], Execution(device="cuda"))
+    usual = deepres(made[0], made[1])
+    np.testing.assert_array_equal(asked.resolution.data, usual.resolution.data)
 
 
 def test_our_own_network_needs_no_tensorflow(tmp_path, made):

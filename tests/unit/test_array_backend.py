@@ -1,6 +1,7 @@
 """Each array form of a kernel is its loop of numba's: on a strict stand-in for a GPU, and on a GPU if there is one."""
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -11,13 +12,20 @@ from devices import GPU, STAND_IN, device
 
 import cryores
 from cryores import array_backend
-from cryores.backend import HOST, backend_of, gpu_bytes, planes
+from cryores.backend import ARRAY_FORMS, HOST, array_form, backend_of, gpu_bytes, planes
+from cryores.directions import geodesic_axes
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import RealFFT, filtered, irfft, multiply_radial, power_to_corners, rfft, shell_sums
-from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic
+from cryores.monogenic import Blur, Edges, Monogenic, Sweep, band_pass, moments, order_statistic, quantile
+from cryores.postprocessing._deblur_bank import Deblurring, norm, step_on
+from cryores.postprocessing._spiral_bank import _add_square
+from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters
 from cryores.postprocessing.local_lowpass import _add_share
+from cryores.postprocessing.locbsharpen import _add_levelled
+from cryores.postprocessing.locspiral import _add_phase
+from cryores.resolution._directional import cone_sums, every_cone, sorted_coefficients
 from cryores.shell_correlation import phase_residual, randomise_phases
-from cryores.volume import Grid
+from cryores.volume import Grid, Volume
 
 SHAPES = [(16, 16, 16), (15, 13, 17), (14, 21, 10), (9, 20, 15)]
 
@@ -200,6 +208,101 @@ def test_shares_of_a_bank(there, grid, data):
     close(there.to_host(far), total)
 
 
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.9, 1.0])
+def test_quantiles(there, grid, data, fraction):
+    region = data[1] > 0.3
+    found = quantile(there.asarray(data[0]), there.asarray(region), fraction)
+    assert found == quantile(data[0], region, fraction)
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("kind", [RieszFilters, PublishedFilters])
+def test_bands(there, grid, data, kind):
+    filters, spectrum = kind(grid, 1.5), rfft(data[0], 1)
+    far = there.asarray(spectrum)
+    near_out, far_out = np.ones_like(spectrum), there.asarray(np.ones_like(spectrum))
+    for take in [filters.take_even] + [
+        lambda source, out, centre, part=part: filters.take_odd(source, out, part, centre)
+        for part in range(filters.odd_parts)
+    ]:
+        for centre in (2.0, 4.5):
+            take(spectrum, near_out, centre)
+            take(far, far_out, centre)
+            close(there.to_host(far_out), near_out)
+            assert np.abs(near_out).max() > 0
+
+
+def test_transforms_in_place(there, grid, data):
+    results = []
+    for backend in (HOST, there):
+        fft = backend.in_place_fft(grid.shape, 1)
+        other = fft.empty()
+        fft.real(fft.first)[...] = backend.asarray(data[0])
+        fft.spectrum(other)[...] = fft.forward(fft.first)
+        spectrum = backend.to_host(fft.spectrum(other)).copy()
+        results.append((spectrum, backend.to_host(fft.backward(other)).copy()))
+    for found, expected in zip(*results):
+        close(found, expected)
+
+
+@pytest.mark.usefixtures("slab")
+def test_sums_of_bands(there, grid, data):
+    first, part = data
+    amplitude, noise = np.zeros_like(first), np.float32(0.8)
+    totals = [np.ones_like(first) for _ in range(4)]
+    far_amplitude, *far_totals = (there.asarray(one) for one in (amplitude, *totals))
+    for total, density, other in (
+        (amplitude, first, part),
+        (far_amplitude, there.asarray(first), there.asarray(part)),
+    ):
+        _add_square(total, density, other, False)
+        _add_square(total, None, other, True)
+    close(there.to_host(far_amplitude), amplitude)
+    amplitude[0, 0, 0] = far_amplitude[0, 0, 0] = 0.0
+    for m, density, reference, sums in (
+        (amplitude, first, part, totals),
+        (far_amplitude, there.asarray(first), there.asarray(part), far_totals),
+    ):
+        _add_phase(sums[0], density, m, noise)
+        _add_levelled(sums[1], density, m, noise, None, True)
+        _add_levelled(sums[2], density, m, noise, reference, True)
+        _add_levelled(sums[3], density, m, np.float32(0), reference, False)
+    for found, expected in zip(far_totals, totals):
+        close(there.to_host(found), expected)
+        assert expected[0, 0, 0] == 1.0
+
+
+@pytest.mark.usefixtures("slab")
+def test_deblurring(there, grid, data):
+    resolution = (4.0 + np.abs(data[1])).astype(np.float32)
+    resolution[:2] = np.nan
+    results = []
+    for backend in (HOST, there):
+        operator = Deblurring(Volume(resolution, grid), 0.05, 1, backend)
+        given, out = backend.asarray(data[0].copy()), backend.asarray(np.ones_like(data[0]))
+        operator.apply(given, out)
+        size = norm(out)
+        step_on(given, out, np.float32(-0.5), np.float32(-1.0))
+        results.append((backend.to_host(out), backend.to_host(given), size))
+    (out, changed, size), (far_out, far_changed, far_size) = results
+    close(far_out, out)
+    close(far_changed, changed)
+    assert far_size == pytest.approx(size, rel=1e-5) and not out[:2].any() and changed.min() == -1.0
+
+
+@pytest.mark.usefixtures("slab")
+@pytest.mark.parametrize("exact", [2, 100])
+def test_sums_over_directions(there, grid, data, exact):
+    spectra, axes = [rfft(one, 1) for one in data], geodesic_axes(2)
+    near, far = sorted_coefficients(*spectra, grid), sorted_coefficients(*spectra, grid, there)
+    for found, expected in zip(cone_sums(far, axes, 25.0), cone_sums(near, axes, 25.0)):
+        close(found, expected)
+    found, expected = every_cone(far, 20.0, exact), every_cone(near, 20.0, exact)
+    assert isinstance(found, np.ndarray) and np.ptp(expected) > 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 # --- what nobody may forget ---------------------------------------------------------------------------------------
 
 
@@ -217,11 +320,11 @@ def test_every_kernel_has_an_array_form_with_its_arguments():
     declared = dict(kernels())
     assert {"rfft", "shell_sums", "take_phases", "filter", "order_statistic", "test", "add_share"} <= set(declared)
     for name, arguments in declared.items():
-        assert list(inspect.signature(getattr(array_backend, name)).parameters) == ["backend", *arguments], name
+        assert list(inspect.signature(array_form(name)).parameters) == ["backend", *arguments], name
 
 
 def test_array_forms_spell_functions_as_numpy_and_so_cupy_does():
-    source = inspect.getsource(array_backend)
+    source = "".join(inspect.getsource(importlib.import_module(module)) for module in ARRAY_FORMS)
     names = set(re.findall(r"\bxp\.(\w+)", source)) - {"atan2"}
     assert len(names) > 15 and [name for name in names if not hasattr(np, name)] == []
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed: its names are not looked up")
