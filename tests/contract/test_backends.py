@@ -72,6 +72,10 @@ def run(name, parameters, inputs, execution):
         return method.run(inputs, method.make_parameters(parameters), execution)
 
 
+THRESHOLDED = ("locbsharpen", "locspiral")
+"""They ask of each voxel of a band whether it stands out of the noise: one at the limit may fall to either side."""
+
+
 @pytest.mark.parametrize("where", [STAND_IN, GPU])
 @pytest.mark.parametrize(("name", "parameters", "roles"), CASES)
 def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles, where):
@@ -93,7 +97,8 @@ def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles
         assert np.mean(np.isnan(value) == np.isnan(expected.data)) >= 0.995
         a, b = np.nan_to_num(value), np.nan_to_num(expected.data)
         if isinstance(found, ProcessedMap):
-            assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max(), key
+            close = np.abs(a - b) <= 1e-4 * np.abs(b).max()
+            assert np.mean(close) >= 0.995 if name in THRESHOLDED else close.all(), key
         else:
             assert np.mean(np.isclose(a, b, rtol=1e-4)) >= 0.995, key
             assert np.ptp(b[b != 0]) > 0.1 * np.abs(b).max()

@@ -218,7 +218,7 @@ def test_a_page_is_read_back_as_it_was_made():
     sections = [html.Section("A & B", figure, "5 < 6"), html.Section("Nothing", None, "No surface.")]
     record = {"version": "1", "summary": {}, "criterion": "c", "warnings": [], "parameters": {}, "inputs": {},
               "mask_was_made": False, "timings": {}, "peak_memory_mb": 1.0, "planned_memory_mb": 1.0, "threads": 1,
-              "device": "cpu", "platform": "x", "python": "3", "seed": None, "citations": []}  # fmt: skip
+              "device": "cpu", "platform": "x", "python": "3", "seed": None, "citations": [], "files": []}  # fmt: skip
     page = html.read_page(html.page(load_method("fsc"), record, sections))
     assert page.title == load_method("fsc").title
     assert [(s.heading, s.words) for s in page.sections] == [("A & B", "5 < 6"), ("Nothing", "No surface.")]
