@@ -72,8 +72,9 @@ def run(name, parameters, inputs, execution):
         return method.run(inputs, method.make_parameters(parameters), execution)
 
 
-THRESHOLDED = ("locbsharpen", "locspiral")
-"""They ask of each voxel of a band whether it stands out of the noise: one at the limit may fall to either side."""
+THRESHOLDED = ("locbsharpen", "localdeblur", "locspiral")
+"""They ask of each voxel of a band whether it stands out of the noise (or MonoRes before them, where no resolution is
+given): one at the limit may fall to either side."""
 
 
 @pytest.mark.parametrize("where", [STAND_IN, GPU])
