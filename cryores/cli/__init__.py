@@ -27,6 +27,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     except MemoryError:
         return _fail(4, "E_MEMORY", "the machine has run out of memory", "crop or bin the maps, or set --memory")
     except KeyboardInterrupt:
+        # One that has passed through code run from a string makes Python end by SIGINT, handled or not, unless another
+        # such code has ended well since.
+        exec("pass")
         return _fail(1, "E_INTERRUPTED", "stopped before the end", "no half result was left; start it again")
     except OSError as error:
         return _fail(1, "E_SYSTEM", str(error), "nothing was written; make room or mend the folder, and start again")
