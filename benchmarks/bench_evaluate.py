@@ -49,4 +49,5 @@ def measure(size: int) -> List[Dict[str, Any]]:
         seconds = best(lambda: q_scores(inputs.maps, positions, 0.6))  # type: ignore[arg-type]
         unit = one_fft(inputs.maps.data)  # type: ignore[union-attr]
         scores = {"method": f"Q-scores, {len(positions)} atoms", "size": size, "seconds": seconds}
-        return [row, {**scores, "rffts": seconds / unit, "volumes": float("nan"), "planned_volumes": float("nan")}]
+        unknown = dict.fromkeys(("processor_seconds", "processor_rffts", "volumes", "planned_volumes"), float("nan"))
+        return [row, {**scores, "rffts": seconds / unit, **unknown}]

@@ -1,7 +1,7 @@
 """Accuracy of our own DeepRes: ``python -m benchmarks.deepres_accuracy --models DIR [--maps DIR]``.
 
 On models that were kept aside, low-passed at random resolutions, clean and with every flaw of the training; and on
-deposited maps, as they are and blurred by B = 100 Å^2.
+deposited maps, as they are and blurred by B = 100 Å².
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryores.nets.own_deepres import FORMAT, Reading, shipped_weights
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.training.deepres import TARGETS, accuracy, answers, flawed
 from cryores.nets.training.degraded import clean
-from cryores.nets.training.pieces import listed_models, pieces_of, split
+from cryores.nets.training.pieces import listed_models, parted, pieces_of
 from cryores.resolution import deepres
 
 REAL: Dict[str, Tuple[float, str]] = {
@@ -36,7 +36,7 @@ REAL: Dict[str, Tuple[float, str]] = {
 
 def unseen(models: str, cache: str, pieces: int) -> None:
     """Print the errors of both networks on models kept aside."""
-    aside = split(listed_models(models))[1]
+    aside = parted(listed_models(models))[1]
     for target in TARGETS.values():
         stored = load_weights(shipped_weights(target.voxel_size), FORMAT)
         judge = Reading(stored.arrays)

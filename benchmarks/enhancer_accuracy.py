@@ -1,7 +1,7 @@
 """Accuracy of the enhancers: ``python -m benchmarks.enhancer_accuracy --models DIR`` or ``--maps DIR``.
 
 ``--models``: half maps of the models that training kept aside, made by `benchmarks.enhancer_maps`. ``--maps``:
-deposited maps with their models, as they are, and blurred by B = 100 Å^2 with noise. Each is compared with LocScale's
+deposited maps with their models, as they are, and blurred by B = 100 Å² with noise. Each is compared with LocScale's
 map of it in a tight mask, and with its model, before, after auto-B post-processing, after the enhancer's gains alone,
 and after the enhancer. ``--choose`` takes the models that choices may be made on; the others are for the final table.
 """
@@ -12,7 +12,7 @@ import argparse
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from cryores.filters import bfactor, gaussian
 from cryores.fourier import filtered, irfft, rfft, shell_sums
 from cryores.mapio import read_map
 from cryores.masks import soft_edge
-from cryores.nets.training.pieces import listed_models, split
+from cryores.nets.training.pieces import listed_models, parted
 from cryores.noise import white_noise
 from cryores.postprocessing import deepemhancer, locscale, postprocess
 from cryores.postprocessing._real_space import around_atoms
@@ -48,7 +48,7 @@ RANDOM_FROM, RANDOM_JUDGED = 6.0, 5.5
 """Å beyond which phases are made random, and beyond which nothing of the truth may come back."""
 
 BLUR, NOISE_SHARE = 100.0, 0.3
-"""B-factor in Å^2 that deposited maps are blurred by, and the noise of a half map that they then get, as a share of the
+"""B-factor in Å² that deposited maps are blurred by, and the noise of a half map that they then get, as a share of the
 blurred map's standard deviation near atoms."""
 
 
@@ -98,7 +98,7 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
         if isinstance(halves, HalfMaps):
             values["half_test"] = half_map_loss(halves, made, target, threads)
             values["noise_out"] = noise_out(halves, enhanced.sharpened, made, target, threads)
-            values["random_phases"] = random_phases_gain(halves.mean(), made, target, threads)
+            values.update(random_phases(halves.mean(), made, target, threads))
     for kind in found:
         for what in ("fsc", "tight", "deepres"):
             if kind != "input":
@@ -107,25 +107,32 @@ def judged(name: str, made: Judged, target: str, threads: int) -> Dict[str, Any]
 
 
 def confidence_ranks(enhanced: Any, made: Judged, threads: int) -> Dict[str, float]:
-    """Return rank correlations with the error, local root mean square over 3 Å, inside the mask.
+    """Return rank correlations with the error inside the mask.
 
-    The truth is the model's density up to the map's resolution, on the scale on which the two fit best. First 1 -
-    confidence with the error over the truth's own local root mean square and with the bare error, which is large where
-    the density is strong; then the noise that the result tells of with the bare error.
+    First 1 - confidence with the `relative_error` and with the bare error, which is large where the density is strong;
+    then the noise that the result tells of with the bare error.
     """
     from scipy.stats import spearmanr
 
-    grid, inside = enhanced.sharpened.grid, made.tight.data > 0.5
-    cut = crossing_of(enhanced.sharpened, made, threads)
-    truth = filtered(made.reference.data, lambda s: (s < 1.0 / cut).astype(float), grid, threads)
-    found = enhanced.sharpened.data
-    scale = np.polyfit(truth[inside], found[inside], 1)
-    wrong, right = np.square(found - np.polyval(scale, truth)), np.square(truth)
-    error, power = (filtered(some.astype(np.float32), gaussian(3.0), grid, threads)[inside] for some in (wrong, right))
+    inside = made.tight.data > 0.5
+    relative, error = (some[inside] for some in relative_error(enhanced.sharpened, made, threads))
     doubt, noise = -enhanced.extra["confidence"].data[inside], enhanced.extra["noise"].data[inside]
-    relative = error / np.maximum(power, 1e-6 * float(power.max()))
     pairs = {"confidence": (doubt, relative), "confidence_bare": (doubt, error), "noise_bare": (noise, error)}
     return {name: float(spearmanr(*pair).statistic) for name, pair in pairs.items()}
+
+
+def relative_error(enhanced: Volume, made: Judged, threads: int) -> Tuple[Any, Any]:
+    """Return the mean squared error around the voxels, over 3 Å: over the truth's own mean square, and bare.
+
+    The truth is the model's density up to the map's resolution, on the scale on which the two fit best in the mask.
+    """
+    grid, inside, found = enhanced.grid, made.tight.data > 0.5, enhanced.data
+    cut = crossing_of(enhanced, made, threads)
+    truth = filtered(made.reference.data, lambda s: (s < 1.0 / cut).astype(float), grid, threads)
+    scale, level = np.polyfit(truth[inside], found[inside], 1)
+    squares = (np.square(some).astype(np.float32) for some in (found - level - scale * truth, scale * truth))
+    error, power = (filtered(some, gaussian(3.0), grid, threads) for some in squares)
+    return error / np.maximum(power, 1e-6 * float(power[inside].max())), error
 
 
 def noise_out(halves: HalfMaps, enhanced: Volume, made: Judged, target: str, threads: int) -> float:
@@ -135,8 +142,8 @@ def noise_out(halves: HalfMaps, enhanced: Volume, made: Judged, target: str, thr
     return float(np.sqrt(np.mean(np.square(out))) / np.sqrt(np.mean(np.square(enhanced.data[made.tight.data > 0.5]))))
 
 
-def random_phases_gain(before: Volume, made: Judged, target: str, threads: int) -> float:
-    """Return the most by which the FSC with the model rises beyond `RANDOM_JUDGED` where phases say nothing.
+def random_phases(before: Volume, made: Judged, target: str, threads: int) -> Dict[str, float]:
+    """Return how the FSC with the model rises at most beyond `RANDOM_JUDGED` where phases say nothing, and how high.
 
     Compared are the input times the enhancer's support and its result, in one soft mask.
     """
@@ -151,7 +158,13 @@ def random_phases_gain(before: Volume, made: Judged, target: str, threads: int) 
     spectra = [rfft(v * made.tight.data, threads) for v in (found.data, volume.data * support, made.reference.data)]
     after, raw = (shell_sums(some, spectra[2], grid) for some in spectra[:2])
     beyond = (after.frequency > 1.0 / RANDOM_JUDGED) & (after.frequency < 1.0 / made.resolution)
-    return float(np.max((fsc_curve(after) - fsc_curve(raw))[beyond], initial=-1.0))
+    reached, first = (fsc_curve(some)[beyond] for some in (after, raw))
+    rise, highest = (float(np.max(some, initial=-1.0)) for some in (reached - first, reached))
+    return {
+        "random_phases": rise,
+        "random_phases_reached": highest,
+        "random_phases_input": float(np.max(first, initial=-1.0)),
+    }
 
 
 def crossing_of(volume: Volume, made: Judged, threads: int) -> float:
@@ -189,7 +202,7 @@ def deposited(folder: Path, entries: List[str], threads: int) -> Iterator[Any]:
 
 def simulated(folder: Path, largest: float, choose: bool, threads: int) -> Iterator[Any]:
     """Yield names and maps of the models kept aside that are of a moderate size: to choose on, or for the table."""
-    for seed, path in enumerate(split(listed_models(folder))[1]):
+    for seed, path in enumerate(parted(listed_models(folder))[1]):
         positions = atom_positions(read_model(path))
         name = path.name.split(".")[0]
         if np.ptp(positions, axis=0).max() < largest and len(positions) > 900 and (name in CHOOSE) == choose:

@@ -1,6 +1,6 @@
 """Maps on which the enhancers are judged, made by other rules than those that they learnt from.
 
-A model's density is blurred by a B-factor that goes from 50 to 220 Å^2 in smooth random patches; half maps get coloured
+A model's density is blurred by a B-factor that goes from 50 to 220 Å² in smooth random patches; half maps get coloured
 noise, so strong that their mean agrees with the model to 0.5 at the wanted resolution in the tight mask.
 """
 

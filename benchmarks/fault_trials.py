@@ -45,12 +45,12 @@ WARM = ("cryores.report", "cryores.report.html", "plotly.graph_objects", "plotly
         "cryores.cli.method_command", "cryores.diagnosis", "cryores.masks", "cryores.openmp", "tqdm")  # fmt: skip
 """What many runs import."""
 
-LONGEST = 300.0
-"""Seconds after which a run counts as hanging."""
+LONGEST, LONGEST_STILL = 300.0, 120.0
+"""Seconds of a processor after which a run counts as hanging, and seconds without any: others may keep it busy."""
 
 NUMBER = r"-?\d+\.\d+(?:[eE][-+]?\d+)?"
 SENTENCE = "error E_"
-NOTHING = "nothing"
+NOTHING, TEMPORARY = "nothing", "temporary"
 SHARES = {"kill": 1.0, "interrupt": 0.3, "full disk": 0.15, "read-only": 0.05, "two at once": 0.1, "address space": 0.2}
 """Trials of each kind for one kill."""
 
@@ -127,6 +127,7 @@ class Run:
 
     def __init__(self, words: Sequence[str], out: Path, prepare: Callable[[], None] = lambda: None) -> None:
         self.said = Path(tempfile.mkstemp(prefix="said-", dir=out.parent.parent)[1])
+        self.temporary = out.parent / TEMPORARY
         self.pid = os.fork()
         if self.pid == 0:
             self._be_the_child([*words, "--out", str(out)], prepare)
@@ -136,13 +137,14 @@ class Run:
         try:
             place = os.open(self.said, os.O_WRONLY)
             os.dup2(place, 1), os.dup2(place, 2)
+            tempfile.tempdir = os.environ["TMPDIR"] = str(self.temporary)
             prepare()
             status = main(words)
             sys.stderr.flush()
         finally:
             os._exit(status)
 
-    def status(self, limit: float = LONGEST) -> Optional[int]:
+    def status(self, limit: float) -> Optional[int]:
         """Wait; return the exit status, negative for a signal, None where it still runs after ``limit`` seconds."""
         end = time.monotonic() + limit
         return self.status_when(lambda: time.monotonic() > end)
@@ -159,7 +161,17 @@ class Run:
 
     def over(self) -> int:
         """Wait for the end; a run that does not end is wrong."""
-        status = self.status()
+        process = psutil.Process(self.pid)
+        used, since = -1.0, 0.0
+
+        def hangs() -> bool:
+            nonlocal used, since
+            now = sum(process.cpu_times()[:2])
+            if now > used:
+                used, since = now, time.monotonic()
+            return now > LONGEST or time.monotonic() - since > LONGEST_STILL
+
+        status = self.status_when(hangs)
         if status is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -199,18 +211,39 @@ def undisturbed(case: Case, number: int, out: Path) -> None:
 def content(out: Path) -> Content:
     """Return the numbers of a whole result; raise `WrongError` if it is none."""
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    missing = [name for name in report["files"] if not (out / name).is_file() or not (out / name).stat().st_size]
+    missing = [name for name in report["files"] if not is_whole(out / name)]
     # The note of what was being moved may outlive a run that was killed as its last act; the next one takes it away.
     stray = {path.name for path in out.iterdir() if path.is_file()} - {*report["files"], "report.json", NOTE}
     if missing or stray:
         raise WrongError(f"report.json stands, {missing} are missing, {sorted(stray)} are not of it")
     found: Content = {"inputs": [entry["sha256"] for _, entry in sorted(report["inputs"].items())]}
+    found["summary"] = np.array(re.findall(NUMBER, json.dumps(report["summary"])), dtype=np.float64)
     for path in (out / name for name in report["files"]):
         if path.suffix == ".mrc":
             found[path.name] = read_map(path).data
         elif path.suffix in (".star", ".csv", ".xml"):
             found[path.name] = np.array(re.findall(NUMBER, path.read_text(encoding="utf-8")), dtype=np.float64)
     return found
+
+
+ENDS = {".png": b"IEND\xaeB`\x82", ".html": b"</html>", ".json": b"}", ".xml": b">"}
+"""What the last bytes of a file are, by its kind."""
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a file is there, and goes on to its end as far as that can be seen."""
+    content = path.read_bytes() if path.is_file() else b""
+    return bool(content) and content.rstrip().endswith(ENDS.get(path.suffix, b""))
+
+
+def check_place(kind: str, out: Path) -> None:
+    """Raise `WrongError` if there is something beside the folder of results, or left in that of temporary files."""
+    beside = {path.name for path in out.parent.iterdir()} - {"out", "0", "1", TEMPORARY}
+    left = [path.name for path in (out.parent / TEMPORARY).iterdir()] if kind != "kill" else []
+    if beside or left:
+        raise WrongError(f"it leaves {sorted(beside)} beside the folder, {left} among temporary files")
+    for path in (out.parent / TEMPORARY).iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def same(one: Content, other: Content) -> bool:
@@ -363,7 +396,7 @@ def peak_space(words: Sequence[str], out: Path) -> float:
 def trials(case: Case, kills: int, folder: Path, random: np.random.Generator) -> Iterator[Tuple[str, str]]:
     """Yield, for every trial, its kind and what was found: a result, nothing, or words that begin with ``wrong``."""
     out = folder / case.method / "out"
-    out.parent.mkdir()
+    (out.parent / TEMPORARY).mkdir(parents=True)
     try:
         for number in (0, 1):
             undisturbed(case, number, out)
@@ -379,8 +412,12 @@ def trials(case: Case, kills: int, folder: Path, random: np.random.Generator) ->
                 shutil.rmtree(out, ignore_errors=True)
                 shutil.copytree(out.with_name("0"), out) if number % 3 == 0 else out.mkdir()
             try:
-                check_words(kind, *DISTURBANCES[kind](case, out, random))
+                status, sentence = DISTURBANCES[kind](case, out, random)
+                check_words(kind, status, sentence)
+                check_place(kind, out)
                 found = judged(case, out)
+                if status == 0 and found != "result 1" and kind != "two at once":
+                    raise WrongError(f"it ended well, and the folder holds {found}")
             except WrongError as error:
                 found = f"wrong: {error}"
             yield kind, found

@@ -19,7 +19,7 @@ from cryores.simulation import Simulation, simulate
 
 
 class Case(NamedTuple):
-    """A model in a box; the range of its resolution in Å along an axis, and the B-factor in Å^2 that all atoms get."""
+    """A model in a box; the range of its resolution in Å along an axis, and the B-factor in Å² that all atoms get."""
 
     model: str
     size: int

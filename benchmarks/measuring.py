@@ -68,6 +68,17 @@ def best(call: Callable[[], Any], repeats: int = REPEATS) -> float:
     return min([seconds() for _ in range(repeats + 1)][1:])
 
 
+def processor_seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """Return the least processor time in seconds, of all threads, after one call that does not count."""
+
+    def seconds() -> float:
+        start = time.process_time()
+        call()
+        return time.process_time() - start
+
+    return min([seconds() for _ in range(repeats + 1)][1:])
+
+
 def one_fft(data: np.ndarray[Any, Any]) -> float:
     """Time one real FFT of scipy with one worker: the unit of every table."""
     return best(lambda: scipy.fft.rfftn(data, workers=1))
@@ -103,21 +114,24 @@ def _give_back_at_once() -> None:
 def cost(title: str, method: Method, make: Callable[[int], Inputs], size: int, **values: Any) -> Dict[str, Any]:
     """Run a method on ``make(size)``: small to compile it, once for its memory, once for its time; return the row."""
     parameters, execution = method.make_parameters(values), Execution()
-    execution.use_threads()
-    method.compute(make(COMPILING), parameters, execution)
-    inputs = make(size)
-    unit = one_fft(full_map(inputs.maps).data)
-    with PeakMemory() as peak:
+    with execution.at_work():
+        method.compute(make(COMPILING), parameters, execution)
+        inputs = make(size)
+        data = full_map(inputs.maps).data
+        unit, on_processor = one_fft(data), processor_seconds(lambda: scipy.fft.rfftn(data, workers=1))
+        with PeakMemory() as peak:
+            method.compute(inputs, parameters, execution)
+        start, spent = time.perf_counter(), time.process_time()
         method.compute(inputs, parameters, execution)
-    start = time.perf_counter()
-    method.compute(inputs, parameters, execution)
-    seconds = time.perf_counter() - start
+        seconds, spent = time.perf_counter() - start, time.process_time() - spent
     volume = 4.0 * inputs.grid.size
     return {
         "method": title,
         "size": size,
         "seconds": seconds,
         "rffts": seconds / unit,
+        "processor_seconds": spent,
+        "processor_rffts": spent / on_processor,
         "volumes": peak.bytes / volume,
         "planned_volumes": method.plan(inputs, parameters, execution.threads) / volume,
     }

@@ -1,8 +1,10 @@
 """How time and memory of every method grow with the box: one table, with the exponents that are fitted to it.
 
 ``python -m benchmarks.scaling 64 96 128 --threads 1 4`` runs every bench_*.py of this folder; ``--methods fsc monores``
-some. Each size and number of threads has a process of its own, held to so many processors. Times are ratios to one FFT
-of the same size and run, F(N), which itself grows a little faster than N cubed: an exponent of 3 is that of the voxels.
+some. Each size and number of threads has a process of its own, held to so many processors. Times are those of the
+processors, of all threads together, which other programs on the machine change little; given as ratios to one FFT of
+scipy of the same size and run with one worker, F(N), which itself grows a little faster than N cubed: an exponent of 3
+is that of the voxels.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def fits(rows: List[Tuple[int, Dict[str, Any]]]) -> Iterator[Tuple[str, int, flo
     for (method, threads), some in grouped.items():
         sizes = [row["size"] for row in some]
         memory = [row["volumes"] * row["size"] ** 3 for row in some]
-        yield method, threads, exponent(sizes, [row["seconds"] for row in some]), exponent(sizes, memory)
+        yield method, threads, exponent(sizes, [row["processor_seconds"] for row in some]), exponent(sizes, memory)
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
             for size in asked.sizes:
                 for row in apart(name.replace("-", "_"), size, threads):
                     rows.append((threads, row))
-                    cells = (f"{row[key]:.1f}" for key in ("rffts", "volumes", "planned_volumes"))
+                    cells = (f"{row[key]:.1f}" for key in ("processor_rffts", "volumes", "planned_volumes"))
                     print(ROW.format(row["method"], threads, size, *cells), flush=True)
     print()
     print(ROW.format("method", "threads", "", "time", "memory", ""))

@@ -1,4 +1,4 @@
-"""The array forms of the kernels of banks of filters: the local low-pass, LocSpiral and its kin, LocalDeblur.
+"""The array forms of the kernels of banks of filters: blocres, locres, local low-pass, LocSpiral, LocalDeblur and kin.
 
 `cryores.array_backend` says what an array form is.
 """
@@ -9,9 +9,10 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 
-from cryores.array_backend import Host, complex_of, interpolated, slabs, squared
+from cryores.array_backend import Host, complex_of, fetched_sum, interpolated, single, slabs, squared, summed_axes
 from cryores.backend import Array, Backend
-from cryores.volume import FloatArray
+from cryores.fourier import Float64, spectrum_shape
+from cryores.volume import FloatArray, IntTriple
 
 # --- the local low-pass -----------------------------------------------------------------------------------------------
 
@@ -24,6 +25,158 @@ def add_share(backend: Backend, total: Array, place: Array, node: float, filtere
         share = 1.0 - xp.where(distance < 0, -distance, distance)
         share = xp.where(share > 0, share, 0 * share)
         total[part, ...] = total[part, ...] + share * float(scale) * filtered[part, ...]
+
+
+# --- blocres, shell by shell, and in concentric shells ----------------------------------------------------------------
+
+
+def take_shell(
+    backend: Backend, spectrum: Array, table: FloatArray, per_step: float, sz: Host, sy: Host, sx: Host, out: Array
+) -> None:
+    """Fill ``out`` with the band of a spectrum that the table holds, 0 beyond its end."""
+    xp, gains = backend.xp, backend.asarray(table)
+    for part in slabs(out.shape):
+        place = xp.sqrt(squared(backend, sz[part], sy, sx)) * float(per_step)
+        held = place < float(table.size - 1)
+        gain = interpolated(xp, gains, xp.where(held, place, 0 * place)) * xp.asarray(held, dtype=xp.float32)
+        out[part, ...] = spectrum[part, ...] * gain
+
+
+def products(backend: Backend, one: Array, two: Array, cross: Array) -> None:
+    """Fill ``cross`` with the product of two maps, and these with their squares."""
+    for part in slabs(one.shape):
+        a, b = one[part, ...], two[part, ...]
+        cross[part, ...] = a * b
+        one[part, ...] = a * a
+        two[part, ...] = b * b
+
+
+def multiply_spectra(backend: Backend, spectrum: Array, other: Array) -> None:
+    """Multiply a spectrum by another, in place."""
+    for part in slabs(spectrum.shape):
+        spectrum[part, ...] = spectrum[part, ...] * other[part, ...]
+
+
+def follow_crossings(
+    backend: Backend,
+    cross: Array,
+    power1: Array,
+    power2: Array,
+    flat: Array,
+    before: Array,
+    cutoffs: FloatArray,
+    shell: int,
+    final: int,
+    last: bool,
+    position: Array,
+) -> None:
+    """Set the shell at which the correlation of each voxel falls below each cutoff, where it does so now."""
+    xp = backend.xp
+    for part in slabs(flat.shape):
+        places, earlier = flat[part], before[part]
+        sums, one, two = (xp.take(xp.reshape(values, (-1,)), places) for values in (cross, power1, power2))
+        scale = xp.sqrt(xp.where(one > 0, one, 0 * one)) * xp.sqrt(xp.where(two > 0, two, 0 * two))
+        counted = scale > 1e-30
+        value = xp.where(counted, sums / xp.where(counted, scale, 1 + 0 * scale), 0 * scale)
+        for t, cutoff in enumerate(cutoffs.tolist()):
+            found = position[part, t]
+            falls = (earlier >= cutoff) & (cutoff > value)
+            if not last:
+                falls = falls & (found < 0)
+            height = xp.where(falls, earlier - value, 1 + 0 * value)
+            found = xp.where(falls, float(shell - 1) + (earlier - cutoff) / height, found)
+            if shell == final:
+                found = xp.where((found < 0) & (value > cutoff), float(final) + 0 * found, found)
+            position[part, t] = found
+        before[part] = value
+
+
+def shell_mean(
+    backend: Backend, data: Array, z: Host, y: Host, x: Host, radius: float, thickness: float, smooth: bool
+) -> Float64:
+    """Return the sums of the weights and of the weighted densities in a spherical shell, shape (1, 2)."""
+    xp, sums = backend.xp, []
+    for part in slabs(data.shape):
+        weight = _shell_weight(backend, z[part], y, x, radius, thickness, smooth)
+        sums.append(xp.stack([xp.sum(weight), xp.sum(weight * data[part, ...])]))
+    return fetched_sum(backend, sums)
+
+
+def cut_shell(
+    backend: Backend,
+    data: Array,
+    mean: float,
+    z: Host,
+    y: Host,
+    x: Host,
+    radius: float,
+    thickness: float,
+    smooth: bool,
+    out: Array,
+) -> None:
+    """Fill ``out`` with a map less ``mean``, in a spherical shell."""
+    for part in slabs(data.shape):
+        weight = _shell_weight(backend, z[part], y, x, radius, thickness, smooth)
+        out[part, ...] = single(backend.xp, weight * (data[part, ...] - float(mean)))
+
+
+def _shell_weight(backend: Backend, z: Host, y: Host, x: Host, radius: float, thickness: float, smooth: bool) -> Array:
+    xp = backend.xp
+    off = xp.abs(xp.sqrt(squared(backend, z, y, x)) - float(radius)) / float(thickness)
+    inside = xp.asarray(off <= 0.5, dtype=xp.float64)
+    return inside * xp.cos(float(np.pi) * off) ** 2 if smooth else inside
+
+
+# --- locres -----------------------------------------------------------------------------------------------------------
+
+
+def divide_radially(
+    backend: Backend, spectrum: Array, sz: Host, sy: Host, sx: Host, amplitude: Float64, per_shell: float
+) -> None:
+    """Divide a spectrum in place by an amplitude that is known at every shell, from the first one on."""
+    xp, table, last = backend.xp, backend.asarray(amplitude), float(amplitude.size - 1) - 1e-6
+    for part in slabs(spectrum.shape):
+        place = xp.sqrt(squared(backend, sz[part], sy, sx)) * float(per_shell)
+        place = xp.where(place < 1.0, 1.0 + 0 * place, xp.where(place > last, last + 0 * place, place))
+        spectrum[part, ...] = spectrum[part, ...] / single(xp, interpolated(xp, table, place))
+
+
+def cropped(backend: Backend, spectrum: Array, shape: IntTriple) -> Array:
+    """Return the spectrum of ``shape`` voxels over the same box; ``spectrum`` itself if it has as many."""
+    if tuple(spectrum.shape) == spectrum_shape(shape):
+        return spectrum
+    kept = spectrum[:, :, : shape[2] // 2 + 1]
+    for axis in (0, 1):
+        rows = np.arange(shape[axis])
+        rows[(shape[axis] + 1) // 2 :] += spectrum.shape[axis] - shape[axis]
+        kept = backend.xp.take(kept, backend.asarray(rows), axis=axis)
+    return kept
+
+
+def gaussian_band(
+    backend: Backend, spectrum: Array, uz: Host, uy: Host, ux: Host, frequency: float, width: float, reach: float
+) -> Array:
+    """Return the first columns of a spectrum, filtered to a Gaussian band that ends after ``reach`` widths."""
+    xp, out = backend.xp, backend.zeros((uz.size, uy.size, ux.size), np.complex64)
+    for part in slabs(out.shape):
+        off = (xp.sqrt(squared(backend, uz[part], uy, ux)) - float(frequency)) / float(width)
+        gain = xp.exp(-0.5 * off * off) * xp.asarray(xp.abs(off) <= float(reach), dtype=xp.float64)
+        out[part, ...] = spectrum[part, :, : ux.size] * single(xp, gain)
+    return out
+
+
+def product_and_power(backend: Backend, fields: Array, inside: Array) -> None:
+    """Make of two maps, inside a mask, their product and their mean power."""
+    for part in slabs(inside.shape):
+        a, b, m = fields[0, part, ...], fields[1, part, ...], inside[part, ...]
+        product, power = m * a * b, 0.5 * m * (a * a + b * b)
+        fields[0, part, ...] = product
+        fields[1, part, ...] = power
+
+
+def weighted_rows(backend: Backend, rows: Array, weights: FloatArray, threads: int) -> Array:
+    """Return ``weights @ rows.T``."""
+    return backend.xp.matmul(backend.asarray(weights), rows.T)
 
 
 # --- LocSpiral and its kin --------------------------------------------------------------------------------------------
@@ -65,7 +218,7 @@ def take_odd_band(
     xp, gains = backend.xp, backend.asarray(table)
     for part in slabs(out.shape):
         radius = xp.sqrt(squared(backend, kz[part], ky, kx))
-        along = backend.asarray(oz[part, None, None] + oy[None, :, None]) + backend.asarray(ox[None, None, :])
+        along = summed_axes(backend, oz[part], oy, ox)
         gain = interpolated(xp, gains, radius * float(steps)) * along / (radius + 1e-30)
         out[part, ...] = spectrum[part, ...] * gain * -1j
 
@@ -106,15 +259,6 @@ def _spiral(backend: Backend, kz: Host, ky: Host, kx: Host) -> Tuple[Array, Arra
     along, across = (kz[:, None] + ky)[:, :, None], kx[None, None, :]
     length = backend.xp.sqrt(backend.asarray(along * along) + backend.asarray(across * across)) + 1e-300
     return backend.asarray(along) / length, backend.asarray(across) / length
-
-
-def add_square(backend: Backend, total: Array, first: Optional[Array], part: Array, last: bool) -> None:
-    """Add the square of ``part`` to that of ``first``, or to ``total`` without it; take the root at the last part."""
-    for some in slabs(total.shape):
-        other = part[some, ...]
-        before = total[some, ...] if first is None else first[some, ...] * first[some, ...]
-        squares = other * other + before
-        total[some, ...] = backend.xp.sqrt(squares) if last else squares
 
 
 def add_phase(backend: Backend, total: Array, density: Array, amplitude: Array, noise: float) -> None:
@@ -182,8 +326,8 @@ def step_on(backend: Backend, current: Array, change: Array, step: float, floor:
 
 def norm(backend: Backend, data: Array) -> float:
     """Return the root of the sum of squares."""
-    xp, total = backend.xp, 0.0
+    xp, parts = backend.xp, []
     for part in slabs(data.shape):
         values = xp.asarray(data[part, ...], dtype=xp.float64)
-        total += float(xp.sum(values * values))
-    return float(np.sqrt(total))
+        parts.append(xp.sum(values * values))
+    return float(np.sqrt(float(xp.sum(xp.stack(parts)))))

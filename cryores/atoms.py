@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryores.errors import InputError
+from cryores.files import require_file
 from cryores.filters import low_pass
 from cryores.fourier import Float64, irfft, multiply_radial, rfft, shell_width
 from cryores.volume import Grid, Triple, Volume
@@ -55,10 +56,10 @@ def read_model(path: Union[str, os.PathLike[str]]) -> Any:
     Raises
     ------
     InputError
-        ``E_NO_FILE`` if it is missing, ``E_MODEL`` if it cannot be read or holds no atom.
+        ``E_NO_FILE`` if it is missing, ``E_READ`` if this user may not read it, ``E_MODEL`` if it is no model or holds
+        no atom.
     """
-    if not os.path.isfile(path):
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    require_file(path)
     try:
         structure = gemmi.read_structure(os.fspath(path))
         # Names are bytes until they are asked for.
@@ -95,7 +96,7 @@ class Atoms:
     chains, numbers, residue_names : tuple of str
         Of each residue; the number comes with its insertion code.
     b_factors : ndarray of float64, shape (atoms,)
-        In Å^2.
+        In Å².
     structure : gemmi.Structure
         The same atoms, for writing.
     """
@@ -314,7 +315,7 @@ def helix_bundle(radius: float, centre: Triple, seed: int = 0, b_factor: float =
     seed : int
         Turns the bundle, and decides how long each side chain is.
     b_factor : float
-        B-factor of every atom in Å^2.
+        B-factor of every atom in Å².
 
     Returns
     -------

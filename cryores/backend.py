@@ -2,8 +2,7 @@
 
 A method is written once. `Execution.backend` puts its maps where it shall compute. Every kernel (a transform, or a loop
 of numba's) then sees by the array that it is given what is to compute: itself, for arrays of numpy; for others its form
-for arrays (`array_form`). Between kernels a method uses what numpy and the
-array-API standard spell alike.
+for arrays (`array_form`). Between kernels a method uses what numpy and the array-API standard spell alike.
 """
 
 from __future__ import annotations
@@ -83,6 +82,9 @@ class Backend(Protocol):
     def to_host(self, array: Array) -> npt.NDArray[Any]:
         """Return an array as one of numpy's: on the host it is itself, elsewhere a copy."""
 
+    def zeros(self, shape: Tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array of zeros there."""
+
     def real_fft(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> PlannedFFT:
         """Return the transforms of one shape."""
 
@@ -106,6 +108,10 @@ class Host:
     def to_host(self, array: Array) -> npt.NDArray[Any]:
         """Return ``array``."""
         return cast("npt.NDArray[Any]", array)
+
+    def zeros(self, shape: Tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return zeros of numpy's."""
+        return np.zeros(shape, dtype=dtype)
 
     def real_fft(self, shape: IntTriple, threads: int, effort: str = "FFTW_MEASURE") -> PlannedFFT:
         """Return transforms by FFTW."""
@@ -140,7 +146,12 @@ def backend_of(array: Array) -> Backend:
     return _DEVICES.get(type(array), HOST)
 
 
-ARRAY_FORMS = ("cryores.array_backend", "cryores.array_banks", "cryores.array_directions")
+ARRAY_FORMS = (
+    "cryores.array_backend",
+    "cryores.array_banks",
+    "cryores.array_boxes",
+    "cryores.array_directions",
+)
 """Where array forms are, which only a device needs."""
 
 
@@ -176,10 +187,14 @@ EXPRESSION_BYTES = 0.4e9
 """What expressions of `cryores.array_backend` hold for a moment, whatever the box, with room for CUDA's libraries."""
 
 
-def gpu_bytes(grid: Grid, volumes: float) -> float:
-    """Return the bytes of so many volumes that a method holds on a GPU, and of what works on them."""
+BATCH_BYTES = 1e9
+"""What small boxes that are transformed together take on a GPU: as many at a time as fit into this."""
+
+
+def gpu_bytes(grid: Grid, volumes: float, boxes: bool = False) -> float:
+    """Return the bytes of so many volumes that a method holds on a GPU, and of what works on them, or on ``boxes``."""
     nz, ny, nx = grid.shape
-    return (volumes + FFT_VOLUMES) * 4.0 * nz * ny * (nx + 2) + EXPRESSION_BYTES
+    return (volumes + FFT_VOLUMES) * 4.0 * nz * ny * (nx + 2) + EXPRESSION_BYTES + (BATCH_BYTES if boxes else 0.0)
 
 
 def planes(shape: Tuple[int, ...], largest: int) -> Tuple[slice, ...]:

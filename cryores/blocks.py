@@ -135,7 +135,7 @@ def is_mapped(array: npt.NDArray[Any]) -> bool:
     return held is not None
 
 
-def slabs(array: npt.NDArray[Any], voxels: int = 2**24) -> Iterator[npt.NDArray[Any]]:
+def slabs(array: npt.NDArray[Any], voxels: int = 2**22) -> Iterator[npt.NDArray[Any]]:
     """Yield a volume as slabs of z-planes of about so many voxels, for what needs a copy of what it looks at."""
     thick = max(1, voxels // int(np.prod(array.shape[1:], dtype=np.int64)))
     for start in range(0, array.shape[0], thick):

@@ -8,6 +8,9 @@ from typing import Callable
 from cryores.array_backend import ArrayBackend
 from cryores.errors import UsageError
 
+PLANS = 4
+"""Plans of transforms that are kept: both directions of the box, and of a coarser grid or a batch of boxes."""
+
 
 def cuda_backend(device: str, say: Callable[[str], None]) -> ArrayBackend:
     """Return the backend of ``cuda``, ``cuda:N`` or ``cuda:N,M``; of several GPUs the first, which is said.
@@ -41,7 +44,9 @@ def cuda_backend(device: str, say: Callable[[str], None]) -> ArrayBackend:
     def free() -> float:
         return float(chosen.mem_info[0]) + float(cupy.get_default_memory_pool().free_bytes())
 
-    return ArrayBackend(f"cuda:{numbers[0]}", cupy, cupy.asarray, cupy.asnumpy, free)
+    # Plans keep room to work in, each up to a volume: CuPy would keep those of the last 16 shapes.
+    cupy.fft.config.get_plan_cache().set_size(PLANS)
+    return ArrayBackend(f"cuda:{numbers[0]}", cupy, cupy.asarray, cupy.asnumpy, cupy.zeros, free, say)
 
 
 def _missing(device: str, what: str) -> UsageError:

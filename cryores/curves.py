@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from cryores.errors import InputError
+from cryores.files import require_file
 from cryores.fourier import Float64
 
 FREQUENCY_LABELS = ("rlnResolution", "resolutionFreqFourier", "rlnResolutionInversePixel")
@@ -111,11 +111,9 @@ def read_curve(path: Union[str, os.PathLike[str]], column: Optional[str] = None)
     Raises
     ------
     InputError
-        ``E_NO_FILE`` missing · ``E_CURVE`` not such a file, or without that column.
+        ``E_NO_FILE`` missing · ``E_READ`` not to be read · ``E_CURVE`` not such a file, or without that column.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    path = require_file(path)
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         curve = _parse(text, column, path.stem)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 from cryores.errors import InputError
-from cryores.files import CHUNK
+from cryores.files import CHUNK, NO_ROOM
 
 ADDRESS = "https://files.wwpdb.org/pub/emdb/structures"
 """The archive; a laboratory's own copy of it may be named with ``--emdb``."""
@@ -74,6 +74,8 @@ def fetch_file(
     ------
     InputError
         ``E_EMDB`` if the archive cannot be reached, or breaks off.
+    OSError
+        If there is no room.
     """
     opener = urllib.request.build_opener(_NoRedirect)
     size = 0
@@ -91,6 +93,8 @@ def fetch_file(
             return False
         raise _unreachable(f"it answered {error.code}") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise
         raise _unreachable(str(getattr(error, "reason", error) or type(error).__name__)) from error
     if promised is not None and promised.isdigit() and size < int(promised):
         raise _unreachable("the connection broke")

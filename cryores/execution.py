@@ -6,6 +6,7 @@ import math
 import os
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional
@@ -56,6 +57,15 @@ def available_addresses(threads: int) -> float:
         return math.inf
     taken = float(psutil.Process().memory_info().vms)
     return max(0.0, limit - taken - LIBRARIES - threads * A_THREAD)
+
+
+def share_out(count: int, at_once: int, work: Callable[[slice], None], threads: int) -> None:
+    """Call ``work`` with slices of ``at_once`` that together are ``count``, ``threads`` of them at a time.
+
+    The slices do not depend on the threads, nor what is made of them.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda start: work(slice(start, start + at_once)), range(0, count, at_once)))
 
 
 class Execution:
@@ -195,3 +205,16 @@ class Execution:
         import numba
 
         numba.set_num_threads(max(1, min(self.threads, numba.config.NUMBA_NUM_THREADS)))
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Give numba's parallel loops ``threads`` threads, and numpy's products of matrices one each.
+
+        Those know nothing of ``threads``, and their threads spin while they wait: where products and loops took turns,
+        four times as much was computed. Methods that multiply much share the products out themselves.
+        """
+        from threadpoolctl import threadpool_limits
+
+        self.use_threads()
+        with threadpool_limits(1, "blas"):
+            yield

@@ -37,5 +37,5 @@ LARGEST_EXPONENT = 40.0
 
 
 def bfactor(b: float) -> Response:
-    """exp(-b s^2 / 4), at most exp(`LARGEST_EXPONENT`): amplitudes decay for b > 0 (Å^2), are sharpened for b < 0."""
+    """exp(-b s^2 / 4), at most exp(`LARGEST_EXPONENT`): amplitudes decay for b > 0 (Å²), are sharpened for b < 0."""
     return lambda s: np.exp(np.minimum(-0.25 * b * s**2, LARGEST_EXPONENT))

@@ -99,6 +99,7 @@ def irfft(spectrum: Complex, shape: IntTriple, threads: int, destroy: bool = Fal
     return result
 
 
+@kernel
 def irfft_inside(spectrum: Complex, shape: IntTriple, part: Tuple[slice, slice, slice], threads: int) -> FloatArray:
     """Return ``part`` of the array of ``shape`` whose `rfft` is ``spectrum`` (used up): less work the smaller it is.
 

@@ -26,7 +26,7 @@ class GuinierFit:
     Parameters
     ----------
     bfactor : float
-        Four times the slope, in Å^2; negative where amplitudes decay.
+        Four times the slope, in Å²; negative where amplitudes decay.
     intercept : float
         ln F at s = 0.
     quality : float

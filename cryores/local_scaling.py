@@ -37,7 +37,7 @@ class Decay:
     Parameters
     ----------
     bfactor : ndarray of float64, shape (voxels,)
-        B in Å^2, positive where amplitudes fall; NaN where fewer than three shells can be fitted.
+        B in Å², positive where amplitudes fall; NaN where fewer than three shells can be fitted.
     amplitude : ndarray of float64
         The fitted amplitude at s = 0.
     quality : ndarray of float64
@@ -96,7 +96,7 @@ def locally_scaled(
     data = np.zeros(inside.shape, dtype=np.float32)
     bfactor, quality = (np.full(inside.shape, np.nan, dtype=np.float32) for _ in range(2))
     with execution.stage("scaling windows", len(plane_blocks(inside, execution.threads))) as stage:
-        for block in scaled_voxels(volumes, inside, shells, wanted_of, execution.threads, tapered):
+        for block in scaled_voxels(volumes, inside, shells, wanted_of, execution, tapered):
             voxels = block.windows.voxels
             data[voxels] = block.values
             decay = decay_of(block.windows, block.wanted)
@@ -110,12 +110,12 @@ def scaled_voxels(
     inside: BoolArray,
     shells: WindowShells,
     wanted_of: Wanted,
-    threads: int,
+    execution: Execution,
     tapered: Sequence[FloatArray] = (),
 ) -> Iterator[ScaledVoxels]:
     """Yield the voxels of `locally_scaled`, in blocks."""
     least = ROUNDING * float(np.abs(volumes[0]).max())
-    for windows in window_profiles(volumes, inside, shells, threads, tapered):
+    for windows in window_profiles(volumes, inside, shells, execution.threads, tapered, execution.backend):
         wanted = wanted_of(windows)
         ratio = amplitude_ratio(wanted, windows.amplitudes[:, 0], least)
         yield ScaledVoxels(np.einsum("vr,vr->v", ratio, windows.shares), windows, wanted)
@@ -146,7 +146,7 @@ def scaled_to_reference(
     execution.use_threads()
     scaled = np.zeros(inside.shape, dtype=np.float32)
     volumes, shells = [data, reference], WindowShells(edge)
-    for block in scaled_voxels(volumes, inside, shells, lambda found: found.amplitudes[:, 1], execution.threads):
+    for block in scaled_voxels(volumes, inside, shells, lambda found: found.amplitudes[:, 1], execution):
         scaled[block.windows.voxels] = block.values
     return scaled
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from cryores.blocks import slabs
 from cryores.errors import InputError
-from cryores.files import CHUNK, PathLike
+from cryores.files import CHUNK, PathLike, require_file
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
@@ -56,9 +56,9 @@ def read_map(path: PathLike, voxel_size: Optional[float] = None, mapped: bool = 
     Raises
     ------
     InputError
-        ``E_NO_FILE`` missing · ``E_NOT_MRC`` no MRC file · ``E_TRUNCATED`` shorter than its header says ·
-        ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is not
-        orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
+        ``E_NO_FILE`` missing · ``E_READ`` not to be read · ``E_NOT_MRC`` no MRC file · ``E_TRUNCATED`` shorter than its
+        header says · ``E_MODE`` complex or colour data · ``E_NOT_3D`` one image or a stack · ``E_CELL`` a cell that is
+        not orthogonal · ``E_VOXEL_SIZE`` no voxel size · ``E_NOT_FINITE`` NaN or infinite voxels.
     """
     volume = read_map_with_gaps(path, voxel_size, mapped)
     bad = volume.data.size - sum(int(np.count_nonzero(np.isfinite(part))) for part in slabs(volume.data))
@@ -97,10 +97,11 @@ def read_header(path: PathLike) -> Grid:
     Raises
     ------
     InputError
-        ``E_NO_FILE`` · ``E_NOT_MRC`` · ``E_TRUNCATED`` · ``E_MODE`` · ``E_NOT_3D`` · ``E_CELL``, as `read_map`.
+        ``E_NO_FILE`` · ``E_READ`` · ``E_NOT_MRC`` · ``E_TRUNCATED`` · ``E_MODE`` · ``E_NOT_3D`` · ``E_CELL``, as
+        `read_map`.
     """
     path = Path(path)
-    _require_file(path)
+    require_file(path)
     with open(path, "rb") as file:
         found = _read_claims(file, path)
     _compare(found, path)
@@ -159,7 +160,7 @@ class _Claims:
 
 
 def _read_file(path: Path, mapped: bool) -> Tuple[Any, Any]:
-    _require_file(path)
+    require_file(path)
     packed = _packing(path)
     try:
         with packed(path) if packed else open(path, "rb") as file:
@@ -183,11 +184,6 @@ def _read_file(path: Path, mapped: bool) -> Tuple[Any, Any]:
     if data.size != math.prod(found.shape):
         raise _truncated(path)
     return data.reshape(found.shape), found.header
-
-
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
 
 
 def _packing(path: Path) -> Optional[Callable[[Path], Any]]:

@@ -390,11 +390,14 @@ class Method:
         CryoresError
             For what cannot be analysed, before any work is done.
         """
+        execution = execution or Execution()
+        with execution.at_work():
+            return self._run(inputs, parameters, execution)
+
+    def _run(self, inputs: Inputs, parameters: Any, execution: Execution) -> Outcome:
         from cryores.diagnosis import check_inputs, suspicions
         from cryores.masks import SOFT_EDGE, automatic_mask, soft_edge
 
-        execution = execution or Execution()
-        execution.use_threads()
         with execution.stage("checking the input"):
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)

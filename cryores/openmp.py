@@ -12,6 +12,8 @@ import os
 import sys
 from typing import Iterator
 
+import cryores.numba_cache  # noqa: F401  before the first function is compiled
+
 SETTING = "OMP_WAIT_POLICY"
 
 

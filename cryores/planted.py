@@ -108,7 +108,7 @@ def plant(
     field_shape : str
         One of `FIELDS`.
     noise_b : float
-        B-factor in Å^2 of the noise's power spectrum; 0 is white noise.
+        B-factor in Å² of the noise's power spectrum; 0 is white noise.
     seed, threads : int
         Of everything random, and of the transforms.
     reach : float
@@ -282,7 +282,7 @@ def _varying(world: _World, values: FloatArray, response: Callable[[float, Float
 
 
 def _b_levels(world: _World, finest: float, coarsest: float) -> Tuple[float, float, float]:
-    """Return the least B, the largest B (Å^2) and the noise for which S / N falls to 1 at finest and coarsest."""
+    """Return the least B, the largest B (Å²) and the noise for which S / N falls to 1 at finest and coarsest."""
     least = float(world.rng.uniform(0.0, 60.0))
     noise = world.noise_for(finest, float(np.exp(0.5 * least / finest**2)))
     at = int(np.argmin(np.abs(world.s - 1.0 / coarsest)))
@@ -449,7 +449,7 @@ def _truth_of_motion(world: _World, moving: BoolArray, motion: Any, b: float, no
 
 
 def _split(structure: Any, moving: Any, b: float) -> Tuple[Any, Any]:
-    """Return the atoms that stay and those that move, as two structures; every B-factor grows by ``b`` Å^2."""
+    """Return the atoms that stay and those that move, as two structures; every B-factor grows by ``b`` Å²."""
     still, part = structure.clone(), structure.clone()
     marks = iter(moving)
     for at_rest, in_motion in zip(still[0], part[0]):

@@ -98,9 +98,9 @@ def simulate(
     snr : float
         Ratio of signal to noise power of a half map in the shell of the finest resolution.
     noise : str
-        ``white``, or ``coloured``: its amplitude falls as that of B = 50 Å^2.
+        ``white``, or ``coloured``: its amplitude falls as that of B = 50 Å².
     b : float
-        B-factor in Å^2 that damps signal and noise at the end.
+        B-factor in Å² that damps signal and noise at the end.
     seed : int
         Of the noise, the blobs and the helix bundle.
     threads : int

@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
-from cryores.errors import InputError, UsageError
+from cryores.errors import UsageError
+from cryores.files import require_file
 
 Row = Dict[str, str]
 
@@ -31,12 +32,11 @@ def read_rows(path: Path, known: Mapping[str, str], needed: Sequence[str], reser
     Raises
     ------
     InputError
-        ``E_NO_FILE``.
+        ``E_NO_FILE`` · ``E_READ``.
     UsageError
         ``E_SET`` a table without rows, or with unknown columns or equal names.
     """
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    require_file(path)
     try:
         return _rows(path, known, needed, reserved)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -62,11 +62,15 @@ def _rows(path: Path, known: Mapping[str, str], needed: Sequence[str], reserved:
     rows = [{called[n]: c.strip() for n, c in row.items() if n in called and c and c.strip()} for row in table]
     rows = [row for row in rows if row]
     names = [row.get("name", "") for row in rows]
-    bad = [n for n in names if not n or names.count(n) > 1 or n.startswith(".") or n in reserved or set("/\\") & set(n)]
+    bad = [name for name in names if names.count(name) > 1 or name in reserved or not _is_name_of_folder(name)]
     if bad or not rows:
         reason = f"the name {bad[0]!r} is empty, double or no name of a folder" if bad else "it has no rows"
         raise UsageError("E_SET", f"{path.name}: {reason}", "give every row a name of its own")
     return rows
+
+
+def _is_name_of_folder(name: str) -> bool:
+    return name.isprintable() and name[:1] not in ("", ".") and not set("/\\") & set(name) and len(name.encode()) < 256
 
 
 def _plain(column: str) -> str:

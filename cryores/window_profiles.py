@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 import cryores.openmp  # noqa: F401  before numba starts a thread
+from cryores.backend import HOST, Backend, kernel
 from cryores.fourier import Float64, hermitian_weights
 from cryores.volume import BoolArray, FloatArray
 
@@ -154,6 +155,7 @@ def window_profiles(
     shells: WindowShells,
     threads: int = 1,
     tapered: Sequence[FloatArray] = (),
+    backend: Backend = HOST,
 ) -> Iterator[WindowProfiles]:
     """Yield the profiles of the windows around all voxels inside, in blocks of whole planes across x.
 
@@ -169,18 +171,22 @@ def window_profiles(
         A block has at least as many planes.
     tapered : sequence of ndarray of float32, same shape
         Maps whose windows get a Hann taper.
+    backend : Backend
+        Where the windows are transformed.
     """
     plain = len(volumes)
     padded, local = _padded([*volumes, *tapered], inside, shells.edge)
     origin = [int(np.flatnonzero(inside.any(axis=others))[0]) for others in ((1, 2), (0, 2), (0, 1))]
     turn = 2.0 * np.pi * np.arange(shells.edge) / shells.edge
     tables = (*shells.tables(), shells.tapered_table(), np.cos(turn), np.sin(turn))
+    there, maps = backend.asarray(padded), len(padded)
+    del padded
     for planes in plane_blocks(local, threads):
         counts = np.count_nonzero(local[:, :, planes], axis=(0, 1))
         starts = np.cumsum(counts) - counts
-        amplitudes = np.zeros((int(counts.sum()), len(padded), shells.count))
+        amplitudes = np.zeros((int(counts.sum()), maps, shells.count))
         shares = np.zeros((len(amplitudes), shells.count))
-        _slide_windows(padded, plain, local, shells.edge, shells.octant, planes, starts, *tables, amplitudes, shares)
+        _slide_windows(there, plain, local, shells.edge, shells.octant, planes, starts, *tables, amplitudes, shares)
         x, y, z = np.nonzero(local[:, :, planes].transpose(2, 1, 0))
         voxels = z + origin[0], y + origin[1], planes[x] + origin[2]
         yield WindowProfiles(voxels, amplitudes[:, :plain], shares, amplitudes[:, plain:])
@@ -194,14 +200,20 @@ def plane_blocks(inside: BoolArray, threads: int) -> List[Any]:
     return np.array_split(planes, -(-len(planes) // most))
 
 
+def block_bytes(size: Sequence[int], volumes: int, edge: int) -> float:
+    """Return the bytes of the block of every volume that the windows of a block of ``size`` voxels reach into."""
+    z, y, x = size
+    return 4.0 * volumes * (z + edge) * (y + edge) * (x + edge)
+
+
 def working_bytes(size: Sequence[int], inside: float, volumes: int, edge: int, threads: int) -> float:
     """Return the bytes that `window_profiles` holds for a mask whose bounding block has ``size`` voxels (z, y, x).
 
     ``inside`` is the share of that block which the mask fills.
     """
-    z, y, x = size
+    z, y, _ = size
     columns = edge * (edge // 2 + 1)
-    block = 4.0 * volumes * (z + edge) * (y + edge) * (x + edge)
+    block = block_bytes(size, volumes, edge)
     buffers = 16.0 * threads * volumes * columns * (z + 2 * edge)
     found = 8.0 * (volumes + 1) * (edge // 2 + 1) * max(inside * z * y * threads, 2 * VOXELS_AT_ONCE)
     return block + buffers + found
@@ -240,6 +252,7 @@ def _padded(volumes: Sequence[FloatArray], inside: BoolArray, edge: int) -> Tupl
 # --- the sliding transforms ---------------------------------------------------------------------------------------
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _slide_windows(  # type: ignore[no-untyped-def]
     padded,

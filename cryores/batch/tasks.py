@@ -60,8 +60,13 @@ def outcome_of(task: Task) -> Optional[Dict[str, Any]]:
     marker = Path(task.folder) / MARKER
     if not marker.is_file():
         return None
-    found: Dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
-    kept = found.pop("key") == key_of(task) and (found["reason"] or (marker.parent / "report.json").is_file())
+    try:
+        found: Dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+        key = found.pop("key")
+        reason = found["reason"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # a machine that went down may have kept its name, and not what is in it
+    kept = key == key_of(task) and (reason or (marker.parent / "report.json").is_file())
     return found if kept else None
 
 
@@ -83,18 +88,18 @@ def perform_anew(task: Task, run: Callable[[str, List[str]], None]) -> Dict[str,
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).unlink(missing_ok=True)
-    start = time.perf_counter()
+    start, key = time.perf_counter(), key_of(task)
     with (folder / LOG).open("w", encoding="utf-8") as log, contextlib.redirect_stderr(log):
         words = [*task.words, *task.resources, "--out", task.folder, "--overwrite"]
         reason = reason_of_failure(lambda: run(task.method, words))
     outcome = {"seconds": time.perf_counter() - start, "reason": reason}
-    mark(task, outcome)
+    mark(task, outcome, key)
     return outcome
 
 
-def mark(task: Task, outcome: Dict[str, Any]) -> None:
-    """Keep the outcome of a task in its folder."""
+def mark(task: Task, outcome: Dict[str, Any], key: Optional[Dict[str, Any]] = None) -> None:
+    """Keep the outcome of a task in its folder; ``key`` is that of the inputs that it was made from."""
     folder = Path(task.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with appearing(folder / MARKER) as unfinished:
-        unfinished.write_text(json.dumps({"key": key_of(task), **outcome}, indent=1), encoding="utf-8")
+        unfinished.write_text(json.dumps({"key": key or key_of(task), **outcome}, indent=1), encoding="utf-8")

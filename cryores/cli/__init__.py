@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from cryores.cli.stopping import listen
+from cryores.cli.streams import leave_stdout, make_ready, tell
 from cryores.errors import CryoresError, UsageError
+from cryores.files import NO_ROOM
 
 COMMANDS = ("diagnose", "mask", "simulate", "demo", "doctor", "cite", "weights", "train", "batch", "web")
 """Commands that are no methods: each is a module here whose docstring is its help."""
@@ -19,9 +21,11 @@ COMMANDS = ("diagnose", "mask", "simulate", "demo", "doctor", "cite", "weights",
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command line; return 0 done, 2 usage, 3 input, 4 memory, 5 weights, 1 anything else."""
     words = sys.argv[1:] if argv is None else argv
+    make_ready()
     listen()
     try:
         _dispatch(words)
+        sys.stdout.flush()
     except CryoresError as error:
         return _fail(error.exit_status, error.code, error.message, error.hint)
     except MemoryError:
@@ -31,8 +35,14 @@ def main(argv: Optional[List[str]] = None) -> int:
         # such code has ended well since.
         exec("pass")
         return _fail(1, "E_INTERRUPTED", "stopped before the end", "no half result was left; start it again")
+    except BrokenPipeError:
+        leave_stdout()
+        return 1
     except OSError as error:
-        return _fail(1, "E_SYSTEM", str(error), "nothing was written; make room or mend the folder, and start again")
+        leave_stdout()
+        if error.errno in NO_ROOM:
+            return _fail(3, "E_WRITE", str(error), "make room, and start again: nothing is left half written")
+        return _fail(1, "E_SYSTEM", str(error), "mend this, and start again: nothing is left half written")
     except Exception as error:
         traceback.print_exc()
         return _fail(
@@ -42,7 +52,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _fail(status: int, code: str, message: str, hint: str) -> int:
-    print(f"error {code}: {message}; hint: {hint}", file=sys.stderr, flush=True)
+    tell(f"error {code}: {message}; hint: {hint}")
     return status
 
 

@@ -21,8 +21,8 @@ from cryores.batch.summary import COLUMNS_TABLE, GALLERY, TABLE, write_summary
 from cryores.batch.tasks import Task, mark, outcome_of, perform
 from cryores.batch.workers import QUEUES, Job, open_client, outcomes
 from cryores.cli.method_command import VOLUME_INPUTS, parser_of, roles_of, run_method
-from cryores.cli.options import positive_float, positive_int
-from cryores.cli.output import refuse_a_file
+from cryores.cli.options import folder_name, positive_float, positive_int
+from cryores.cli.output import refuse_what_is_no_folder
 from cryores.cli.progress import say
 from cryores.emdb import ADDRESS, FILES, fetch_entry, number_of
 from cryores.errors import InputError, UsageError
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METHOD",
         help="methods; with options of their own in quotes: 'monores --significance 0.99'",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder that receives all results")
+    parser.add_argument("--out", type=folder_name, required=True, metavar="DIR", help="folder for all results")
     parser.add_argument("--retry", action="store_true", help="run what failed before once more")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     parser.add_argument("--emdb", default=ADDRESS, metavar="URL", help=f"archive of EMDB entries (default: {ADDRESS})")
@@ -196,7 +196,7 @@ def _job(arguments: argparse.Namespace) -> Job:
 @contextlib.contextmanager
 def _claimed(folder: Path) -> Iterator[Path]:
     """Keep other batches out of ``folder`` for as long as this one lives, however it ends."""
-    refuse_a_file(folder)
+    refuse_what_is_no_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")

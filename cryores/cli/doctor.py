@@ -18,6 +18,7 @@ from cryores.execution import GIGABYTE, available_memory, available_threads
 from cryores.fourier import RealFFT
 from cryores.method import Inputs
 from cryores.nets import weights
+from cryores.numba_cache import kept_in
 from cryores.volume import Grid, HalfMaps, Volume
 
 PACKAGES = ("numpy", "scipy", "mrcfile", "gemmi", "pyfftw", "numba", "scikit-image", "matplotlib", "plotly")
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"  {name:<20}{_version(name, required=name in PACKAGES)}")
     print(f"threads: {available_threads()}; memory free: {available_memory() / GIGABYTE:.1f} GB")
     print(f"devices: cpu{''.join(', ' + d for d in _accelerators())}")
+    kept = kept_in(RealFFT.forward)
+    print(f"compiled code: {kept or 'kept nowhere, and made in every run: name a folder in NUMBA_CACHE_DIR'}")
     print(f"weights: {', '.join(_weights()) or 'none installed'}")
     for title, test in (("transforms", _test_transforms), ("methods", _test_methods)):
         start = time.perf_counter()

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 from cryores.batch.tasks import Task, outcome_of, perform_anew
 from cryores.cli import progress
 from cryores.cli.options import Parser, add_run_options
-from cryores.cli.output import refuse_a_file
+from cryores.cli.output import refuse_what_is_no_folder
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.files import appearing
@@ -107,7 +107,7 @@ def _words(row: Row, beside: Path, shared: List[str]) -> List[str]:
 
 
 def _claim(folder: Path, given: argparse.Namespace, ours: str) -> None:
-    refuse_a_file(folder)
+    refuse_what_is_no_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ours).is_file() and not given.overwrite:
         raise InputError(
             "E_OUTPUT_EXISTS", f"{folder} holds other files", "choose another --out, or add --overwrite to replace them"

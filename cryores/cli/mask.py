@@ -12,6 +12,7 @@ from cryores.cli.progress import say
 from cryores.diagnosis import margin_findings
 from cryores.errors import UsageError
 from cryores.execution import available_threads
+from cryores.files import unchanging
 from cryores.mapio import read_half_maps, read_map, write_map
 from cryores.masks import BINARY_THRESHOLD, automatic_mask, binarise, dilate, erode, mask_above, soft_edge
 from cryores.volume import Volume, full_map
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Write ``mask.mrc``, and say how large it is."""
     if arguments.soft < 0:
         raise UsageError("E_USAGE", f"an edge of {arguments.soft:g} Å has no meaning", "give 0 Å or more to --soft")
-    with OutputFolder(arguments.out, arguments.overwrite) as folder:
+    given = [path for path in (arguments.half1, arguments.half2, arguments.map, arguments.mask) if path]
+    with OutputFolder(arguments.out, arguments.overwrite, given) as folder, unchanging(given):
         core = _core(arguments)
         core = dilate(core, arguments.dilate) if arguments.dilate >= 0 else erode(core, -arguments.dilate)
         inside = core.data > BINARY_THRESHOLD

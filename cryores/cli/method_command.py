@@ -13,6 +13,7 @@ from cryores.cli.output import OutputFolder
 from cryores.cli.stopping import stop_if_asked
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution, Stage
+from cryores.files import require_file, spelled, unchanging
 from cryores.localres_maps import AUTO, ResolutionMap, read_resolution_map
 from cryores.mapio import read_half_maps, read_map
 from cryores.method import (
@@ -74,7 +75,9 @@ def run_method(name: str, words: List[str]) -> None:
     several_of = _several_of(method)
     several = _named(arguments.maps or [], arguments.names) if several_of else {}
     backgrounds = arguments.background if _reads_resolution(method) else (AUTO,)
-    with OutputFolder(arguments.out, arguments.overwrite) as folder:
+    paths = {several_role(several_of, name): path for name, path in several.items()} if several_of else {}
+    files = {**sources, **paths}
+    with OutputFolder(arguments.out, arguments.overwrite, files.values()) as folder, unchanging(files.values()):
         execution.scratch = folder
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
@@ -85,8 +88,7 @@ def run_method(name: str, words: List[str]) -> None:
         from cryores.report import write_report
         from cryores.report.html import headline
 
-        paths = {several_role(several_of, name): path for name, path in several.items()} if several_of else {}
-        record = write_report(outcome, folder, {**sources, **paths}, overall)
+        record = write_report(outcome, folder, files, overall)
     if not arguments.quiet:
         told = "; ".join(f"{name}: {text}" for name, text in headline(record["summary"]))
         if told:
@@ -146,8 +148,8 @@ def read_inputs(
 
 def _too_large(sources: Mapping[str, str], execution: Execution) -> bool:
     """Tell whether the maps would take so much of the budget that they are better left in their files."""
-    files = [Path(sources[role]) for role in ("half1", "half2", "map") if role in sources]
-    return sum(file.stat().st_size for file in files if file.is_file()) > MAPPED_SHARE * execution.budget
+    files = [require_file(sources[role]) for role in ("half1", "half2", "map") if role in sources]
+    return sum(file.stat().st_size for file in files) > MAPPED_SHARE * execution.budget
 
 
 def _one_each(backgrounds: Sequence[str], count: int) -> List[str]:
@@ -163,8 +165,8 @@ def _one_each(backgrounds: Sequence[str], count: int) -> List[str]:
 def _named(paths: Sequence[str], names: Optional[Sequence[str]]) -> Dict[str, str]:
     """Return name -> path; a map without a name is called by its file, and by its folder where files share theirs."""
     if names is None:
-        stems = [re.sub(r"(\.(mrc|map|ccp4))?(\.gz)?$", "", Path(path).name) for path in paths]
-        folders = [Path(path).absolute().parent.name for path in paths]
+        stems = [re.sub(r"(\.(mrc|map|ccp4))?(\.gz)?$", "", Path(spelled(path)).name) for path in paths]
+        folders = [Path(spelled(path)).absolute().parent.name for path in paths]
         names = [s if stems.count(s) == 1 else f"{folder}/{s}" for s, folder in zip(stems, folders)]
     if len(names) != len(paths) or len(set(names)) < len(names):
         raise UsageError(
@@ -196,8 +198,8 @@ def _read_resolution_on_grid(path: str, grid: Grid, background: str) -> Resoluti
 
 def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float]:
     """Return the resolution (Å) at FSC 0.143 that ``cryores fsc`` gives, without computing it twice."""
+    from cryores.resolution._fsc_result import FSCResult
     from cryores.resolution.fsc import METHOD as FSC
-    from cryores.resolution.fsc import FSCResult
 
     # Post-processing keeps the curves that it weights by.
     own = outcome.result if isinstance(outcome.result, FSCResult) else getattr(outcome.result, "fsc", None)
@@ -207,11 +209,20 @@ def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float
     if not isinstance(maps, HalfMaps):
         return None
     silent = Execution(execution.threads, execution.memory)
-    silent.held_bytes = execution.held_bytes
+    silent.held_bytes = execution.held_bytes + _held_by_result(outcome)
     if FSC.memory(Inputs(maps, mask=mask), FSC.make_parameters({}), silent.threads) > silent.budget:
         return None
     found = FSC.compute(Inputs(maps, mask=mask), FSC.make_parameters({}), silent).summary()["resolution"]
     return found.get("0.143")  # type: ignore[no-any-return]
+
+
+def _held_by_result(outcome: Outcome) -> float:
+    """Return the bytes that the maps of the result take beside the inputs."""
+    kept = list(vars(outcome.result).values())
+    kept += [item for some in kept if isinstance(some, dict) for item in some.values()]
+    given = {id(volume.data) for volume in outcome.inputs.beside_the_maps().values()}
+    made = {id(item.data): item.data.nbytes for item in kept if isinstance(item, Volume)}
+    return float(sum(size for name, size in made.items() if name not in given))
 
 
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:

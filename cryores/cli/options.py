@@ -53,7 +53,7 @@ def join_negative_numbers(words: Sequence[str]) -> List[str]:
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--out``, ``--overwrite`` and ``--quiet``."""
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder that receives the results")
+    parser.add_argument("--out", type=folder_name, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are already in DIR")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
 
@@ -69,6 +69,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="cpu (default), cuda, cuda:N or cuda:N,M; methods without a GPU version run on the cpu, and say so",
     )
     parser.add_argument("--memory", type=positive_float, metavar="GB", help="memory budget (default: what is free)")
+
+
+def folder_name(word: str) -> str:
+    """Return a name that is not empty, as that of a variable would be which is not set."""
+    if not word:
+        raise argparse.ArgumentTypeError("the name of the folder is empty")
+    return word
 
 
 def device(word: str) -> str:

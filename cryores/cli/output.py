@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -11,10 +10,11 @@ import platform
 import shutil
 import uuid
 from pathlib import Path
-from typing import Iterator, List, Set, Union
+from typing import Collection, Iterator, List, Set, Union
 
 from cryores.cli.stopping import stop_if_asked, undisturbed
 from cryores.errors import InputError
+from cryores.files import NO_ROOM
 
 STAGING_PREFIX = ".cryores-"
 
@@ -23,11 +23,11 @@ RECORD = "report.json"
 
 NOTE = f"{STAGING_PREFIX}moving.json"
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-
 
 @contextlib.contextmanager
-def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Path]:  # noqa: N802
+def OutputFolder(  # noqa: N802
+    path: Union[str, Path], overwrite: bool = False, inputs: Collection[str] = ()
+) -> Iterator[Path]:
     """Give a staging folder to write into; when the block ends well, move its files to ``path``.
 
     The staging folder lies inside ``path``, so that each move is a rename on one file system. If the block raises,
@@ -37,12 +37,14 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
     Raises
     ------
     InputError
-        ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written;
-        ``E_WRITE`` if there is no room for the results.
+        ``E_OUTPUT_EXISTS`` if ``path`` holds files and ``overwrite`` is false; ``E_OUTPUT`` if it cannot be written,
+        or one of ``inputs`` lies where a result goes, or is of the earlier one; ``E_WRITE`` if there is no room for
+        the results.
     """
     folder = Path(path)
-    refuse_a_file(folder)
-    if folder.is_dir() and not overwrite and any(not p.name.startswith(STAGING_PREFIX) for p in folder.iterdir()):
+    refuse_what_is_no_folder(folder)
+    _keep_inputs(folder, inputs, _earlier_in(folder))
+    if not overwrite and folder.is_dir() and any(not p.name.startswith(STAGING_PREFIX) for p in folder.iterdir()):
         raise InputError(
             "E_OUTPUT_EXISTS",
             f"{folder} already holds files",
@@ -52,11 +54,13 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
     made, staging = _missing_folders(folder), folder / f"{_own_prefix(os.getpid())}{uuid.uuid4().hex}"
     try:
         _make(staging)
-        _clear_after_the_dead(folder)
-        yield staging
-        stop_if_asked()
-        with _alone_in(folder), undisturbed():
-            _move(staging, folder)
+        with _alone_in(staging):
+            _clear_after_the_dead(folder)
+            yield staging
+            _keep_inputs(folder, inputs, _names_in(staging))
+            stop_if_asked()
+            with _alone_in(folder), undisturbed():
+                _move(staging, folder)
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         for parent in made:
@@ -70,7 +74,7 @@ def OutputFolder(path: Union[str, Path], overwrite: bool = False) -> Iterator[Pa
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs from moving their files into ``folder`` meanwhile."""
+    """Keep other runs from moving their files into ``folder``, and from clearing it up, meanwhile."""
     place = os.open(folder, os.O_RDONLY)
     try:
         # Some network file systems cannot lock a folder: there, two runs at once are not kept apart.
@@ -86,8 +90,7 @@ def _move(staging: Path, folder: Path) -> None:
 
     A note of all their names stands meanwhile. Whoever finds it clears up after a run that was killed here.
     """
-    ours = {item.name for item in staging.iterdir()}
-    earlier = _named_in(folder / RECORD) | _named_in(folder / NOTE)
+    ours, earlier = _names_in(staging), _earlier_in(folder)
     (staging / NOTE).write_text(json.dumps({"files": sorted(earlier | ours)}), encoding="utf-8")
     os.replace(staging / NOTE, folder / NOTE)
     (folder / RECORD).unlink(missing_ok=True)
@@ -99,6 +102,24 @@ def _move(staging: Path, folder: Path) -> None:
     (folder / NOTE).unlink()
 
 
+def _names_in(folder: Path) -> Set[str]:
+    return {item.name for item in folder.iterdir()}
+
+
+def _earlier_in(folder: Path) -> Set[str]:
+    """Return the files of the result that is in ``folder``, or of one that was being moved into it."""
+    return _named_in(folder / RECORD) | _named_in(folder / NOTE)
+
+
+def _keep_inputs(folder: Path, inputs: Collection[str], going: Set[str]) -> None:
+    """Raise `InputError` ``E_OUTPUT`` if files that are going to be replaced or removed are inputs."""
+    lost = {os.path.join(os.path.realpath(folder), name) for name in going}
+    for path in inputs:
+        if os.path.realpath(path) in lost:
+            reason = f"the results would replace {path}, which they are made from"
+            raise InputError("E_OUTPUT", reason, "choose another --out")
+
+
 def _named_in(record: Path) -> Set[str]:
     """Return the files beside a record or a note that it names."""
     try:
@@ -108,10 +129,18 @@ def _named_in(record: Path) -> Set[str]:
         return set()
 
 
-def refuse_a_file(folder: Path) -> None:
-    """Raise `InputError` ``E_OUTPUT`` if what should become a folder of results is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+def refuse_what_is_no_folder(folder: Path) -> None:
+    """Raise `InputError` ``E_OUTPUT`` if what should become a folder of results is none, or cannot be looked into."""
+    try:
+        if folder.is_dir():
+            os.scandir(folder).close()
+        elif folder.exists():
+            raise InputError("E_OUTPUT", f"{folder} is a file", "give a folder to --out")
+        elif folder.is_symlink():
+            raise InputError("E_OUTPUT", f"{folder} is a link that leads nowhere", "give a folder to --out")
+    except OSError as error:
+        reason = f"cannot write in {folder}: {error.strerror}"
+        raise InputError("E_OUTPUT", reason, "choose another --out") from error
 
 
 def _own_prefix(process: int) -> str:
@@ -122,8 +151,21 @@ def _clear_after_the_dead(folder: Path) -> None:
     """Remove what runs on this machine left in ``folder`` that were killed without a chance to do so."""
     for left in folder.glob(f"{STAGING_PREFIX}{platform.node()}-*-*"):
         process = left.name.split("-")[-2]
-        if process.isdigit() and not _is_at_work(int(process), left):
+        if process.isdigit() and not _is_held(left) and not _is_at_work(int(process), left):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_held(staging: Path) -> bool:
+    """Tell whether its run holds ``staging``: this does not depend on clocks, which may be set, but on the lock."""
+    with contextlib.suppress(OSError):
+        place = os.open(staging, os.O_RDONLY)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(place)
+    return False
 
 
 def _is_at_work(process: int, staging: Path) -> bool:

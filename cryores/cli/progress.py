@@ -6,6 +6,7 @@ import sys
 import time
 
 from cryores.cli.stopping import stop_if_asked
+from cryores.cli.streams import tell
 from cryores.execution import Stage
 
 
@@ -64,7 +65,7 @@ class Lines(Stage):
 
 def say(line: str) -> None:
     """Print a line for the user on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    tell(line)
 
 
 def open_stage(title: str, steps: int) -> Stage:

@@ -14,6 +14,7 @@ from cryores.cli.output import OutputFolder
 from cryores.cli.progress import say
 from cryores.errors import CryoresWarning, UsageError
 from cryores.execution import available_threads
+from cryores.files import unchanging
 from cryores.mapio import read_map, write_map
 from cryores.masks import automatic_mask, soft_rim
 from cryores.simulation import Simulation, halves_of_map, simulate
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     planted.add_argument("--field", help="gradient, radial, blobs, two-halves or constant (default: gradient)")
     planted.add_argument("--axis", choices=("x", "y", "z"), help="of a gradient or of two halves (default: z)")
     planted.add_argument("--noise", choices=("white", "coloured"), help="default: white")
-    planted.add_argument("--bfactor", type=float, metavar="Å^2", help="damps signal and noise (default: 0)")
+    planted.add_argument("--bfactor", type=float, metavar="Å²", help="damps signal and noise (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     add_output_options(parser)
 
@@ -60,10 +61,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Simulate and write maps and description."""
     for option in _ignored(arguments):
         say(f"warning: {option} means nothing {'with' if arguments.map else 'without'} --map; it is ignored")
-    with OutputFolder(arguments.out, arguments.overwrite) as folder, warnings.catch_warnings(record=True) as caught:
+    given = [path for path in (arguments.map, arguments.mask, arguments.model) if path]
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CryoresWarning)
-        simulation = _of_map(arguments) if arguments.map else _of_model(arguments)
-        _write(simulation, folder)
+        with OutputFolder(arguments.out, arguments.overwrite, given) as folder, unchanging(given):
+            simulation = _of_map(arguments) if arguments.map else _of_model(arguments)
+            _write(simulation, folder)
     for warning in caught:
         say(f"warning: {warning.message}")
     if not arguments.quiet:

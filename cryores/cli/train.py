@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from cryores.cli.options import positive_int
@@ -14,7 +15,7 @@ from cryores.errors import UsageError
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
 ENHANCERS = ("tightTarget", "wideTarget", "highRes")
-MAPS, EPOCHS, LOCRES_SEED = 2160, 16, 8
+MAPS, EPOCHS, LOCRES_SEED = 3880, 16, 8
 """Of the network of locres that ships."""
 
 
@@ -109,8 +110,9 @@ def _train_enhancers(arguments: argparse.Namespace) -> None:
 
 def _train_locres(arguments: argparse.Namespace) -> None:
     """Simulate, train, measure, and write the network with its errors."""
+    from cryores.nets.training.chunks import side_by_side
     from cryores.nets.training.pieces import listed_models
-    from cryores.resolution._locres_examples import stored_examples
+    from cryores.resolution._locres_examples import store_example, stored_examples
     from cryores.resolution._locres_training import errors_by_family, train
 
     models = listed_models(arguments.models, arguments.exclude)
@@ -120,6 +122,9 @@ def _train_locres(arguments: argparse.Namespace) -> None:
     cache = Path(arguments.cache) if arguments.cache else out / "pieces"
     cache.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    with side_by_side(arguments.threads) as each:
+        for _ in each(partial(store_example, models, seed, cache), range(arguments.maps)):
+            pass
     network, kept = train(lambda: stored_examples(models, seed, arguments.maps, cache), arguments.epochs, seed, tell)
     found = {name: asdict(errors) for name, errors in errors_by_family(network, kept).items()}
     network.save(out / "locres.npz")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+import cryores.openmp  # noqa: F401  before numba starts a thread
 from cryores.volume import FloatArray
 
 REACH = 3.0

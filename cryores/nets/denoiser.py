@@ -14,11 +14,22 @@ from typing import Any, Tuple
 import numpy as np
 
 from cryores.nets import load_keras
-from cryores.nets.enhancer import convolved
-from cryores.nets.enhancer_bands import CONTRAST, Described, block_powers, spread_over_voxels, weighted_bands, widened
+from cryores.nets.enhancer import convolved, raised
+from cryores.nets.enhancer_bands import (
+    BLOCK,
+    CONTRAST,
+    COUNT,
+    MODEL_POWER,
+    Described,
+    block_powers,
+    joined_bands,
+    spread_over_voxels,
+    weighted_bands,
+    widened,
+)
 from cryores.volume import FloatArray
 
-FORMAT = "cryores-denoiser-1"
+FORMAT = "cryores-denoiser-2"
 """What its files of weights say that they are."""
 
 WIDTHS = (48, 64, 64)
@@ -27,12 +38,14 @@ WIDTHS = (48, 64, 64)
 STRIDE = 8
 """Edges of what the network is fed are multiples of this, in voxels."""
 
-CHANNELS = 3
+RANGES = ((0, 3), (3, 5), (5, 7), (7, COUNT))
+"""Bands that it is shown together, to beyond 7, 4.4, 3.1 and 2.2 Å or so: fast waves are weak beside slow ones."""
+
+CHANNELS = 2 + 2 * len(RANGES)
 """What it is shown of a voxel: see `shown`."""
 
-LEAST_DEVIATION, MOST_DEVIATIONS = 0.05, 8.0
-"""Deviation (in `CONTRAST`) that is added where density is divided by it, and what the quotient is cut off at."""
-
+LEAST_DEVIATION = 0.01
+"""Deviation (in `CONTRAST`) that is added where density is divided by it."""
 
 KNOWN = (0.04, 0.1)
 """Share of signal in a band's power within the molecule up to which it is left alone, and from which it is not."""
@@ -40,8 +53,12 @@ KNOWN = (0.04, 0.1)
 LEAST_WITHIN = 0.01
 """Noise let through, of the most, from which a block belongs to the molecule."""
 
-MOST_RAISED = 2.0
-"""Most that a band's amplitude is raised after the correction."""
+LIKE_MODELS, SLOW = 0.25, 3
+"""Power to which a band is raised at the end, as a share of what a model has in it times what of it is signal; the
+first bands, by which the others are measured."""
+
+MOST_RAISED = 4.0
+"""Most that a band's amplitude is raised."""
 
 
 def build_denoiser(widths: Tuple[int, ...] = WIDTHS) -> Any:
@@ -68,10 +85,7 @@ def build_denoiser(widths: Tuple[int, ...] = WIDTHS) -> Any:
     for level in reversed(range(len(widths) - 1)):
         # Fewer channels before there are eight times as many voxels.
         narrow = keras.layers.Conv3D(widths[level], 1, name=f"narrow{level}")(features)
-        raised = keras.layers.UpSampling3D(2, name=f"up{level}")(narrow)
-        features = keras.layers.Concatenate(name=f"joined{level}")([raised, skips[level]])
-        features = convolved(keras, features, widths[level], f"up{level}a")
-        features = convolved(keras, features, widths[level], f"up{level}b")
+        features = raised(keras, narrow, skips[level], widths[level], level)
     # No convolution on voxels of 1 Å: they are most of the time, and a map seldom knows more than every second.
     units = keras.layers.Conv3DTranspose(1, 4, 2, "same", kernel_initializer="zeros", name="units")(features)
     return keras.Model(given, keras.layers.Multiply(name="correction")([units, given[..., 1:2]]))
@@ -83,19 +97,24 @@ def noise_let_through(told: Described, gains: FloatArray, noise: FloatArray) -> 
     return left.astype(np.float32)
 
 
-def shown(enhanced: FloatArray, let_through: FloatArray) -> FloatArray:
+def shown(enhanced: FloatArray, let_through: FloatArray, threads: int = 1) -> FloatArray:
     """Return what the network sees of a map, (nz, ny, nx, CHANNELS).
 
-    Enhanced density and the standard deviation of its noise, both over `CONTRAST`, and half of the one over the other.
+    Enhanced density and the standard deviation of its noise, both over `CONTRAST`; then of each of `RANGES` the
+    density over the deviation of its noise, its large values drawn together (asinh), and these deviations.
     """
-    return as_shown(enhanced / np.float32(CONTRAST), deviation(let_through) / np.float32(CONTRAST))
+    return as_shown(enhanced / np.float32(CONTRAST), let_through / np.float32(CONTRAST**2), threads)
 
 
-def as_shown(density: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return `shown` of density and deviation over `CONTRAST`."""
-    ratio = np.clip(density / (spread + np.float32(LEAST_DEVIATION)), -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    seen: FloatArray = np.stack([density, spread, 0.5 * ratio], axis=-1).astype(np.float32)
-    return seen
+def as_shown(density: FloatArray, let_through: FloatArray, threads: int = 1) -> FloatArray:
+    """Return `shown` of density over `CONTRAST`, and of the noise's power on that scale."""
+    given = np.empty((*density.shape, CHANNELS), dtype=np.float32)
+    given[..., 0], given[..., 1] = density, deviation(let_through)
+    for k, (part, (first, end)) in enumerate(zip(joined_bands(density, RANGES, threads), RANGES)):
+        spread = deviation(let_through[..., first:end])
+        given[..., 2 + k] = np.arcsinh(part / (spread + np.float32(LEAST_DEVIATION)))
+        given[..., 2 + len(RANGES) + k] = spread
+    return given
 
 
 def deviation(let_through: FloatArray) -> FloatArray:
@@ -104,12 +123,9 @@ def deviation(let_through: FloatArray) -> FloatArray:
 
 
 def denoised(
-    enhanced: FloatArray, correction: FloatArray, let_through: FloatArray, known: FloatArray, threads: int = 1
+    enhanced: FloatArray, correction: FloatArray, let_through: FloatArray, shares: FloatArray, threads: int = 1
 ) -> FloatArray:
     """Return an enhanced map with the network's correction, as far as that may go.
-
-    In doubt the network says less than a map-model FSC rewards: each band gets its local power back, its amplitude
-    raised by `MOST_RAISED` at most.
 
     Parameters
     ----------
@@ -119,25 +135,38 @@ def denoised(
         What the network says.
     let_through : ndarray of float32, shape (nz / 4, ny / 4, nx / 4, COUNT)
         Power of the noise in ``enhanced``, by `noise_let_through`.
-    known : ndarray of float32, shape (COUNT,)
-        By `known_bands`.
+    shares : ndarray of float32, shape (COUNT,)
+        By `signal_shares`.
     threads : int
         Threads of the transforms.
     """
-    found = enhanced + bounded(correction, let_through * known, threads)
-    before, after = (widened(block_powers(some, threads)) for some in (enhanced, found))
-    lost = np.sqrt(before / np.maximum(after, np.finfo(np.float32).tiny))
-    return weighted_bands(found, np.clip(lost, 1.0, MOST_RAISED), threads)
+    low, high = KNOWN
+    known = np.clip((shares - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    return enhanced + bounded(correction, let_through * known, threads)
 
 
-def known_bands(told: Described, noise: FloatArray, let_through: FloatArray) -> FloatArray:
-    """Return of each band, 0 to 1, whether the map's molecule has more power in it than the noise, shape (COUNT,)."""
+def like_models(density: FloatArray, shares: FloatArray, threads: int = 1) -> FloatArray:
+    """Return a map whose bands, each as a whole, are about as strong as in a model, as far as they are signal.
+
+    In doubt both networks say less than a molecule holds: fast waves drown in what a mask's edge makes of the slow
+    ones. A band's power is raised to `LIKE_MODELS` of `MODEL_POWER` times the share of signal, next to the `SLOW` ones.
+    """
+    power = block_powers(density, threads).mean(axis=(0, 1, 2), dtype=np.float64)
+    wanted = MODEL_POWER * np.where(shares > KNOWN[0], shares, 0.0)
+    wanted *= LIKE_MODELS * power[:SLOW].sum() / max(float(wanted[:SLOW].sum()), 1e-6)
+    raised = np.clip(np.sqrt(wanted / np.maximum(power, np.finfo(np.float32).tiny)), 1.0, MOST_RAISED)
+    raised[:SLOW] = 1.0
+    each = np.broadcast_to(raised.astype(np.float32), (*(n // BLOCK for n in density.shape), COUNT))
+    return weighted_bands(density, each, threads)
+
+
+def signal_shares(told: Described, noise: FloatArray, let_through: FloatArray) -> FloatArray:
+    """Return what of the power of each band in the map's molecule is signal, 0 to 1, shape (COUNT,)."""
     molecule = let_through > LEAST_WITHIN * let_through.max(axis=(0, 1, 2))
     power, unknown = ((some * molecule).sum(axis=(0, 1, 2), dtype=np.float64) for some in (told.power, noise))
     share = 1.0 - unknown / np.maximum(power, np.finfo(np.float32).tiny)
-    low, high = KNOWN
-    known: FloatArray = np.clip((share - low) / (high - low), 0.0, 1.0).astype(np.float32)
-    return known
+    shares: FloatArray = np.clip(share, 0.0, 1.0).astype(np.float32)
+    return shares
 
 
 def bounded(correction: FloatArray, let_through: FloatArray, threads: int = 1) -> FloatArray:

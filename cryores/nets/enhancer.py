@@ -48,10 +48,7 @@ def build_enhancer(widths: Tuple[int, ...] = WIDTHS) -> Any:
         features = convolved(keras, features, width, f"down{level}b")
         skips.append(features)
     for level in reversed(range(len(widths) - 1)):
-        raised = keras.layers.UpSampling3D(2, name=f"up{level}")(features)
-        features = keras.layers.Concatenate(name=f"joined{level}")([raised, skips[level]])
-        features = convolved(keras, features, widths[level], f"up{level}a")
-        features = convolved(keras, features, widths[level], f"up{level}b")
+        features = raised(keras, features, skips[level], widths[level], level)
     # Linear, so that it can be learnt from below 0 too; what uses the gains cuts them off there.
     gains = keras.layers.Conv3D(COUNT, 1, kernel_initializer="zeros", name="gains")(features)
     return keras.Model(given, gains)
@@ -61,3 +58,10 @@ def convolved(keras: Any, features: Any, width: int, name: str, size: int = 3, s
     """Return features after a convolution and a leaky ramp."""
     layer = keras.layers.Conv3D(width, size, strides, "same", kernel_initializer="he_normal", name=name)
     return keras.layers.LeakyReLU(negative_slope=SLOPE, name=f"{name}_active")(layer(features))
+
+
+def raised(keras: Any, features: Any, skip: Any, width: int, level: int) -> Any:
+    """Return features on voxels half as wide, joined with those of the way down and convolved twice."""
+    finer = keras.layers.UpSampling3D(2, name=f"up{level}")(features)
+    joined = keras.layers.Concatenate(name=f"joined{level}")([finer, skip])
+    return convolved(keras, convolved(keras, joined, width, f"up{level}a"), width, f"up{level}b")

@@ -7,7 +7,7 @@ band's local power is compared with its power in the solvent.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence, Tuple
 
 import numpy as np
 import scipy.fft
@@ -30,11 +30,17 @@ WINDOW = 2.0
 FLOOR = 1e-4
 """Least power of a solvent, as a share of the power of the strongest places: masked maps have none."""
 
+TOLD = 0.3
+"""Power of the solvent in some band, as a share of that of the strongest places, from which it is the map's noise."""
+
 WEAKEST = 10
 """Percentile of the blocks' mean density up to which they are taken for solvent where none is by the scale."""
 
 CONTRAST = 0.3
 """Standard deviation of the enhanced density of a molecule: bright density is then about 1."""
+
+MODEL_POWER = np.array([0.165, 0.104, 0.065, 0.060, 0.143, 0.144, 0.094, 0.061, 0.049, 0.093])
+"""Power of each band in the density of atomic models: median of the models that the networks learnt from."""
 
 FEATURES = 3 * COUNT + 2
 """What is told of a block: power of each band around it, that over the solvent's, the power in the block alone over the
@@ -71,14 +77,21 @@ class Described:
 
 def bands(density: FloatArray, threads: int = 1) -> Iterator[FloatArray]:
     """Yield the bands of a map with voxels of 1 Å, from slow to fast; the last holds all that is faster."""
+    return joined_bands(density, [(k, k + 1) for k in range(COUNT)], threads)
+
+
+def joined_bands(density: FloatArray, joined: Sequence[Tuple[int, int]], threads: int = 1) -> Iterator[FloatArray]:
+    """Yield the sum of the bands from the first to before the second number of each pair."""
     spectrum: Any = scipy.fft.rfftn(density, workers=threads)
     axes = [np.fft.fftfreq(n) for n in density.shape[:2]] + [np.fft.rfftfreq(density.shape[2])]
     squares = (a.astype(np.float32) ** 2 for a in axes)
     z, y, x = squares
     s = np.sqrt(z[:, None, None] + y[:, None] + x)
-    for k in range(COUNT):
-        position = s / np.float32(WIDTH) - k
-        share = np.clip(1.0 - (np.abs(position) if k < COUNT - 1 else np.maximum(-position, 0)), 0.0, 1.0)
+    position = s / np.float32(WIDTH)
+    for first, end in joined:
+        share = np.clip(position - (first - 1), 0.0, 1.0)
+        if end < COUNT:
+            share = np.minimum(share, np.clip(end - position, 0.0, 1.0))
         band: FloatArray = scipy.fft.irfftn(spectrum * share, s=density.shape, workers=threads)
         yield band
 
@@ -105,6 +118,12 @@ def described(density: FloatArray, threads: int = 1) -> Described:
     # Below the solvent's power there is nothing to be raised.
     amplitude = np.sqrt(np.maximum(power, 0.25 * noise))
     return Described(scaled, features.astype(np.float32), power, amplitude.astype(np.float32), noise, scale)
+
+
+def noise_is_told(told: Described) -> bool:
+    """Return whether a map's solvent says how strong its noise is: that of masked maps is weak in every band."""
+    strongest = np.percentile(told.power.reshape(-1, COUNT), 99, axis=0)
+    return bool(np.any(told.noise > TOLD * strongest))
 
 
 def block_powers(density: FloatArray, threads: int = 1) -> FloatArray:

@@ -17,8 +17,8 @@ from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Sequence, Tuple
 
 import numpy as np
 
-from cryores.errors import WeightsError
-from cryores.files import PathLike
+from cryores.errors import InputError, WeightsError
+from cryores.files import PathLike, require_file
 from cryores.nets import load_keras
 from cryores.nets._hdf5_trial import fate_of_reader
 from cryores.nets._legacy_layers import LARGEST_NUMBER, make_layer, most_weights, refused
@@ -86,9 +86,10 @@ def read_network(path: PathLike, group_norm: str = "slab") -> Any:
 
 @contextlib.contextmanager
 def _opened(path: PathLike) -> Iterator[Any]:
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError("E_WEIGHTS_MISSING", f"there is no file {path}", "see 'cryores weights list'")
+    try:
+        path = require_file(path)
+    except InputError as error:
+        raise WeightsError("E_WEIGHTS_MISSING", error.message, "see 'cryores weights list'") from error
     with open(path, "rb") as stream:
         start = stream.read(8)
     if start[:2] == b"PK":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.nets.homogeneous import ANSWERS, FEATURES, HEAD, MARGIN, Describer, quantiles
 from cryores.nets.stored_weights import foreign, load_weights
-from cryores.nets.tiles import corners, over_blocks
+from cryores.nets.tiles import blocks_within, corners, over_blocks
 from cryores.nets.weights import SHIPPED
+from cryores.resample import Resampled, resampled_grid
 from cryores.volume import BoolArray, FloatArray, IntTriple, Volume
 
 FORMAT = "cryores deepres 4"
@@ -33,8 +35,9 @@ EDGES = (102, 130, 150)
 """Edges of the blocks, margins included, of which the cheapest is taken. Without the rims of the bands 80, 108 and 128
 are left: both kinds of cubes have fast transforms."""
 
-BYTES_A_VOXEL, BYTES_A_THREAD = 240.0, 32.0
-"""What a voxel of a block takes: its filters, description and answers; and, per thread, its bands (measured)."""
+BYTES_A_VOXEL, BYTES_A_THREAD, BYTES_A_PLACE = 60.0, 16.0, 560.0
+"""What a voxel of a block takes: its filters; per thread, its bands; and where an answer is wanted, its description
+(measured)."""
 
 SPREAD = (0.1587, 0.5, 0.8413)
 """Probabilities at which a distribution is read: one standard deviation of a Gaussian below, its middle, one above."""
@@ -71,19 +74,27 @@ class Reading:
         self._counted = arrays[COUNTED]
         self._bounds = arrays[BOUNDS]
 
-    def __call__(self, voxels: FloatArray) -> Tuple[FloatArray, FloatArray]:
+    def __call__(self, voxels: FloatArray, threads: int = 1) -> Tuple[FloatArray, FloatArray]:
         """Return the median of the probable resolutions of each voxel and half the width of their middle 68 %, in Å."""
-        parts = [self._read(voxels[k : k + VOXELS_AT_A_TIME]) for k in range(0, len(voxels), VOXELS_AT_A_TIME)]
+        some = [voxels[k : k + VOXELS_AT_A_TIME] for k in range(0, len(voxels), VOXELS_AT_A_TIME)]
+        parts: List[FloatArray] = []
+        with ThreadPoolExecutor(threads) as pool:
+            # As many as there are threads, and no more: the logits of a block are more than the block.
+            for k in range(0, len(some), threads):
+                parts += [
+                    quantiles(logits, self._bounds, SPREAD) for logits in pool.map(self._logits, some[k : k + threads])
+                ]
         low, middle, high = np.concatenate([np.empty((0, 3), dtype=np.float32), *parts]).T
         return middle, 0.5 * (high - low)
 
-    def _read(self, voxels: FloatArray) -> FloatArray:
+    def _logits(self, voxels: FloatArray) -> FloatArray:
         *hidden, last = self._layers
         # The two are several times faster than np.clip with bounds for each column.
         x = np.minimum(np.maximum(voxels, self._counted[0]), self._counted[1])
         for kernel, bias in hidden:
             x = np.maximum(x @ kernel + bias, 0.0)
-        return quantiles(x @ last[0] + last[1], self._bounds, SPREAD)
+        logits: FloatArray = x @ last[0] + last[1]
+        return logits
 
 
 @dataclass(frozen=True)
@@ -103,22 +114,38 @@ class Estimate:
 
 
 def estimate(
-    volume: Volume, mask: BoolArray, working_voxel: float, execution: Execution, weights: str = ""
+    volume: Volume,
+    mask: BoolArray,
+    shape: IntTriple,
+    working_voxel: float,
+    execution: Execution,
+    room: float = np.inf,
+    weights: str = "",
 ) -> Estimate:
-    """Estimate the local resolution of a map on the grid that a network was trained on.
+    """Estimate the local resolution of a map, which the network sees on the grid that it was trained on.
 
     Parameters
     ----------
     volume : Volume
-        Density on voxels of about ``working_voxel``.
+        Density.
     mask : ndarray of bool
-        Where the resolution is asked for.
+        Where the resolution is asked for, on the grid of the density.
+    shape : tuple of int
+        The voxels, of about ``working_voxel``, that the network sees over the same box.
     working_voxel : float
         1.0 or 0.5 Å.
     execution : Execution
-        Threads, memory, progress.
+        Threads, progress.
+    room : float
+        Bytes that may be held, see `memory`.
     weights : str
         A file of weights; empty for the one that comes with the package.
+
+    Returns
+    -------
+    Estimate
+        On the grid of the density. NaN also at voxels of the mask that are nearest to none of ``shape``: a few at the
+        rim where these are larger.
 
     Raises
     ------
@@ -129,16 +156,20 @@ def estimate(
     """
     stored = load_weights(weights or shipped_weights(working_voxel), FORMAT)
     reading = Reading(stored.arrays)
-    edge = _edge(mask, execution)
+    edge = _edge(volume.grid.shape, shape, execution.threads, room, mask)
     described = Describer(edge, execution.threads)
+    size = _size(volume.data, mask)
 
     def answer(cube: FloatArray, where: BoolArray) -> FloatArray:
-        return np.stack(reading(described(cube, where)), axis=-1)
+        return np.stack(reading(described(cube / size, where), execution.threads), axis=-1)
 
-    found, error = over_blocks(_scaled(volume.data, mask), mask, MARGIN, edge, answer, execution, channels=2)
+    found = over_blocks(
+        Resampled(volume.data, shape, execution.threads), mask, MARGIN, edge, answer, execution, channels=2
+    )
     # The network was told a voxel of exactly the working size.
-    scale = np.float32(volume.grid.spacing / working_voxel)
-    return Estimate(found * scale, error * scale * np.float32(stored.description["standard_error"]))
+    scale = np.float32(resampled_grid(volume.grid, shape).spacing / working_voxel)
+    found *= np.array([scale, scale * stored.description["standard_error"]], dtype=np.float32)[:, None, None, None]
+    return Estimate(*found)
 
 
 def shipped_weights(working_voxel: float) -> Path:
@@ -148,23 +179,43 @@ def shipped_weights(working_voxel: float) -> Path:
     return SHIPPED / WEIGHT_FILES[working_voxel]
 
 
-def memory(shape: IntTriple, threads: int) -> float:
-    """Return the least bytes that `estimate` holds for ``shape``; larger blocks take what a budget leaves."""
-    return 4.0 * float(np.prod(shape)) * 5.0 + _of_block(EDGES[0], threads)
+def memory(
+    grid: IntTriple, seen: IntTriple, threads: int, room: float = np.inf, mask: Optional[BoolArray] = None
+) -> float:
+    """Return the bytes that `estimate` holds for a map on ``grid``: in blocks as ``room`` bytes allow, or the least.
+
+    Without a mask they are the largest, with one those of the least work.
+    """
+    return _held(grid, seen, _edge(grid, seen, threads, room, mask), threads, mask)
 
 
-def _of_block(edge: int, threads: int) -> float:
-    return (BYTES_A_VOXEL + BYTES_A_THREAD * threads) * edge**3
+def _edge(grid: IntTriple, seen: IntTriple, threads: int, room: float, mask: Optional[BoolArray]) -> int:
+    fitting = [edge for edge in EDGES if _held(grid, seen, edge, threads, mask) <= room] or EDGES[:1]
+    if mask is None:
+        return max(fitting)
+    some = mask
+
+    def work(edge: int) -> int:
+        return len(corners(some, blocks_within(grid, seen, edge - 2 * MARGIN))) * Describer.work(edge)
+
+    return min(fitting, key=work)
 
 
-def _scaled(data: FloatArray, mask: BoolArray) -> FloatArray:
-    """Return the map over its root mean square in the mask: the network is blind to scale but for tiny numbers."""
+def _held(grid: IntTriple, seen: IntTriple, edge: int, threads: int, mask: Optional[BoolArray]) -> float:
+    # Two answers; on another grid, what of a block is resampled along z alone.
+    nz, ny, nx = grid
+    slab = 0.0 if seen == grid else 4.0 * edge * ny * nx
+    # Voxels between which none of the map lies are not described.
+    between = [m // n if m % n == 0 else 1 for n, m in zip(grid, seen)]
+    places = float(np.prod([(edge - 2 * MARGIN) // step for step in between]))
+    if mask is not None:
+        finer = [max(1.0, m / (n * step)) for n, m, step in zip(grid, seen, between)]
+        places = min(places, float(np.count_nonzero(mask) * np.prod(finer)))
+    block = (BYTES_A_VOXEL + BYTES_A_THREAD * threads) * edge**3 + BYTES_A_PLACE * places
+    return 8.0 * nz * ny * nx + slab + block
+
+
+def _size(data: FloatArray, mask: BoolArray) -> np.float32:
+    """Return the root mean square of a map in the mask: the network is blind to scale but for tiny numbers."""
     size = float(np.sqrt(np.mean(np.square(data[mask], dtype=np.float64)))) if mask.any() else 0.0
-    return data / np.float32(size) if size > 0 else data
-
-
-def _edge(mask: BoolArray, execution: Execution) -> int:
-    threads = execution.threads
-    left = execution.budget - memory(mask.shape, threads) + _of_block(EDGES[0], threads)  # type: ignore[arg-type]
-    fitting = [edge for edge in EDGES if _of_block(edge, threads) <= left]
-    return min(fitting or EDGES[:1], key=lambda edge: len(corners(mask, edge - 2 * MARGIN)) * Describer.work(edge))
+    return np.float32(size if size > 0 else 1.0)

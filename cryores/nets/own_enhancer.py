@@ -22,10 +22,12 @@ from cryores.nets.enhancer_bands import (
     Described,
     block_powers,
     described,
+    noise_is_told,
     spread_over_voxels,
     widened,
     with_gains,
 )
+from cryores.nets.enhancer_confidence import confidence, known_share
 from cryores.nets.one_angstrom import OneAngstrom
 from cryores.nets.predictor import on_channels, predictor
 from cryores.nets.stored_weights import load_weights
@@ -58,16 +60,10 @@ PURE = 4
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
-MODEL_POWER = np.array([0.165, 0.104, 0.065, 0.060, 0.143, 0.144, 0.094, 0.061, 0.049, 0.093])
-"""Power of each band in the density of atomic models: median of the models that the networks learnt from."""
-
-BEST = 95
-"""Percentile of the molecule's blocks that says what a map knows at its best."""
-
 
 @dataclass(frozen=True)
 class Enhanced:
-    """An enhanced map, how much of what should be in it is known, 0 to 1, and the noise that the gains let through."""
+    """An enhanced map, how much of it is likely right, 0 to 1, and the noise that the gains let through."""
 
     density: FloatArray
     confidence: FloatArray
@@ -148,21 +144,25 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
         density = with_gains(told, gains, threads)
     if second is not None:
         correction = _correction(density, let_through, second, views, execution)
-        known = denoiser.known_bands(told, noise, let_through)
-        density = denoiser.denoised(density, correction, let_through, known, threads)
-    density = way.back(density, threads)
+        shares = denoiser.signal_shares(told, noise, let_through)
+        density = denoiser.denoised(density, correction, let_through, shares, threads)
+        if isinstance(maps, HalfMaps) or noise_is_told(told):
+            density = denoiser.like_models(density, shares, threads)
     with execution.stage("confidence"):
         agreeing = CONTRAST**2 / (CONTRAST**2 + variance.sum(axis=-1))
-        known = spread_over_voxels(_known_share(noise, told) * agreeing)
-        confidence = np.clip(way.back(known, threads), 0.0, 1.0)
+        known = known_share(noise, told.power, density)
+        likely = confidence(density, known) * spread_over_voxels(agreeing)
+        likely = np.clip(way.back(likely, threads), 0.0, 1.0)
         deviation = np.maximum(way.back(denoiser.deviation(let_through), threads), 0.0)
+    density = way.back(density, threads)
     details = {
         "solvent": told.scale.solvent,
         "contrast": told.scale.contrast,
+        "known": known,
         "views": views,
         "denoised": second is not None,
     }
-    return Enhanced(density, confidence, deviation, details)
+    return Enhanced(density, likely, deviation, details)
 
 
 def local_gains(
@@ -218,7 +218,7 @@ def _correction(
     density: FloatArray, let_through: FloatArray, network: Any, views: int, execution: Execution
 ) -> FloatArray:
     """Return what is to be added to an enhanced map so that less of it is noise, as the network says."""
-    given = denoiser.shown(density, let_through)
+    given = denoiser.shown(density, let_through, execution.threads)
     devices = device_names(execution)
     predict = on_channels(network, devices)
     noisy = (given[..., 1] > 0).astype(np.float32)
@@ -230,17 +230,3 @@ def _correction(
             total += unseen(found, turn)
     correction: FloatArray = total * np.float32(CONTRAST / views)
     return correction
-
-
-def _known_share(noise: FloatArray, told: Described) -> FloatArray:
-    """Return the share of what a molecule's density holds that the map knows, block by block.
-
-    A band counts by its power in atomic models, as far as the map's best places know it; known is signal over signal
-    and noise.
-    """
-    known = np.clip(1.0 - noise / np.maximum(told.power, np.finfo(np.float32).tiny), 0.0, 1.0)
-    molecule = told.features[..., -1] > HELD
-    best = np.percentile(known[molecule], BEST, axis=0) if molecule.any() else np.zeros(COUNT)
-    counts = np.where(best > 0.5, MODEL_POWER, 0.0)
-    share: FloatArray = (known @ (counts / max(float(counts.sum()), 1e-20))).astype(np.float32)
-    return share

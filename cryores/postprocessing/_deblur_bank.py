@@ -97,7 +97,7 @@ class Deblurring:
     resolution : Volume
         Å; A(x) is 0 where it is NaN. Finer than two voxels counts as two voxels.
     k : float
-        Width of the weights in 1/Å^2.
+        Width of the weights in 1/Å².
     threads : int
         Threads of each transform.
     backend : Backend

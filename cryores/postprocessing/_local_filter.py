@@ -117,6 +117,13 @@ def memory(inputs: Inputs, threads: int, own: float, method: Method = BLOCRES) -
     return max(own, method.memory(Inputs(inputs.maps, mask=inputs.mask), method.make_parameters({}), threads))
 
 
+def gpu_memory(inputs: Inputs, own: float, method: Method = BLOCRES) -> float:
+    """Return the bytes of the plan on a GPU, as `memory` does."""
+    if inputs.resolution_map is not None or method.gpu_memory is None:
+        return own
+    return max(own, method.gpu_memory(Inputs(inputs.maps, mask=inputs.mask), method.make_parameters({})))
+
+
 def _known(resolution: Volume) -> BoolArray:
     known: BoolArray = np.nan_to_num(resolution.data) > 0
     return known

@@ -51,7 +51,7 @@ class Case:
     resolution : float, optional
         Å; default: what `evaluate` finds. A single map needs it.
     bfactor : float, optional
-        B-factor (Å^2) for the post-processing with a given one.
+        B-factor (Å²) for the post-processing with a given one.
     deposited : Volume, optional
         The map as it was deposited.
     """

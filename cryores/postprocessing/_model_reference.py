@@ -185,7 +185,7 @@ def _bfactor_doubts(path: str, bfactors: Any) -> List[str]:
         found.append(f"{unset:.0%} of the atoms have a B-factor of 0: the map is sharpened too much around them")
     if np.ptp(bfactors) == 0:
         found.append(
-            f"every atom has the same B-factor, {bfactors[0]:.4g} Å^2: "
+            f"every atom has the same B-factor, {bfactors[0]:.4g} Å²: "
             "the reference is as sharp where the map is poor; refine "
             "the B-factors against the map"
         )

@@ -1,7 +1,8 @@
 """The arithmetic of the verdict on sharpening: what a map looks like (DeepRes) against what the data hold (MonoRes).
 
 DeepRes falls when a map is sharpened and goes on falling when it is sharpened too much; MonoRes of the raw half maps
-does not know of it. With P20 the 20th percentile of MonoRes, and D the values of DeepRes at the same voxels::
+does not know of it, nor does locres, which can take its place. With P20 the 20th percentile of MonoRes, and D the
+values of DeepRes at the same voxels::
 
     over-sharpened    median(D) < P20                      most voxels look better than the best fifth of the data
     under-sharpened   median(D) > median(MonoRes) + tolerance
@@ -10,7 +11,7 @@ does not know of it. With P20 the 20th percentile of MonoRes, and D the values o
 More sharpening can only make a look finer. Where DeepRes turns and becomes coarser with it, the map has become noise in
 its eyes: that is over-sharpened, whatever its median.
 
-The two alone do not tell which B to take: between under- and over-sharpened lie 100 Å^2, since a B-factor of the map
+The two alone do not tell which B to take: between under- and over-sharpened lie 100 Å², since a B-factor of the map
 and one of the atoms look the same. Of the maps that are not over-sharpened that is taken whose B is nearest to the
 usual share of the decay of the half maps.
 
@@ -28,7 +29,7 @@ from cryores.fourier import Float64
 from cryores.volume import FloatArray
 
 SUPPORTED_PERCENTILE = 20.0
-"""Percentile of MonoRes finer than which the bulk of a map must not look."""
+"""Percentile of what the half maps hold finer than which the bulk of a map must not look."""
 
 EXPECTED_SHARE = 0.4
 """Of the B-factor of the Guinier plot, that which is to be expected: the rest is what the atoms' own motion and the
@@ -42,12 +43,12 @@ UNDER, BALANCED, OVER = "under-sharpened", "balanced", "over-sharpened"
 
 @dataclass(frozen=True)
 class Supported:
-    """What the half maps hold: MonoRes at the voxels that are judged.
+    """What the half maps hold: their local resolution at the voxels that are judged.
 
     Parameters
     ----------
     values : ndarray of float64
-        MonoRes in Å, voxel by voxel.
+        In Å, voxel by voxel.
     """
 
     values: Float64
@@ -77,19 +78,19 @@ class Judgement:
     name : str
         The map's name.
     bfactor : float or None
-        B in Å^2 that it was sharpened with, None for a map that was given.
+        B in Å² that it was sharpened with, None for a map that was given.
     verdict : str
         ``under-sharpened``, ``balanced`` or ``over-sharpened``.
     median, p5, p20, p80 : float
         Of DeepRes, in Å.
     past : float
-        Share of the voxels whose DeepRes is finer than the 20th percentile of MonoRes.
+        Share of the voxels whose DeepRes is finer than the 20th percentile of the half maps'.
     shift : float
-        Median of DeepRes minus median of MonoRes, in Å.
+        Median of DeepRes minus that of the half maps, in Å.
     wasserstein : float
         Mean distance in Å by which the values of one have to be moved to become those of the other.
     disagreement : float
-        Median of the difference of DeepRes and MonoRes at a voxel, without its sign, in Å.
+        Median of the difference of DeepRes and the half maps' resolution at a voxel, without its sign, in Å.
     model_cc : float or None
         Correlation with the density of the model inside the mask.
     turned : bool
@@ -154,7 +155,7 @@ def wasserstein(one: FloatArray, other: Float64) -> float:
 def best(judgements: List[Judgement], supported: Supported, expected: Optional[float] = None) -> Judgement:
     """Return the map to take; over-sharpened ones, and those past the turn of DeepRes, only where there is no other.
 
-    Of a series of B-factors, the one nearest to ``expected`` (Å^2); without it, and between the series and given maps,
+    Of a series of B-factors, the one nearest to ``expected`` (Å²); without it, and between the series and given maps,
     the one whose median of DeepRes is nearest to P20. Of maps that look equally fine the least sharpened is taken. If
     all are over-sharpened, the coarsest.
     """

@@ -22,8 +22,8 @@ from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._adjusted_surface import Surface, kurtosis, region_weight, surface_of
 from cryores.postprocessing.postprocess import shell_weights
 from cryores.processed import ProcessedMap, finish
+from cryores.resolution._fsc_result import FSCResult
 from cryores.resolution.fsc import METHOD as FSC
-from cryores.resolution.fsc import FSCResult
 from cryores.shell_correlation import fsc_curve
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -34,7 +34,7 @@ BEYOND = 0.833
 """Share of the resolution (Å) up to which a map is kept; it is 0 beyond."""
 
 BLUR = 200.0
-"""Å^2 of blur for what is finer than the resolution."""
+"""Å² of blur for what is finer than the resolution."""
 
 STEEPNESS = 10.0
 """1/Å: how fast the blur sets in about the resolution."""
@@ -65,8 +65,8 @@ class AutosharpenParameters:
         "model's; best: the highest score of those that the input allows",
         choices=VARIANTS,
     )
-    b_min: float = parameter(-100.0, "Smallest B of the result that is tried", "Å^2", -1000, 1000)
-    b_max: float = parameter(300.0, "Largest B of the result that is tried", "Å^2", -1000, 1000)
+    b_min: float = parameter(-100.0, "Smallest B of the result that is tried", "Å²", -1000, 1000)
+    b_max: float = parameter(300.0, "Largest B of the result that is tried", "Å²", -1000, 1000)
     trials: int = parameter(21, "B-factors that are tried", "", 3, 200)
     region_weight: Optional[float] = parameter(
         None, "How much the number of regions counts; default, found from three trials", "", 0.0
@@ -80,7 +80,7 @@ class AutosharpenResult(ProcessedMap):
     Parameters
     ----------
     tried : dict of dict of ndarray
-        Variant -> for each of its trials ``b_iso`` (Å^2), ``score``, and of surfaces ``area``, ``regions``.
+        Variant -> for each of its trials ``b_iso`` (Å²), ``score``, and of surfaces ``area``, ``regions``.
     """
 
     tried: Dict[str, Dict[str, Float64]] = field(default_factory=dict)
@@ -129,7 +129,7 @@ def autosharpen(
     Notes
     -----
     With B0 of the map from a Guinier fit, F is multiplied by exp((B0 - b) s^2 / 4) for each b that is tried, blurred by
-    200 Å^2 more beyond the resolution, and cut at 0.833 of it; the map with the highest score wins. The score is the
+    200 Å² more beyond the resolution, and cut at 0.833 of it; the map with the highest score wins. The score is the
     surface of the largest regions by their volume, minus a weight times the number of regions. Differences from Phenix:
     only density inside the mask counts; B0 is a Guinier fit, not a Wilson scaling; no anisotropy is taken out.
     """
@@ -309,13 +309,13 @@ def _fsc(inputs: Inputs, execution: Execution) -> Optional[FSCResult]:
 def _doubts(tried: Dict[str, Float64], b: float, own: float) -> List[str]:
     """Return warnings: a map whose amplitudes rise; a softer one that is a maximum too, as noise is for detail."""
     if own < 0:
-        return [f"amplitudes do not decay (B-factor {own:.1f} Å^2): the map looks sharpened before; give the raw maps"]
+        return [f"amplitudes do not decay (B-factor {own:.1f} Å²): the map looks sharpened before; give the raw maps"]
     scores, bs = tried["score"], tried["b_iso"]
     peaks = [i for i in range(1, len(bs) - 1) if scores[i] > max(scores[i - 1], scores[i + 1]) and bs[i] > b]
     if not peaks:
         return []
     return [
-        f"the score has another maximum, at B = {bs[peaks[-1]]:.0f} Å^2; the map may be too sharp: look at search.png, "
+        f"the score has another maximum, at B = {bs[peaks[-1]]:.0f} Å²; the map may be too sharp: look at search.png, "
         "and limit the search with --b-min"
     ]
 
@@ -323,12 +323,12 @@ def _doubts(tried: Dict[str, Float64], b: float, own: float) -> List[str]:
 def _criterion(details: Dict[str, Any], resolution: float, parameters: AutosharpenParameters) -> str:
     score = "adjusted surface area" if parameters.target == "surface" else "kurtosis"
     how = {
-        "b-iso": f"the map's own B of {details['map_bfactor']:.0f} Å^2 taken out",
+        "b-iso": f"the map's own B of {details['map_bfactor']:.0f} Å² taken out",
         "half-maps": "shells levelled and weighted by the FSC of the half maps",
         "model": "shells as strong as the model's, weighted by their FSC",
     }[details["variant"]]
     return (
-        f"{how}, then B = {details['b_iso']:.0f} Å^2, the one of {parameters.trials} with the largest {score} inside "
+        f"{how}, then B = {details['b_iso']:.0f} Å², the one of {parameters.trials} with the largest {score} inside "
         f"the mask; blurred beyond {resolution:.3g} Å and 0 beyond {BEYOND * resolution:.3g} Å"
     )
 
@@ -356,8 +356,9 @@ def _memory(inputs: Inputs, parameters: AutosharpenParameters, threads: int) -> 
 
 
 def _gpu_memory(inputs: Inputs, parameters: AutosharpenParameters) -> float:
-    # In volumes: what the masked FSC holds; of one map, two spectra, the filtered map and what a transform returns.
-    return gpu_bytes(inputs.grid, 6.0 if isinstance(inputs.maps, HalfMaps) else 5.0 if inputs.model else 4.0)
+    # In volumes: two spectra, the order of their coefficients, the filtered map and what a transform returns, or what
+    # the masked FSC holds; the model.
+    return gpu_bytes(inputs.grid, 5.3 if inputs.model else 4.3)
 
 
 METHOD = Method(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import scipy.fft
 from scipy.special import expit
 
+from cryores.backend import gpu_bytes, kernel
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64, frequency_axes
@@ -26,6 +27,7 @@ from cryores.postprocessing._local_filter import (
     details_of,
     extra_maps,
     findings,
+    gpu_memory,
     in_a_sentence,
     memory,
     resolution_everywhere,
@@ -175,10 +177,12 @@ def centres_of_boxes(
     mean_share : float
         How much of the box's mean passes.
     execution : Execution
-        Threads.
+        Threads, and where the sums are made.
     """
     before = box // 2
-    padded = np.pad(data, (before, box - before - 1), constant_values=data.mean(dtype=np.float64))
+    around = np.pad(data, (before, box - before - 1), constant_values=data.mean(dtype=np.float64))
+    padded = execution.backend.asarray(around)
+    del around
     lowest = float(cutoff.min())
     place = (cutoff - lowest) / CUTOFF_STEP
     steps, step_of = np.unique(place.astype(np.int64), return_inverse=True)
@@ -211,6 +215,7 @@ def kernels(cutoffs: Float64, box: int, voxel_size: Triple, mean_share: float = 
     return np.fft.fftshift(found, axes=(1, 2, 3))
 
 
+@kernel
 @numba.njit(parallel=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[misc]
 def _weighted_sums(padded, shape, voxels, kernel, fraction, lower, upper):  # type: ignore[no-untyped-def]
     centres = np.empty(voxels.size, dtype=np.float32)
@@ -263,6 +268,12 @@ def _memory(inputs: Inputs, parameters: BlocfiltParameters, threads: int) -> flo
     return memory(inputs, threads, 4.0 * (padded + volumes * grid.size) + 64.0 * inside + making_kernels)
 
 
+def _gpu_memory(inputs: Inputs, parameters: BlocfiltParameters) -> float:
+    # The padded map, and boxes.
+    padded = float(np.prod([n + parameters.box for n in inputs.grid.shape]))
+    return gpu_memory(inputs, gpu_bytes(inputs.grid, 0.0, boxes=True) + 4.0 * padded)
+
+
 METHOD = Method(
     name="blocfilt",
     title="blocfilt",
@@ -271,6 +282,7 @@ METHOD = Method(
     parameters=BlocfiltParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={
         "sharpened.mrc": "the filtered map, on the scale of the input; 0 outside the mask",
         "masked.mrc": "the filtered map times the mask",

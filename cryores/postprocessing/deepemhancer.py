@@ -103,8 +103,8 @@ def deepemhancer(
     Returns
     -------
     EnhancedMap
-        ``sharpened``, in which 1 is bright density; with own networks ``extra["confidence"]``, the share of what a
-        molecule's density holds that is known in this place, and ``extra["noise"]``, the deviation of the noise that
+        ``sharpened``, in which 1 is bright density; with own networks ``extra["confidence"]``, right over right and
+        wrong density around a place, as it is to be expected, and ``extra["noise"]``, the deviation of the noise that
         the gains let through; both from the half maps, or the solvent.
 
     Raises
@@ -121,8 +121,8 @@ def deepemhancer(
     to be there: as strong as local scaling to a model would make it, 0 outside the molecule. The result is the sum of
     the bands with these local gains (`cryores.nets.enhancer`, `cryores.nets.enhancer_bands`): the network changes
     amplitudes, from place to place and band to band, and makes no density of its own. For the tight target a second
-    network takes noise out of that, no more than the gains have let through (`cryores.nets.denoiser`). Published
-    networks: see `cryores.nets.published_enhancer`.
+    network takes noise out of that, no more than the gains have let through, and fast bands come nearer to a model's
+    power (`cryores.nets.denoiser`). Published networks: see `cryores.nets.published_enhancer`.
     """
     result: EnhancedMap = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result
@@ -248,7 +248,7 @@ def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> 
     from cryores.nets.own_enhancer import denoiser_file
 
     twice = parameters.weights == OWN and parameters.denoise and denoiser_file(parameters.target) is not None
-    volumes, more = (20.0, DENOISER_BYTES) if twice else (13.0, 0.0)
+    volumes, more = (28.0, DENOISER_BYTES) if twice else (13.0, 0.0)
     return 4.0 * (4.0 * inputs.grid.size + volumes * max(fine, 96.0**3)) + TENSORFLOW_BYTES + more
 
 
@@ -294,7 +294,7 @@ METHOD = Method(
         "sharpened.mrc": "the enhanced map, in which 1 is bright density",
         "masked.mrc": "the enhanced map times the mask",
         "difference.mrc": "enhanced minus input, in standard deviations inside the mask",
-        "confidence.mrc": "0 to 1: how little of the density is noise (own networks)",
+        "confidence.mrc": "0 to 1: how much of the density around a place is right, by expectation (own networks)",
         "noise.mrc": "standard deviation of the noise that the gains let through, on the enhanced map's scale "
         "(own networks)",
     },

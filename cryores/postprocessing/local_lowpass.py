@@ -22,6 +22,7 @@ from cryores.postprocessing._local_filter import (
     details_of,
     extra_maps,
     findings,
+    gpu_memory,
     in_a_sentence,
     memory,
     resolution_everywhere,
@@ -195,7 +196,7 @@ def _memory(inputs: Inputs, parameters: LocalLowpassParameters, threads: int) ->
 
 def _gpu_memory(inputs: Inputs, parameters: LocalLowpassParameters) -> float:
     # In volumes: places and sum, two spectra, the filtered map, and what a transform returns before it is stored.
-    return gpu_bytes(inputs.grid, 6.0)
+    return gpu_memory(inputs, gpu_bytes(inputs.grid, 6.0))
 
 
 METHOD = Method(

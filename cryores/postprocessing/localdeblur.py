@@ -56,7 +56,7 @@ class LocaldeblurParameters:
         1e-6,
     )
     k: float = parameter(
-        0.025, "How narrowly bands about the local resolution are weighted; 0.01 where it is worse than 6 Å", "1/Å^2",
+        0.025, "How narrowly bands about the local resolution are weighted; 0.01 where it is worse than 6 Å", "1/Å²",
         1e-4, 1.0,
     )  # fmt: skip
     iterations: int = parameter(50, "Most steps; fewer where the map no longer changes", "", 1, 1000)

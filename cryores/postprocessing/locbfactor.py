@@ -45,7 +45,7 @@ class LocalBfactor(LocalMap):
     Parameters
     ----------
     bfactor : Volume
-        Å^2, negative where amplitudes decay; NaN outside the mask and where too few bands count.
+        Å², negative where amplitudes decay; NaN outside the mask and where too few bands count.
     amplitude : Volume
         ln(amplitude) at s = 0, of waves normalised so that white noise of unit variance has coefficients of one.
     mask : Volume
@@ -67,7 +67,7 @@ class LocalBfactor(LocalMap):
 
     @property
     def local(self) -> Volume:
-        """The B-factor in Å^2."""
+        """The B-factor in Å²."""
         return self.bfactor
 
     def volumes(self) -> Dict[str, Volume]:
@@ -94,7 +94,7 @@ def locbfactor(
     Returns
     -------
     LocalBfactor
-        ``bfactor`` in Å^2, negative where amplitudes decay, as of a global Guinier fit.
+        ``bfactor`` in Å², negative where amplitudes decay, as of a global Guinier fit.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _centres(grid: Grid, coarsest: float, finest: float, points: int) -> Float64
 
 
 def _fitted_lines(bank: Bank, centres: Float64, inside: BoolArray, only_significant: bool) -> Tuple[Float64, Float64]:
-    """Return slope (Å^2) and intercept of the line of every voxel inside, NaN where too few bands count."""
+    """Return slope (Å²) and intercept of the line of every voxel inside, NaN where too few bands count."""
     squares = (centres / max(bank.maps.grid.extent)) ** 2
     # About their mean, so that the sums lose no digits.
     middle = squares.mean()
@@ -210,7 +210,7 @@ METHOD = Method(
     compute=_compute,
     memory=_memory,
     outputs={
-        "bfactor.mrc": "local B-factor in Å^2, negative where amplitudes decay, 0 outside the mask",
+        "bfactor.mrc": "local B-factor in Å², negative where amplitudes decay, 0 outside the mask",
         "amplitude.mrc": "ln(amplitude) at frequency 0 of the fitted line",
     },
     citations=("Kaur2021",),

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
@@ -22,7 +23,7 @@ from cryores.postprocessing._model_reference import ModelReference, check_model,
 from cryores.processed import ProcessedMap, finish
 from cryores.shell_correlation import global_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
-from cryores.window_profiles import WindowProfiles, WindowShells, working_bytes
+from cryores.window_profiles import WindowProfiles, WindowShells, block_bytes, working_bytes
 
 COMPAT = "locscale"
 """The published program: one octant of the coefficients, no weights, its own amplitudes without a reference."""
@@ -47,7 +48,7 @@ class LocscaleParameters:
     fsc_weighting: bool = parameter(
         True, "Weigh a model's or theory's amplitudes in every window by what the half maps agree on there"
     )
-    bfactor: float = parameter(20.0, "Without a reference: B-factor that every region is given", "Å^2", -500.0, 500.0)
+    bfactor: float = parameter(20.0, "Without a reference: B-factor that every region is given", "Å²", -500.0, 500.0)
     incomplete: bool = parameter(
         False, "The model is partial: windows without atoms are scaled as if there was no model"
     )
@@ -64,7 +65,7 @@ class LocscaleParameters:
 
 @dataclass(frozen=True)
 class WindowBfactors(LocalMap):
-    """The B-factor (Å^2) of the window around every voxel, positive where amplitudes fall."""
+    """The B-factor (Å²) of the window around every voxel, positive where amplitudes fall."""
 
     quantity = "Local B-factor, positive for decay"
     unit = "Å²"
@@ -75,7 +76,7 @@ class WindowBfactors(LocalMap):
 
     @property
     def local(self) -> Volume:
-        """The B-factor in Å^2."""
+        """The B-factor in Å²."""
         return self.bfactor
 
 
@@ -120,7 +121,7 @@ def locscale(
     -------
     LocscaleResult
         ``sharpened`` on the scale of the reference or model (without: of the input); ``extra`` holds ``bfactor``, the
-        local B in Å^2 of the reference (without: of the input's signal), positive where amplitudes fall, and
+        local B in Å² of the reference (without: of the input's signal), positive where amplitudes fall, and
         ``fit_quality``, the squared correlation of that fit. `cryores.local_scaling.scaled_to_reference` is the same
         on bare arrays.
 
@@ -267,11 +268,13 @@ def _described(shelled: targets.Shelled, referred: bool, parameters: LocscalePar
 
 def _weighted_noise(inputs: Inputs, parameters: LocscaleParameters) -> Optional[FloatArray]:
     """Return half the difference of the half maps, where amplitudes are weighted by it."""
-    halves = isinstance(inputs.maps, HalfMaps)
-    if not halves or not parameters.fsc_weighting or parameters.compat or inputs.reference is not None:
-        return None
-    assert isinstance(inputs.maps, HalfMaps)
-    return inputs.maps.noise().data
+    return inputs.maps.noise().data if _weighs(inputs, parameters) and isinstance(inputs.maps, HalfMaps) else None
+
+
+def _weighs(inputs: Inputs, parameters: LocscaleParameters) -> bool:
+    """Tell whether amplitudes are weighted by what the half maps agree on."""
+    wanted = parameters.fsc_weighting and not parameters.compat
+    return wanted and isinstance(inputs.maps, HalfMaps) and inputs.reference is None
 
 
 def _resolution(inputs: Inputs, parameters: LocscaleParameters, execution: Execution) -> Optional[float]:
@@ -345,12 +348,24 @@ def _doubts(inputs: Inputs, parameters: LocscaleParameters) -> List[str]:
 def _memory(inputs: Inputs, parameters: LocscaleParameters, threads: int) -> float:
     # In volumes while the windows slide: mean map, noise, reference and three results; after, these and what finds the
     # blobs that changed.
-    volumes = 1 + (inputs.model is not None or inputs.reference is not None) + 2 * isinstance(inputs.maps, HalfMaps)
+    volumes = _windowed(inputs, parameters)
     size, share = _block_of(inputs.mask, inputs.grid)
     edge = window_edge(parameters, inputs.grid.spacing)
     kept, after = (5.0, 7.7) if isinstance(inputs.maps, HalfMaps) else (3.8, 5.8)
     sliding = 4.0 * inputs.grid.size * kept + working_bytes(size, share, volumes, edge, threads)
     return max(sliding, 4.0 * inputs.grid.size * after)
+
+
+def _gpu_memory(inputs: Inputs, parameters: LocscaleParameters) -> float:
+    # The blocks of all maps that windows are cut from, and the windows.
+    size, _ = _block_of(inputs.mask, inputs.grid)
+    held = block_bytes(size, _windowed(inputs, parameters), window_edge(parameters, inputs.grid.spacing))
+    return gpu_bytes(inputs.grid, 0.0, boxes=True) + held
+
+
+def _windowed(inputs: Inputs, parameters: LocscaleParameters) -> int:
+    """Return of how many maps windows are transformed."""
+    return 1 + (inputs.model is not None or inputs.reference is not None) + 2 * _weighs(inputs, parameters)
 
 
 def _block_of(mask: Optional[Volume], grid: Grid) -> Tuple[Tuple[int, ...], float]:
@@ -370,11 +385,12 @@ METHOD = Method(
     parameters=LocscaleParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={
         "sharpened.mrc": "the locally scaled map, 0 outside the mask",
         "masked.mrc": "the same times the mask",
         "difference.mrc": "scaled minus input, in standard deviations inside the mask",
-        "bfactor.mrc": "local B-factor (Å^2) of the reference, or of the input's signal where there is none",
+        "bfactor.mrc": "local B-factor (Å²) of the reference, or of the input's signal where there is none",
         "fit_quality.mrc": "squared correlation of the fit of each B-factor, 0 to 1",
     },
     citations=("Jakobi2017",),

@@ -22,8 +22,9 @@ from cryores.guinier import GuinierFit, fit_guinier, mean_amplitudes
 from cryores.masks import independent_share
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.processed import ProcessedMap, finish
+from cryores.resolution._fsc_result import FSCResult
 from cryores.resolution.fsc import METHOD as FSC
-from cryores.resolution.fsc import FSCParameters, FSCResult
+from cryores.resolution.fsc import FSCParameters
 from cryores.shell_correlation import reference_correlation, threshold_curve
 from cryores.volume import Grid, HalfMaps, Maps, Volume, full_map
 
@@ -34,7 +35,7 @@ SIGNIFICANT = "3-sigma"
 """Here it ends before the first shell whose FSC could be that of noise."""
 
 USUAL_BFACTORS = (-1000.0, 0.0)
-"""A B-factor outside of this range (Å^2) is worth a warning."""
+"""A B-factor outside of this range (Å²) is worth a warning."""
 
 POOR_FIT = 0.8
 """Squared correlation below which the Guinier plot is no line."""
@@ -54,7 +55,7 @@ class PostprocessParameters:
     bfactor: Optional[float] = parameter(
         None,
         "B-factor that is taken out, negative to sharpen; default, the one of the Guinier plot",
-        "Å^2",
+        "Å²",
     )
     fit_max_resolution: float = parameter(
         WILSON, "Coarsest resolution of the Guinier fit; above 10 Å the shape of the molecule shows", "Å", 0.1
@@ -327,14 +328,14 @@ def _details(
     doubts: List[str] = [] if curves is None else list(curves.details.get("warnings", []))
     if fit is not None and b > 0:
         doubts.append(
-            f"amplitudes do not decay (B-factor {b:.1f} Å^2): the map looks sharpened before; give the raw half maps"
+            f"amplitudes do not decay (B-factor {b:.1f} Å²): the map looks sharpened before; give the raw half maps"
         )
     elif not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
-        doubts.append(f"the B-factor {b:.1f} Å^2 is unusual: look at the Guinier plot")
+        doubts.append(f"the B-factor {b:.1f} Å² is unusual: look at the Guinier plot")
     found: Dict[str, Any] = {"bfactor": b, "estimate": estimate, "low_pass_resolution": cut, "seed": parameters.seed}
     if fit is not None:
         if fit.quality < POOR_FIT:
-            doubts.append(f"the Guinier plot is no line (r^2 = {fit.quality:.2f}): the B-factor {b:.1f} Å^2 is a guess")
+            doubts.append(f"the Guinier plot is no line (r^2 = {fit.quality:.2f}): the B-factor {b:.1f} Å² is a guess")
         found.update(
             guinier_quality=fit.quality,
             guinier_shells=fit.shells,
@@ -356,7 +357,7 @@ def _criterion(
     origin = "given" if fit is None else f"fitted from {fit.coarsest:.2f} to {fit.finest:.2f} Å, r^2 {fit.quality:.3f}"
     weighted = "weighted by sqrt(2 FSC / (1 + FSC)), " if curves is not None and parameters.fsc_weighting else ""
     end = f", low-passed at {cut:.2f} Å" if cut is not None else ""
-    return f"Map {weighted}sharpened by B = {b:.1f} Å^2 ({origin}){end}; density on the input's scale times the filter"
+    return f"Map {weighted}sharpened by B = {b:.1f} Å² ({origin}){end}; density on the input's scale times the filter"
 
 
 # --- declaration --------------------------------------------------------------------------------------------------
@@ -396,7 +397,7 @@ def _memory(inputs: Inputs, parameters: PostprocessParameters, threads: int) -> 
 
 def _gpu_memory(inputs: Inputs, parameters: PostprocessParameters) -> float:
     # In volumes: what the masked FSC holds; of one map, its spectrum and itself.
-    return gpu_bytes(inputs.grid, 6.0 if isinstance(inputs.maps, HalfMaps) else 2.0)
+    return gpu_bytes(inputs.grid, 4.3 if isinstance(inputs.maps, HalfMaps) else 2.3)
 
 
 METHOD = Method(

@@ -1,14 +1,15 @@
 """Over- or under-sharpened? DeepRes of maps sharpened more and more, against MonoRes of the raw half maps.
 
-DeepRes judges what density looks like and falls with every bit of sharpening, right or wrong; MonoRes compares signal
-with noise and hardly feels it. Where the bulk of a map looks finer than the best fifth of what the half maps hold, the
-map is over-sharpened. Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information, figure S6.
+DeepRes judges what density looks like and falls with every bit of sharpening, right or wrong; MonoRes, or our locres,
+compares signal with noise and hardly feels it. Where the bulk of a map looks finer than the best fifth of what the half
+maps hold, the map is over-sharpened. Source: Ramirez-Aportela et al. (2019), IUCrJ 6, 1054, supporting information,
+figure S6.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -16,9 +17,8 @@ from cryores.atoms import density_from_model, heavy_atoms, read_model
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
-from cryores.filters import bfactor, low_pass
+from cryores.filters import low_pass
 from cryores.fourier import filtered, shell_width
-from cryores.masks import SOFT_EDGE, soft_edge
 from cryores.method import (
     HALVES,
     Inputs,
@@ -29,6 +29,7 @@ from cryores.method import (
     several_role,
     statistics,
 )
+from cryores.postprocessing._sharpened_series import SHARES, Series, bfactor_name, series_to_judge
 from cryores.postprocessing._sharpening import (
     BALANCED,
     EXPECTED_SHARE,
@@ -40,27 +41,25 @@ from cryores.postprocessing._sharpening import (
     past_the_turn,
 )
 from cryores.postprocessing.postprocess import METHOD as POSTPROCESS
-from cryores.postprocessing.postprocess import PostprocessResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.resolution.compare import file_stem
 from cryores.resolution.deepres import COARSE, FINE, HIGH_BELOW
 from cryores.resolution.deepres import METHOD as DEEPRES
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution.deepres import memory_within as memory_of_deepres
+from cryores.resolution.locres import METHOD as LOCRES
 from cryores.resolution.monores import METHOD as MONORES
 from cryores.shell_correlation import correlation
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
-
-SHARES = (0.0, 0.2, EXPECTED_SHARE, 0.7, 1.0)
-"""Default B-factors in units of that of the Guinier plot."""
-
-LEAST_DECAY = -10.0
-"""Å^2: the B-factor of a Guinier plot that falls less is none to start from."""
 
 FINE_BELOW = 3.0
 """Å: where the limit of the verdict is finer, the network of 2.5 to 13 Å has little room beyond it."""
 
 UNLIKE = 0.3
 """Correlation inside the mask below which a given map does not seem to be made from the half maps."""
+
+METHODS = {"monores": "MonoRes", "locres": "locres"}
+"""What can say what the half maps hold, and what it is called."""
 
 FEW_VALUES = 0.5
 """Share of the mask below which the voxels that can be judged do not stand for the map."""
@@ -74,10 +73,19 @@ class VerdictParameters:
         (),
         "B-factors to judge, negative to sharpen; chosen, where no sharpened maps are given: 0, 0.2, 0.4, 0.7 and 1 "
         "times that of the Guinier plot",
-        "Å^2",
+        "Å²",
     )
     tolerance: float = parameter(
-        0.25, "A map is under-sharpened when its DeepRes median is so much coarser than MonoRes'", "Å", 0.0, 5.0
+        0.25,
+        "A map is under-sharpened when its DeepRes median is so much coarser than that of the half maps",
+        "Å",
+        0.0,
+        5.0,
+    )
+    against: str = parameter(
+        "monores",
+        "Local resolution of the raw half maps that DeepRes is set against: MonoRes, as published, or ours",
+        choices=tuple(METHODS),
     )
     range: Optional[str] = parameter(
         None,
@@ -100,12 +108,14 @@ class VerdictParameters:
 
 @dataclass(frozen=True)
 class Verdict(Result):
-    """Sharpened maps judged by DeepRes against MonoRes of the half maps.
+    """Sharpened maps judged by DeepRes against the local resolution of the half maps.
 
     Parameters
     ----------
-    monores : Volume
-        MonoRes of the half maps in Å; NaN where it has no value.
+    against : str
+        What that was measured with, ``MonoRes`` or ``locres``.
+    held : Volume
+        Local resolution of the half maps in Å; NaN where it has no value.
     deepres : dict of Volume
         Map's name -> its DeepRes in Å; NaN outside the mask.
     judged : ndarray of bool
@@ -119,14 +129,15 @@ class Verdict(Result):
     best_map : Volume
         That map.
     supported : Supported
-        MonoRes at the judged voxels.
+        Local resolution of the half maps at the judged voxels.
     tolerance : float
         Å.
     fsc : FSCResult or None
         Of the half maps, by which the sharpened maps were weighted; None where only given maps are judged.
     """
 
-    monores: Volume
+    against: str
+    held: Volume
     deepres: Dict[str, Volume]
     judged: BoolArray = field(repr=False)
     mask: Volume
@@ -143,8 +154,8 @@ class Verdict(Result):
         """One sentence: the verdict, and what it means."""
         return (
             f"{self.best.name}: best of {len(self.judgements)}, {self.best.verdict}. A map is over-sharpened when its "
-            f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g}th percentile of MonoRes of the raw half maps "
-            f"({self.supported.p20:.2f} Å), under-sharpened when it is coarser than MonoRes' median "
+            f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g}th percentile of {self.against} of the raw half "
+            f"maps ({self.supported.p20:.2f} Å), under-sharpened when it is coarser than the median of {self.against} "
             f"({self.supported.median:.2f} Å) + {self.tolerance:g} Å" + self._taken
         )
 
@@ -155,7 +166,7 @@ class Verdict(Result):
             return ""
         return (
             f". Of the B-factors that do not over-sharpen the best is that nearest to {EXPECTED_SHARE:g} times that of "
-            f"the Guinier plot ({expected:.0f} Å^2)"
+            f"the Guinier plot ({expected:.0f} Å²)"
         )
 
     def values(self, name: str) -> FloatArray:
@@ -164,9 +175,9 @@ class Verdict(Result):
         return found
 
     def volumes(self) -> Dict[str, Volume]:
-        """Return MonoRes as ``resolution``, DeepRes of every map, and the best map."""
+        """Return that of the half maps as ``resolution``, DeepRes of every map, and the best map."""
         deep = {f"deepres_{file_stem(name)}": volume for name, volume in self.deepres.items()}
-        return {"resolution": self.monores, **deep, "best": self.best_map}
+        return {"resolution": self.held, **deep, "best": self.best_map}
 
     def tables(self) -> Dict[str, str]:
         """Return ``verdict.csv``, a row a map."""
@@ -174,8 +185,8 @@ class Verdict(Result):
         return {"verdict.csv": records_text([{k: np.nan if v is None else v for k, v in r.items()} for r in rows])}
 
     def summary(self) -> Dict[str, Any]:
-        """Return the best map, every map's row, and what MonoRes says."""
-        mono = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > 0.5)))
+        """Return the best map, every map's row, and what the half maps hold."""
+        held = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > 0.5)))
         return {
             "best": self.best.name,
             "best_file": f"deepres_{file_stem(self.best.name)}.mrc",
@@ -183,7 +194,7 @@ class Verdict(Result):
             "best_verdict": self.best.verdict,
             "bfactors": [one.bfactor for one in self.judgements if one.bfactor is not None],
             "maps": {one.name: {k: v for k, v in asdict(one).items() if k != "name"} for one in self.judgements},
-            "monores": {**mono, "p20": self.supported.p20},
+            "half_maps": {"method": self.against, **held, "p20": self.supported.p20},
             **self.details,
         }
 
@@ -230,9 +241,7 @@ def verdict(
 
     Notes
     -----
-    The map of a B-factor is that of `cryores.postprocessing.postprocess`: the mean of the half maps, weighted by
-    sqrt(2 FSC / (1 + FSC)), times exp(-B s^2 / 4), low-passed at FSC 0.143. Without weight and low-pass, B would raise
-    noise that no one would show, and maps would differ by their noise rather than by their sharpening.
+    Maps of B-factors are made in `cryores.postprocessing._sharpened_series`.
     """
     inputs = Inputs(halves, mask=mask, model=model, sharpened_maps=maps)
     result: Verdict = METHOD.result(inputs, execution, parameters)
@@ -244,11 +253,14 @@ def verdict(
 
 def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution) -> Verdict:
     assert inputs.mask is not None and isinstance(inputs.maps, HalfMaps)
-    series = _series(inputs, parameters, execution)
+    series = series_to_judge(inputs, parameters.bfactors, execution)
     raw = replace(inputs, model=None, sharpened_maps=None)
-    found = MONORES.compute(raw, _of_monores(parameters), execution)
+    method, of_method = _of_halves(parameters)
+    found = method.compute(raw, of_method, execution)
     chosen = _of_deepres(parameters, _range(found, parameters))
     silent = Execution(execution.threads, execution.memory, execution.device)
+    if execution.planned_bytes:
+        silent.planned_bytes = execution.planned_bytes - _kept(inputs, parameters)
     deepres: Dict[str, Volume] = {}
     with execution.stage("DeepRes of every map", series.count) as stage:
         for name, volume in series.maps():
@@ -259,7 +271,9 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         judged &= np.isfinite(volume.data)
     if not judged.any():
         raise InputError(
-            "E_NOTHING_TO_JUDGE", "no voxel has a value of both MonoRes and DeepRes", "look at the mask and the halves"
+            "E_NOTHING_TO_JUDGE",
+            f"no voxel has a value of both {METHODS[parameters.against]} and DeepRes",
+            "look at the mask and the halves",
         )
     supported = Supported(found.resolution.data[judged].astype(np.float64))
     correlations = _correlations(inputs, series, execution)
@@ -282,111 +296,29 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         "expected_bfactor": series.expected,
         "judged_fraction": share,
         "range": chosen.range,
-        "warnings": [*series.doubts, *_doubts(judgements, winner, share, series.expected)],
+        "warnings": [*series.doubts, *_doubts(judgements, winner, share, series.expected, METHODS[parameters.against])],
     }
     return Verdict(
-        found.resolution, deepres, judged, inputs.mask, judgements, winner, series.map(winner.name), supported,
-        parameters.tolerance, series.fsc, details,
+        METHODS[parameters.against], found.resolution, deepres, judged, inputs.mask, judgements, winner,
+        series.map(winner.name), supported, parameters.tolerance, series.fsc, details,
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Series:
-    """The maps to judge: made of one map and a B-factor when asked for, or given."""
-
-    weighted: Optional[Volume]
-    bfactors: Dict[str, float]
-    given: Mapping[str, Volume]
-    threads: int
-    fsc: Optional[FSCResult] = None
-    guinier: Optional[float] = None
-    doubts: Tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        return len(self.bfactors) + len(self.given)
-
-    @property
-    def expected(self) -> Optional[float]:
-        """The B-factor that the decay of the half maps lets expect, in Å^2."""
-        return None if self.guinier is None else EXPECTED_SHARE * self.guinier
-
-    def map(self, name: str) -> Volume:
-        if name in self.given:
-            return self.given[name]
-        assert self.weighted is not None
-        grid = self.weighted.grid
-        return self.weighted.like(filtered(self.weighted.data, bfactor(self.bfactors[name]), grid, self.threads))
-
-    def maps(self) -> Iterator[Tuple[str, Volume]]:
-        for name in (*self.bfactors, *self.given):
-            yield name, self.map(name)
-
-
-def _series(inputs: Inputs, parameters: VerdictParameters, execution: Execution) -> _Series:
-    given = inputs.sharpened_maps or {}
-    if given and not parameters.bfactors:
-        return _Series(None, {}, given, execution.threads)
-    weighted = _weighted(inputs, parameters, execution)
-    guinier = None if weighted.fit is None else weighted.fit.bfactor
-    base = weighted.sharpened
-    if guinier is not None:
-        base = base.like(filtered(base.data, bfactor(-guinier), base.grid, execution.threads))
-    doubts = [line for line in weighted.details.get("warnings", []) if "B-factor" not in line]
-    if guinier is not None and guinier > LEAST_DECAY:
-        told = f"the amplitudes of the half maps do not decay (Guinier B = {guinier:.0f} Å^2): they look sharpened"
-        if not parameters.bfactors:
-            raise InputError(
-                "E_SHARPENED_HALVES",
-                told,
-                "give the raw half maps of the refinement, or the B-factors to judge with --bfactors",
-            )
-        guinier = None
-    if guinier is None:
-        doubts.append("the decay of the half maps does not tell which B to expect: the best is chosen by DeepRes alone")
-    wanted = parameters.bfactors or tuple(float(round(share * (guinier or 0.0))) for share in SHARES)
-    names = {bfactor_name(b): b for b in sorted(wanted, reverse=True)}
-    return _Series(base, names, given, execution.threads, weighted.fsc, guinier, tuple(doubts))
-
-
-def bfactor_name(b: float) -> str:
-    """Return what a map is called that was sharpened with ``b`` Å^2."""
-    return f"B = {b:g}"
-
-
-def _weighted(inputs: Inputs, parameters: VerdictParameters, execution: Execution) -> PostprocessResult:
-    """Return the FSC-weighted, low-passed mean of the halves, sharpened by its Guinier plot.
-
-    Where that cannot be fitted and the B-factors are given, not sharpened.
-    """
-    assert inputs.mask is not None
-    soft = soft_edge(inputs.mask, SOFT_EDGE * inputs.grid.spacing)
-
-    def made(**more: Any) -> PostprocessResult:
-        chosen = POSTPROCESS.make_parameters({"low_pass": "fsc", **more})
-        result: PostprocessResult = POSTPROCESS.compute(Inputs(inputs.maps, mask=soft), chosen, execution)
-        return result
-
-    try:
-        return made()
-    except UsageError as error:
-        if parameters.bfactors:
-            return made(bfactor=0.0)
-        raise UsageError(error.code, error.message, "give the B-factors to judge with --bfactors") from error
-
-
-def _of_monores(parameters: VerdictParameters) -> Any:
+def _of_halves(parameters: VerdictParameters) -> Tuple[Method, Any]:
+    """Return the method that says what the half maps hold, and its parameters."""
+    if parameters.against == "locres":
+        return LOCRES, LOCRES.make_parameters({})
     wanted = {"max_resolution": parameters.max_resolution, "resolution_step": parameters.resolution_step}
-    return MONORES.make_parameters({name: value for name, value in wanted.items() if value is not None})
+    return MONORES, MONORES.make_parameters({name: value for name, value in wanted.items() if value is not None})
 
 
-def _range(monores: LocalResolution, parameters: VerdictParameters) -> str:
+def _range(found: LocalResolution, parameters: VerdictParameters) -> str:
     """Return the range of the network that sees the limit: chosen once, since the two networks differ a little."""
     if parameters.range is not None:
         return parameters.range
-    values = monores.values()
+    values = found.values()
     fine = values.size > 0 and np.percentile(values, SUPPORTED_PERCENTILE) < FINE_BELOW
-    return FINE if fine and monores.mask.grid.nyquist < HIGH_BELOW else COARSE
+    return FINE if fine and found.mask.grid.nyquist < HIGH_BELOW else COARSE
 
 
 def _of_deepres(parameters: VerdictParameters, wanted: Optional[str]) -> Any:
@@ -394,7 +326,7 @@ def _of_deepres(parameters: VerdictParameters, wanted: Optional[str]) -> Any:
     return DEEPRES.make_parameters({name: value for name, value in values.items() if value is not None})
 
 
-def _correlations(inputs: Inputs, series: _Series, execution: Execution) -> Dict[str, float]:
+def _correlations(inputs: Inputs, series: Series, execution: Execution) -> Dict[str, float]:
     """Return each map's correlation with the density of the model inside the mask, nothing without a model."""
     if inputs.model is None:
         return {}
@@ -411,7 +343,9 @@ def _correlations(inputs: Inputs, series: _Series, execution: Execution) -> Dict
 # --- words --------------------------------------------------------------------------------------------------------
 
 
-def _doubts(judgements: List[Judgement], chosen: Judgement, share: float, expected: Optional[float]) -> List[str]:
+def _doubts(
+    judgements: List[Judgement], chosen: Judgement, share: float, expected: Optional[float], against: str
+) -> List[str]:
     found = []
     if chosen.verdict != BALANCED and any(one.verdict == BALANCED for one in judgements):
         found.append(f"{chosen.name} is best by the decay of the half maps, although by its look {chosen.verdict}")
@@ -425,12 +359,13 @@ def _doubts(judgements: List[Judgement], chosen: Judgement, share: float, expect
     tried = sorted(one.bfactor for one in judgements if one.bfactor is not None)
     if len(tried) > 1 and chosen.bfactor == tried[0] and (expected is None or expected < tried[0]):
         found.append(
-            f"the best is the strongest sharpening that was tried, {chosen.name} Å^2: go on with more negative "
+            f"the best is the strongest sharpening that was tried, {chosen.name} Å²: go on with more negative "
             "--bfactors"
         )
     if share < FEW_VALUES:
         found.append(
-            f"only {share:.0%} of the mask could be judged: MonoRes or DeepRes has no value elsewhere; look at the mask"
+            f"only {share:.0%} of the mask could be judged: {against} or DeepRes has no value elsewhere; look at the "
+            "mask"
         )
     return found
 
@@ -475,33 +410,42 @@ def _check_model(inputs: Inputs) -> None:
 
 
 def _memory(inputs: Inputs, parameters: VerdictParameters, threads: int) -> float:
-    volume = 4.0 * inputs.grid.size
-    count = len(parameters.bfactors) + len(inputs.sharpened_maps or {}) or len(SHARES)
-    kept = volume * (count + 3.0)
-    single = Inputs(inputs.maps, mask=inputs.mask)
+    return _memory_within(inputs, parameters, threads, 0.0)
+
+
+def _memory_within(inputs: Inputs, parameters: VerdictParameters, threads: int, budget: float) -> float:
+    kept, single = _kept(inputs, parameters), Inputs(inputs.maps, mask=inputs.mask)
+    method, of_method = _of_halves(parameters)
     return kept + max(
         POSTPROCESS.memory(inputs, POSTPROCESS.make_parameters({}), threads),
-        MONORES.memory(inputs, _of_monores(parameters), threads),
-        DEEPRES.memory(single, _of_deepres(parameters, parameters.range), threads),
+        method.memory(inputs, of_method, threads),
+        memory_of_deepres(single, _of_deepres(parameters, parameters.range), threads, budget - kept),
     )
+
+
+def _kept(inputs: Inputs, parameters: VerdictParameters) -> float:
+    """Return the bytes of what is kept while the methods run."""
+    count = len(parameters.bfactors) + len(inputs.sharpened_maps or {}) or len(SHARES)
+    return 4.0 * inputs.grid.size * (count + 3.0)
 
 
 METHOD = Method(
     name="verdict",
     title="Sharpening verdict",
-    summary="Over- or under-sharpened: DeepRes of sharpened maps against MonoRes of the raw half maps, and the best B",
+    summary="Over- or under-sharpened: DeepRes of sharpened maps, MonoRes or locres of the half maps; the best B",
     maps=(HALVES,),
     parameters=VerdictParameters,
     compute=_compute,
     memory=_memory,
+    memory_within=_memory_within,
     outputs={
-        "verdict.csv": "a row a map: DeepRes' percentiles, share past the limit, distance from MonoRes, verdict",
+        "verdict.csv": "a row a map: DeepRes' percentiles, share past the limit, distance from the half maps', verdict",
         "verdict.png": "all of it at a glance",
         "best.mrc": "the best map",
-        "resolution.mrc": "MonoRes of the raw half maps in Å",
+        "resolution.mrc": "MonoRes, or locres, of the raw half maps in Å",
         "deepres_NAME.mrc": "DeepRes of every map in Å",
     },
-    citations=("RamirezAportela2019", "Vilas2018", "Rosenthal2003"),
+    citations=("RamirezAportela2019", "Vilas2018", "Vilas2020", "Rosenthal2003"),
     optional=("sharpened_maps", "model"),
     check=_check,
     network=DEEPRES.network,

@@ -106,5 +106,5 @@ def _rounded_limits(low: float, high: float) -> Tuple[float, float]:
 
 
 def _decimals(span: float) -> int:
-    """Return the decimals at which `STOPS` numbers over ``span`` are even to about 1 % of it."""
-    return int(max(0, 2 - np.floor(np.log10(span) + 1e-9)))
+    """Return the decimals at which `STOPS` numbers over ``span`` are even to a tenth of their distance, and no more."""
+    return int(max(0, 1 - np.floor(np.log10(span / 3.0) + 1e-9)))

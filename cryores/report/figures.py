@@ -14,7 +14,7 @@ from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import Grid, Volume
 
 DOTS_PER_INCH = 150
@@ -89,13 +89,12 @@ def slices_figure(result: LocalMap, density: Volume, scale: ColourScale) -> Figu
     upper = figure.add_gridspec(1, 3, left=0.068, right=0.865, bottom=0.44, top=0.94, wspace=0.28)
     lower = figure.add_gridspec(1, len(row), left=0.03, right=0.97, bottom=0.03, top=0.32, wspace=0.06)
     axes: List[Any] = [figure.add_subplot(grid[0, i]) for grid in (upper, lower) for i in range(grid.ncols)]
-    shown = views.shown_values(result)
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
     for ax, plane in zip(axes, views.central_planes(box) + row):
         placed = {"origin": "lower", "extent": extent(plane, density.grid), "interpolation": "nearest"}
         ax.imshow(plane.of(density.data), cmap="gray", norm=grey, **placed)
-        ax.imshow(plane.of(shown), cmap=colours.cmap, norm=colours.norm, alpha=0.75, **placed)
+        ax.imshow(views.shown_values(result, plane.of), cmap=colours.cmap, norm=colours.norm, alpha=0.75, **placed)
         look_at(ax, plane, density.grid, box)
     for ax in axes[3:]:
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")

@@ -84,7 +84,7 @@ def _draw_local(axes: Any, local: Dict[str, FloatArray], title: str) -> None:
         ends = np.array([np.percentile(found, (0.5, 99.5)) for found in values.values()])
         edges = np.linspace(ends[:, 0].min(), ends[:, 1].max() + 1e-3, BINS + 1)
         for side, found in values.items():
-            counts, _ = np.histogram(np.clip(found, edges[0], edges[-1]), bins=edges)
+            counts, _ = np.histogram(found, bins=edges)  # the last hundredth would stretch the axis
             label = f"{side}, median {np.median(found):.2f} Å"
             axes.stairs(100.0 * counts / found.size, edges, color=COLOURS[side], lw=1.6, label=label)
     axes.set(xlabel="Local resolution (Å)", ylabel="% of the voxels")

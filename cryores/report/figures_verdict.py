@@ -1,4 +1,4 @@
-"""The figure of a verdict, after figure S6 of the DeepRes paper: MonoRes above, DeepRes of every map, the limit."""
+"""The figure of a verdict, after figure S6 of the DeepRes paper: half maps above, DeepRes of every map, the limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryores.resolution.compare import Comparison
 COLOURS = {UNDER: "#0072b2", BALANCED: "#009e73", OVER: "#d55e00"}
 """Of Okabe and Ito's palette."""
 
-MONORES_COLOUR = "#777777"
+HALVES_COLOUR = "#777777"
 LIMIT_COLOUR = "#cc0000"
 BINS = 80
 SHOWN_PERCENTILES = (0.5, 97.0)
@@ -24,7 +24,7 @@ SHOWN_PERCENTILES = (0.5, 97.0)
 
 
 def edges(result: Verdict) -> Float64:
-    """Return the edges (Å) of the bins that MonoRes and DeepRes of every map share."""
+    """Return the edges (Å) of the bins that the half maps and DeepRes of every map share."""
     samples: List[Any] = [result.supported.values, *(result.values(one.name) for one in result.judgements)]
     ends = np.array([np.percentile(values, SHOWN_PERCENTILES) for values in samples])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
@@ -39,14 +39,14 @@ def percentages(values: Any, bins: Float64) -> Float64:
 
 
 def verdict_figure(result: Verdict) -> Figure:
-    """Draw a row of histogram for MonoRes and for each map with the limit through all of them, and the trend over B."""
+    """Draw a histogram for the half maps and for each map with the limit through all of them, and the trend over B."""
     trend = _series(result)
     rows = len(result.judgements) + 1
     figure = figures.new_figure(11 if trend else 8, 0.9 + 0.95 * max(rows, 3))
     left, right = figure.subfigures(1, 2, width_ratios=(2.0, 1)) if trend else (figure, None)
     axes = left.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     bins = edges(result)
-    _draw_row(axes[0], bins, result.supported.values, MONORES_COLOUR, "MonoRes\nraw halves", "")
+    _draw_row(axes[0], bins, result.supported.values, HALVES_COLOUR, f"{result.against}\nraw halves", "")
     for ax, one in zip(axes[1:], result.judgements):
         _draw_row(ax, bins, result.values(one.name), COLOURS[one.verdict], label(one), said(one, result))
         if one is result.best:
@@ -54,9 +54,9 @@ def verdict_figure(result: Verdict) -> Figure:
     for ax in axes:
         ax.axvline(result.supported.p20, color=LIMIT_COLOUR, lw=1.5)
     axes[0].set_title(
-        f"limit: 20th percentile of MonoRes, {result.supported.p20:.2f} Å", fontsize=10, color=LIMIT_COLOUR
+        f"limit: 20th percentile of {result.against}, {result.supported.p20:.2f} Å", fontsize=10, color=LIMIT_COLOUR
     )
-    axes[-1].set_xlabel("Local resolution (Å): MonoRes in grey, DeepRes in colour")
+    axes[-1].set_xlabel(f"Local resolution (Å): {result.against} in grey, DeepRes in colour")
     if trend:
         _draw_trend(right, result, trend)
     return figure
@@ -121,8 +121,8 @@ def _draw_trend(part: Any, result: Verdict, trend: List[Judgement]) -> None:
 
 
 def as_comparison(result: Verdict) -> Comparison:
-    """Return MonoRes and DeepRes of the maps as maps of local resolution that can be drawn side by side."""
-    volumes = {"MonoRes": result.monores, **{label(one): result.deepres[one.name] for one in result.judgements}}
+    """Return the resolution of the half maps and DeepRes of the maps, to be drawn side by side."""
+    volumes = {result.against: result.held, **{label(one): result.deepres[one.name] for one in result.judgements}}
     # The medians of the verdict: of the voxels in which both are known.
     medians = [result.supported.median, *(one.median for one in result.judgements)]
     maps: Dict[str, Dict[str, Any]] = {name: {"median": median} for name, median in zip(volumes, medians)}

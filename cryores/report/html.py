@@ -15,7 +15,7 @@ from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import LocalMap, Method, parameters_of
 from cryores.report import views
 from cryores.report.colours import CURVE_COLOURS, ColourScale
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import Grid, Volume
 
 PAGE_SLICES = 24
@@ -362,7 +362,7 @@ def slices_section(result: LocalMap, density: Volume, scale: ColourScale) -> Sec
     planes = views.row_of_planes(box, PAGE_SLICES)
     step = max(1, -(-max(part.stop - part.start for part in box[1:]) // PAGE_SLICE_SIZE))
     cut = (slice(None), *(slice(part.start, part.stop, step) for part in box[1:]))
-    shown, grey = views.shown_values(result)[cut], density.data[cut]
+    shown, grey = views.shown_values(result, lambda data: data[cut]), density.data[cut]
     low, high = views.grey_limits(density.data, box)
     x, y = (positions(density, axis, cut[axis]) for axis in (2, 1))
     traces = []

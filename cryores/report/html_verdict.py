@@ -7,18 +7,18 @@ from typing import Any, List, Optional, Tuple
 from cryores.postprocessing._sharpening import BALANCED
 from cryores.postprocessing.verdict import Verdict
 from cryores.report import html
-from cryores.report.figures_verdict import COLOURS, LIMIT_COLOUR, MONORES_COLOUR, edges, label, limits, percentages
+from cryores.report.figures_verdict import COLOURS, HALVES_COLOUR, LIMIT_COLOUR, edges, label, limits, percentages
 from cryores.report.html_comparison import table
 
 
 def histograms_section(result: Verdict) -> html.Section:
-    """Return MonoRes and below it DeepRes of every map, with the limit through all of them."""
+    """Return what the half maps hold and below it DeepRes of every map, with the limit through all of them."""
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    rows: List[Tuple[str, Any, str]] = [("MonoRes", result.supported.values, MONORES_COLOUR)]
+    rows: List[Tuple[str, Any, str]] = [(result.against, result.supported.values, HALVES_COLOUR)]
     rows += [(label(one), result.values(one.name), COLOURS[one.verdict]) for one in result.judgements]
-    titles = ["MonoRes of the raw half maps"]
+    titles = [f"{result.against} of the raw half maps"]
     titles += [f"{label(one)}: {one.verdict}{', best' if one is result.best else ''}" for one in result.judgements]
     figure = make_subplots(len(rows), 1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.3 / len(rows))
     bins = edges(result)
@@ -31,8 +31,8 @@ def histograms_section(result: Verdict) -> html.Section:
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, row=len(rows), col=1)
     figure.update_yaxes(showticklabels=False, showgrid=False)
     words = (
-        f"Red: the 20th percentile of MonoRes, {result.supported.p20:.2f} Å. A map most of whose voxels look finer "
-        "(left of it) shows more than the half maps hold."
+        f"Red: the 20th percentile of {result.against}, {result.supported.p20:.2f} Å. A map most of whose voxels look "
+        "finer (left of it) shows more than the half maps hold."
     )
     return html.Section("Histograms", figure, words)
 
@@ -101,9 +101,9 @@ def table_section(result: Verdict) -> html.Section:
         for one in result.judgements
     ]
     words = (
-        f"DeepRes in Å. MonoRes: median {result.supported.median:.2f} Å, limit {result.supported.p20:.2f} Å. Past the "
-        "limit: share of the voxels that look finer than it. Shift: of the medians, DeepRes minus MonoRes. Distance: "
-        "by how much the values have to be moved on average to become those of MonoRes. By voxel: median difference "
-        "from MonoRes at the same voxel. Also in verdict.csv."
+        f"DeepRes in Å. {result.against}: median {result.supported.median:.2f} Å, limit {result.supported.p20:.2f} Å. "
+        "Past the limit: share of the voxels that look finer than it. Shift: of the medians, DeepRes minus that. "
+        f"Distance: by how much the values have to be moved on average to become those of {result.against}. By voxel: "
+        "median difference from it at the same voxel. Also in verdict.csv."
     )
     return html.Section("Maps", table(head, rows), words)

@@ -15,7 +15,7 @@ import numpy as np
 
 import cryores
 from cryores.citations import cite
-from cryores.files import sha256
+from cryores.files import sha256, spelled
 from cryores.method import Inputs, Outcome
 from cryores.volume import HalfMaps, Volume
 
@@ -109,7 +109,7 @@ def peak_memory() -> float:
 
 def _input(path: str, volume: Optional[Volume]) -> Dict[str, Any]:
     return {
-        "path": str(path),
+        "path": spelled(path),
         "sha256": sha256(path),
         "shape": volume.grid.shape if volume else None,
         "voxel_size": volume.grid.voxel_size if volume else None,

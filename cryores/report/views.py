@@ -15,7 +15,7 @@ from cryores.fourier import Float64
 from cryores.localres_maps import filled_outwards as filled_outwards
 from cryores.masks import block_around
 from cryores.method import LocalMap
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
@@ -89,9 +89,9 @@ def histogram(values: FloatArray) -> Histogram:
     return Histogram(counts.astype(np.int64), edges.astype(np.float64), below, above)
 
 
-def shown_values(result: LocalMap) -> FloatArray:
-    """Return the values with NaN wherever nothing is to be coloured."""
-    return np.where(result.mask.data > 0.5, result.local.data, np.float32(np.nan))
+def shown_values(result: LocalMap, cut: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Return the values of what is cut out of the box, NaN wherever nothing is to be coloured."""
+    return np.where(cut(result.mask.data) > 0.5, cut(result.local.data), np.float32(np.nan))
 
 
 # --- planes -------------------------------------------------------------------------------------------------------

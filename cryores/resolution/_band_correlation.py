@@ -19,6 +19,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import Array, Backend, kernel
 from cryores.execution import Execution
 from cryores.fourier import (
     Complex,
@@ -155,13 +156,18 @@ def _grids_of_averages(grid: Grid) -> List[IntTriple]:
 
 def comparing_bytes(grid: Grid, block: Block) -> float:
     """Return the bytes that `band_correlations` holds at most, of a mask of bool in ``block``."""
+    kept = 2.0 * voxels_kept(_grids_of_averages(grid), block, grid.shape)
+    return 4.0 * comparing_volumes(grid, block) * grid.size + kept
+
+
+def comparing_volumes(grid: Grid, block: Block) -> float:
+    """Return what of this, in volumes, is transformed and averaged: all but the results."""
     nz, ny, nx = (float(part.stop - part.start) / n for part, n in zip(block, grid.shape))
     coarser = [float(np.prod(band.shape)) / grid.size for band in bands(grid) if band.shape != grid.shape]
     # In volumes: two spectra, both halves in the block, and a band with its rows or what becomes of the products; on a
     # coarser grid the block is the whole, and there is the mask's spectrum.
     finest = 2.0 + 2.0 * nz * ny * nx + max(1.0 + nz * ny, 4.0 * nz * ny * nx)
-    volumes = max(3.0, finest, 7.0 * max(coarser, default=0.0))
-    return 4.0 * volumes * grid.size + 2.0 * voxels_kept(_grids_of_averages(grid), block, grid.shape)
+    return max(3.0, finest, 7.0 * max(coarser, default=0.0))
 
 
 def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> BandCorrelations:
@@ -178,7 +184,8 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
     """
     grid, threads = halves.grid, execution.threads
     extent = _edges(grid)
-    spectra = [_whitened(half.data, grid, threads) for half in (halves.half1, halves.half2)]
+    there = execution.backend
+    spectra = [_whitened(half.data, grid, there, threads) for half in (halves.half1, halves.half2)]
     found = CoarseMaps.empty(_grids_of_averages(grid), block_around(mask > 0), grid.shape, np.int16)
     strong = np.empty(FEATURES, dtype=np.float32)
     listed, inside = bands(grid), _Inside(mask, threads)
@@ -187,15 +194,16 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
             # Every grid holds the next one's frequencies: what a coarser one lacks is not needed any more.
             spectra = [_cropped(spectrum, band.shape) for spectrum in spectra]
             block = inside.block_on(band.shape)
-            fields = np.empty((2, *(part.stop - part.start for part in block)), dtype=np.float32)
-            for spectrum, field in zip(spectra, fields):
-                field[...] = irfft_inside(_in_band(spectrum, extent, band), band.shape, block, threads)
-            _products(fields, inside.on(band.shape, block))
-            least = 1e-3 * float(fields[1].sum(dtype=np.float64)) / float(np.prod(band.shape, dtype=np.float64))
+            fields = there.zeros((2, *(part.stop - part.start for part in block)), np.float32)
+            for half, spectrum in enumerate(spectra):
+                fields[half, ...] = irfft_inside(_in_band(spectrum, extent, band), band.shape, block, threads)
+            _product_and_power(fields, there.asarray(inside.on(band.shape, block)))
+            power = float(there.xp.sum(fields[1, ...], dtype=there.xp.float64))
+            least = 1e-3 * power / float(np.prod(band.shape, dtype=np.float64))
             for feature, sigma in zip(band.features, band.windows):
                 z, y, x = (sigma / edge for edge in extent)
-                averages = found.averages(feature, fields, block, band.shape, (z, y, x))
-                _ratio(averages, np.float32(least), found[feature])
+                averages = found.averages(feature, fields, block, band.shape, (z, y, x), threads)
+                _ratio(there.to_host(averages), np.float32(least), found[feature])
                 strong[feature] = _strong(found, feature, mask)
             stage.advance()
     return BandCorrelations(found, strong)
@@ -235,12 +243,12 @@ def _strong(found: CoarseMaps, feature: int, mask: Share) -> float:
     return float(np.percentile(inside if inside.size else averaged, STRONG)) / FULL
 
 
-def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
+def _whitened(data: FloatArray, grid: Grid, there: Backend, threads: int) -> Array:
     """Return the spectrum divided by its radial amplitude, its mean left out.
 
     Wide bands reach beyond Nyquist into the corners, which a sharpened map has plenty of: they are divided as well.
     """
-    spectrum = rfft(data - np.float32(data.mean(dtype=np.float64)), threads)
+    spectrum = rfft(there.asarray(data - np.float32(data.mean(dtype=np.float64))), threads)
     power = power_to_corners(spectrum, grid)
     # A tenth of a millionth of the strongest amplitude is the rounding of float32, no map.
     amplitude = np.sqrt(np.maximum(power, 1e-14 * power.max() + 1e-37))
@@ -248,6 +256,7 @@ def _whitened(data: FloatArray, grid: Grid, threads: int) -> Complex:
     return spectrum
 
 
+@kernel
 def _cropped(spectrum: Complex, shape: IntTriple) -> Complex:
     """Return the spectrum of ``shape`` voxels over the same box; ``spectrum`` itself if it has as many."""
     if spectrum.shape == spectrum_shape(shape):
@@ -262,16 +271,15 @@ def _rows(have: int, want: int) -> npt.NDArray[np.int64]:
     return np.where(rows < (want + 1) // 2, rows, rows - want + have)
 
 
-def _in_band(spectrum: Complex, extent: Triple, band: Band) -> Complex:
+def _in_band(spectrum: Array, extent: Triple, band: Band) -> Array:
     """Return one band of a spectrum, without the columns beyond it."""
     nz, ny, columns = spectrum.shape
     columns = min(columns, int((band.frequency + BAND_REACH * band.width) * extent[2]) + 2)
     uz, uy = (np.fft.fftfreq(n, edge / n) for n, edge in zip((nz, ny), extent))
-    out = np.empty((nz, ny, columns), dtype=np.complex64)
-    _take_band(spectrum, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, out)
-    return out
+    return _gaussian_band(spectrum, uz, uy, np.arange(columns) / extent[2], band.frequency, band.width, BAND_REACH)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignore[no-untyped-def]
     last = amplitude.size - 1
@@ -285,10 +293,12 @@ def _divide_radially(spectrum, sz, sy, sx, amplitude, per_shell):  # type: ignor
                 spectrum[z, y, x] /= np.float32(amplitude[i] * (1.0 - f) + amplitude[min(i + 1, last)] * f)
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, uz, uy, ux, frequency, width, out):  # type: ignore[no-untyped-def]
+def _gaussian_band(spectrum, uz, uy, ux, frequency, width, reach):  # type: ignore[no-untyped-def]
     columns = ux.size
-    least, most = max(frequency - BAND_REACH * width, 0.0), frequency + BAND_REACH * width
+    out = np.empty((uz.size, uy.size, columns), dtype=np.complex64)
+    least, most = max(frequency - reach * width, 0.0), frequency + reach * width
     centre, sharpness = np.float32(frequency), np.float32(1.0 / width)
     for z in numba.prange(uz.size):
         for y in range(uy.size):
@@ -302,10 +312,12 @@ def _take_band(spectrum, uz, uy, ux, frequency, width, out):  # type: ignore[no-
             for x in range(first, last):
                 off = (np.sqrt(np.float32(u2_zy + ux[x] * ux[x])) - centre) * sharpness
                 out[z, y, x] = spectrum[z, y, x] * np.exp(np.float32(-0.5) * off * off)
+    return out
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _products(fields, inside):  # type: ignore[no-untyped-def]
+def _product_and_power(fields, inside):  # type: ignore[no-untyped-def]
     # In place: the first half becomes the product, the second the mean power.
     for z in numba.prange(inside.shape[0]):
         for y in range(inside.shape[1]):

@@ -15,12 +15,16 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import Array, kernel
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.volume import FloatArray, Triple
 
 BATCH = 64
 """Boxes that a thread takes at a time."""
+
+Split = Tuple[npt.NDArray[np.int16], FloatArray, FloatArray]
+"""How the coefficients of a box are shared among shells: see `_shell_split`."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ def without_mean(half: FloatArray) -> FloatArray:
 
 
 def boxed_resolutions(
-    half1: FloatArray,
-    half2: FloatArray,
+    half1: Array,
+    half2: Array,
     centres: npt.NDArray[np.int64],
     window: FloatArray,
     shells: Shells,
@@ -83,7 +87,7 @@ def boxed_resolutions(
     Parameters
     ----------
     half1, half2 : ndarray of float32
-        Half maps minus the mean of the map; outside of them a box holds zeros.
+        Half maps minus the mean of the map, where the boxes shall be compared; outside of them a box holds zeros.
     centres : ndarray of int, shape (points, 3)
         Voxel n // 2 of each box, in the order z, y, x.
     window : ndarray of float32, shape (n, n, n)
@@ -105,13 +109,14 @@ def boxed_resolutions(
     def read(batch: slice, sums: Float64) -> None:
         _read_curves(sums, thresholds, *shells.limits, last, found[batch])
 
-    _over_boxes(half1, half2, centres, window, shells, voxel_size, execution, read)
+    split = _shell_split(shells, voxel_size)
+    _over_boxes(half1, half2, centres, window, shells.padded, shells.count, split, execution, read)
     return found
 
 
 def boxed_sums(
-    half1: FloatArray,
-    half2: FloatArray,
+    half1: Array,
+    half2: Array,
     centres: npt.NDArray[np.int64],
     window: FloatArray,
     shells: Shells,
@@ -127,30 +132,32 @@ def boxed_sums(
     def keep(batch: slice, sums: Float64) -> None:
         result[batch] = sums
 
-    _over_boxes(half1, half2, centres, window, shells, voxel_size, execution, keep)
+    split = _shell_split(shells, voxel_size)
+    _over_boxes(half1, half2, centres, window, shells.padded, shells.count, split, execution, keep)
     return result
 
 
+@kernel
 def _over_boxes(
     half1: FloatArray,
     half2: FloatArray,
     centres: npt.NDArray[np.int64],
     window: FloatArray,
-    shells: Shells,
-    voxel_size: Triple,
+    padded: int,
+    count: int,
+    split: Split,
     execution: Execution,
     take: Callable[[slice, Float64], None],
 ) -> None:
     """Give the sums over shells to ``take``, batch by batch, from several threads."""
-    split = _shell_split(shells, voxel_size)
     batches = [slice(i, i + BATCH) for i in range(0, len(centres), BATCH)]
     idle: SimpleQueue[BoxPair] = SimpleQueue()
     for _ in range(min(execution.threads, len(batches))):
-        idle.put(BoxPair(half1, half2, window, shells.padded))
+        idle.put(BoxPair(half1, half2, window, padded))
 
     def work(batch: slice) -> None:
         pair = idle.get()
-        sums = np.empty((len(centres[batch]), 3, shells.count))
+        sums = np.empty((len(centres[batch]), 3, count))
         for number, centre in enumerate(centres[batch]):
             spectra = pair.spectra(centre)
             _split_into_shells(spectra[0], spectra[1], *split, sums[number])
@@ -207,7 +214,7 @@ class BoxPair:
         return self._spectra
 
 
-def _shell_split(shells: Shells, voxel_size: Triple) -> Tuple[Any, Any, Any]:
+def _shell_split(shells: Shells, voxel_size: Triple) -> Split:
     """Return for each coefficient (ky, kx, kz) its lower shell, the upper one's share, and each kx plane's weight.
 
     Lower shell -1 marks coefficients that no shell holds. The plane kx = padded / 2 is left out.

@@ -11,13 +11,14 @@ line that is 0, or not asked for, is transformed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from cryores.backend import HOST, Array, Backend, backend_of, kernel
 from cryores.fourier import Complex, Float64, frequency_axes
 from cryores.monogenic import Edges
 from cryores.volume import FloatArray, Grid, IntTriple
@@ -59,11 +60,31 @@ class Cone:
         gain = band.response(self.frequency.astype(np.float64))
         return 2.0 * float(np.sqrt(np.sum((gain * np.abs(self.value)) ** 2)))
 
+    def block(self, band: Edges, scale: float) -> Optional[Complex]:
+        """Return the smallest block with all that ``band`` passes, filtered and times ``scale``; None without any."""
+        first, last = np.searchsorted(self.frequency, (band.rise[0], band.fall[1]), side="right")
+        index, frequency = self.index[first:last], self.frequency[first:last]
+        if len(index) == 0:
+            return None
+        gain = (scale * band.response(frequency.astype(np.float64))).astype(np.float32)
+        lowest = index.min(axis=0)
+        block = np.zeros(tuple(index.max(axis=0) - lowest + 1), dtype=np.complex64)
+        _place(block, index, lowest, self.value[first:last], gain)
+        return block
 
-def cone_about(axis: Float64, spectrum: Complex, grid: Grid, half_angle: float = HALF_ANGLE) -> Cone:
-    """Return the coefficients of ``spectrum`` within ``half_angle`` (radians) of the unit vector ``axis`` (z, y, x)."""
+
+def cone_about(axis: Float64, spectrum: Array, grid: Grid, half_angle: float = HALF_ANGLE) -> Any:
+    """Return the coefficients of ``spectrum`` within ``half_angle`` (radians) of the unit vector ``axis`` (z, y, x).
+
+    It is a `Cone`; where the spectrum lies on a GPU, one with the same two methods that keeps them in a block.
+    """
+    return _cone_of(spectrum, np.asarray(axis, dtype=np.float64), grid, half_angle)
+
+
+@kernel
+def _cone_of(spectrum: Complex, axis: Float64, grid: Grid, half_angle: float) -> Cone:
     axes = [frequencies * grid.spacing for frequencies in frequency_axes(grid.shape, grid.voxel_size)]
-    arguments = (*axes, np.asarray(axis, dtype=np.float64), np.cos(half_angle), np.array(grid.shape))
+    arguments = (*axes, axis, np.cos(half_angle), np.array(grid.shape))
     size = _gather(spectrum, *arguments, *_empty_cone(0), True)
     index, value, frequency = _empty_cone(size)
     _gather(spectrum, *arguments, index, value, frequency, False)
@@ -112,7 +133,7 @@ class Amplitude(NamedTuple):
     K, -K, ... -1, columns 0, 1, ... K.
     """
 
-    spectrum: Complex
+    spectrum: Array
     shape: IntTriple
 
 
@@ -127,13 +148,15 @@ class DirectionalAmplitude:
         Radius in Å of the sphere beyond which amplitudes are 0.
     fall : float
         Å inside it over which they fall, so that the low-pass brings nothing across the faces of the box.
+    backend : Backend
+        Where the cones lie.
     """
 
-    def __init__(self, grid: Grid, rim: float, fall: float) -> None:
+    def __init__(self, grid: Grid, rim: float, fall: float, backend: Backend = HOST) -> None:
         self.grid = grid
-        self._rim, self._fall = rim, fall
+        self._rim, self._fall, self._backend = rim, fall, backend
 
-    def of(self, cone: Cone, band: Edges, smooth: Edges) -> Amplitude:
+    def of(self, cone: Any, band: Edges, smooth: Edges) -> Amplitude:
         """Return the amplitude of the coefficients of ``cone`` that ``band`` passes, smoothed.
 
         Parameters
@@ -145,32 +168,26 @@ class DirectionalAmplitude:
         smooth : Edges
             The low-pass of the amplitude.
         """
-        first, last = np.searchsorted(cone.frequency, (band.rise[0], band.fall[1]), side="right")
-        index, frequency = cone.index[first:last], cone.frequency[first:last]
-        if len(index) == 0:
-            return Amplitude(np.zeros((1, 1, 1), dtype=np.complex64), (1, 1, 1))
-        gain = (2.0 / self.grid.size * band.response(frequency.astype(np.float64))).astype(np.float32)
-        lowest, highest = index.min(axis=0), index.max(axis=0)
-        width = highest - lowest + 1
-        shape = self._shape_for(width, smooth.reach)
-        block = np.zeros(tuple(width), dtype=np.complex64)
-        _place(block, index, lowest, cone.value[first:last], gain)
-        amplitude = np.empty(shape, dtype=np.float32)
-        _tapered_modulus(_inverse(block, shape), amplitude, *self._squared_distances(shape), self._rim, self._fall)
+        block = cone.block(band, 2.0 / self.grid.size)
+        if block is None:
+            return Amplitude(self._backend.zeros((1, 1, 1), np.complex64), (1, 1, 1))
+        shape = self._shape_for(block.shape, smooth.reach)
+        distances = self._squared_distances(shape)
+        amplitude = _tapered_modulus(_inverse(block, shape), *distances, self._rim, self._fall)
         return Amplitude(self._smoothed(amplitude, smooth), shape)
 
-    def inside(self, amplitude: Amplitude, box: Box) -> FloatArray:
+    def inside(self, amplitude: Amplitude, box: Box) -> Array:
         """Return the amplitude in the voxels of ``box``, slices (z, y, x) of the grid."""
         ends = [part.indices(n)[:2] for n, part in zip(self.grid.shape, box)]
         shift = [first - n // 2 for n, (first, _) in zip(self.grid.shape, ends)]
         lengths = [last - first for first, last in ends]
         return _synthesis(_moved(amplitude.spectrum, shift, self.grid.shape), self.grid.shape, lengths)
 
-    def coarse(self, amplitude: Amplitude) -> FloatArray:
+    def coarse(self, amplitude: Amplitude) -> Array:
         """Return the amplitude on the coarsest grid that holds it: the same box, from the voxel n // 2 on."""
         return _synthesis(amplitude.spectrum, amplitude.shape, amplitude.shape)
 
-    def _shape_for(self, width: Indices, reach: float) -> IntTriple:
+    def _shape_for(self, width: Sequence[int], reach: float) -> IntTriple:
         """Return the voxels on which an amplitude of a block ``width`` wide is true up to the frequency ``reach``.
 
         The square of the modulus is twice as wide as the block, and its root a little more. What does not fit folds
@@ -179,24 +196,22 @@ class DirectionalAmplitude:
         shape = []
         for wide, edge, whole in zip(width, self.grid.extent, self.grid.shape):
             last = int(np.ceil(reach * edge / self.grid.spacing))
-            needed = min(int(wide) + last, int(ROOM * 2 * wide)) + 1
-            shape.append(min(scipy.fft.next_fast_len(needed), max(whole, int(wide))))
+            needed = min(wide + last, int(ROOM * 2 * wide)) + 1
+            shape.append(min(scipy.fft.next_fast_len(needed), max(whole, wide)))
         return (shape[0], shape[1], shape[2])
 
     def _squared_distances(self, shape: IntTriple) -> Tuple[Float64, Float64, Float64]:
-        """Return the squared distances (Å^2) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
+        """Return the squared distances (Å²) along z, y and x of the voxels of ``shape`` from the voxel n // 2."""
         z, y, x = ((np.fft.fftfreq(n) * edge) ** 2 for n, edge in zip(shape, self.grid.extent))
         return z, y, x
 
-    def _smoothed(self, amplitude: FloatArray, smooth: Edges) -> Complex:
+    def _smoothed(self, amplitude: Array, smooth: Edges) -> Array:
         """Return the spectrum of ``amplitude`` over its voxels, times the low-pass, where that is not 0."""
         ends = [
             min(int(smooth.reach * edge / self.grid.spacing), (min(n, whole) - 1) // 2)
             for n, whole, edge in zip(amplitude.shape, self.grid.shape, self.grid.extent)
         ]
-        spectrum = scipy.fft.rfft(amplitude, axis=2, norm="forward")[:, :, : ends[2] + 1]
-        spectrum = _rows(scipy.fft.fft(spectrum, axis=1, norm="forward"), 1, ends[1])
-        spectrum = _rows(scipy.fft.fft(spectrum, axis=0, norm="forward"), 0, ends[0])
+        spectrum = _spectrum_within(amplitude, ends)
         z, y, x = (
             np.roll(np.arange(-end, end + 1), -end) * (self.grid.spacing / edge)
             for end, edge in zip(ends, self.grid.extent)
@@ -205,6 +220,7 @@ class DirectionalAmplitude:
         return spectrum
 
 
+@kernel
 def _inverse(block: Complex, shape: IntTriple) -> Complex:
     """Return the unnormalised inverse transform on ``shape`` of a spectrum that is 0 beyond ``block``."""
     for axis, n in enumerate(shape):
@@ -212,17 +228,26 @@ def _inverse(block: Complex, shape: IntTriple) -> Complex:
     return block
 
 
-def _moved(spectrum: Complex, shift: Sequence[int], shape: IntTriple) -> Complex:
+@kernel
+def _spectrum_within(amplitude: FloatArray, ends: Sequence[int]) -> Complex:
+    """Return the spectrum of ``amplitude`` over its voxels, its frequencies up to ``ends`` along z, y and x."""
+    spectrum = scipy.fft.rfft(amplitude, axis=2, norm="forward")[:, :, : ends[2] + 1]
+    spectrum = _rows(scipy.fft.fft(spectrum, axis=1, norm="forward"), 1, ends[1])
+    return _rows(scipy.fft.fft(spectrum, axis=0, norm="forward"), 0, ends[0])
+
+
+def _moved(spectrum: Array, shift: Sequence[int], shape: IntTriple) -> Array:
     """Return the spectrum, laid out as that of an `Amplitude`, of the array that starts at the voxel ``shift``."""
     ends = [spectrum.shape[0] // 2, spectrum.shape[1] // 2, spectrum.shape[2] - 1]
     z, y, x = (
         np.exp(2j * np.pi * ((np.roll(np.arange(-end, end + 1), -end) * by) % n / n)).astype(np.complex64)
         for end, by, n in zip(ends, shift, shape)
     )
-    moved: Complex = spectrum * z[:, None, None] * (y[:, None] * x[: ends[2] + 1])
-    return moved
+    there = backend_of(spectrum)
+    return spectrum * there.asarray(z[:, None, None]) * there.asarray((y[:, None] * x[: ends[2] + 1])[None, ...])
 
 
+@kernel
 def _synthesis(spectrum: Complex, shape: IntTriple, lengths: Sequence[int]) -> FloatArray:
     """Return the first voxels (``lengths`` along z, y, x) of the array of ``shape`` with this spectrum.
 
@@ -261,8 +286,10 @@ def _place(block, index, lowest, value, gain):  # type: ignore[no-untyped-def]
         block[index[i, 0] - lowest[0], index[i, 1] - lowest[1], index[i, 2] - lowest[2]] = value[i] * gain[i]
 
 
+@kernel
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _tapered_modulus(analytic, amplitude, z2, y2, x2, rim, fall):  # type: ignore[no-untyped-def]
+def _tapered_modulus(analytic, z2, y2, x2, rim, fall):  # type: ignore[no-untyped-def]
+    amplitude = np.empty(analytic.shape, dtype=np.float32)
     inner = (rim - fall) * (rim - fall)
     for z in range(z2.size):
         for y in range(y2.size):
@@ -276,8 +303,10 @@ def _tapered_modulus(analytic, amplitude, z2, y2, x2, rim, fall):  # type: ignor
                 if r2 > inner:
                     modulus *= np.float32(0.5 + 0.5 * np.cos(np.pi * (np.sqrt(r2) - rim + fall) / fall))
                 amplitude[z, y, x] = modulus
+    return amplitude
 
 
+@kernel
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _low_pass(spectrum, uz, uy, ux, start, end):  # type: ignore[no-untyped-def]
     for z in range(uz.size):

@@ -10,10 +10,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import HOST, Array, Backend, backend_of, kernel
 from cryores.directions import cubic_axes
-from cryores.fourier import Complex, Float64, rfft, shell_sums
+from cryores.fourier import Float64, rfft, shell_sums
 from cryores.monogenic import Edges
-from cryores.resolution._directional_amplitude import Amplitude, Box, Cone, DirectionalAmplitude, cone_about
+from cryores.resolution._directional_amplitude import Amplitude, Box, DirectionalAmplitude, cone_about
 from cryores.resolution._directional_statistics import Levels
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, full_map
 
@@ -85,15 +86,15 @@ class Source(NamedTuple):
     """Spectra of the map and, of half maps, of the noise; and the mean amplitude below which a direction is empty."""
 
     grid: Grid
-    signal: Complex
-    noise: Optional[Complex]
+    signal: Array
+    noise: Optional[Array]
     floor: float
 
 
-def source_of(maps: Maps, coarsest: float, threads: int) -> Source:
-    """Return the spectra of ``maps``, whose sweep starts at ``coarsest`` (Å)."""
-    signal = rfft(full_map(maps).data, threads)
-    noise = rfft(maps.noise().data, threads) if isinstance(maps, HalfMaps) else None
+def source_of(maps: Maps, coarsest: float, threads: int, there: Backend = HOST) -> Source:
+    """Return ``there`` the spectra of ``maps``, whose sweep starts at ``coarsest`` (Å)."""
+    signal = rfft(there.asarray(full_map(maps).data), threads)
+    noise = rfft(there.asarray(maps.noise().data), threads) if isinstance(maps, HalfMaps) else None
     sums = shell_sums(signal, signal, maps.grid)
     power = float(sums.power1[sums.frequency >= 1.0 / coarsest].sum())
     return Source(maps.grid, signal, noise, SMALLEST_SIGNAL_SHARE * float(np.sqrt(power)) / maps.grid.size)
@@ -135,20 +136,25 @@ def sweep(
     levels = np.empty((len(axes), len(regions.asked)), dtype=np.int16)
     with ThreadPoolExecutor(min(threads, MOST_WORKERS)) as pool:
         sweeper = Sweeper(source, regions, filters, share)
+        # What a GPU is asked for by another thread than that which chose it goes to another GPU.
+        over: Any = pool.map if sweeper.there is HOST else map
         if source.noise is not None:
-            sweeper.learn_noise(pool.map(sweeper.noise_along, cubic_axes(NOISE_DIRECTIONS)))
-        for _ in pool.map(sweeper.signal_along, axes, levels):
+            sweeper.learn_noise(over(sweeper.noise_along, cubic_axes(NOISE_DIRECTIONS)))
+        for level, found in zip(levels, over(sweeper.signal_along, axes)):
+            level[:] = found
             steps.advance()
     return levels
 
 
 class Sweeper:
-    """Sweeps one direction after another, many at a time."""
+    """Sweeps one direction after another, many at a time on the processors."""
 
     def __init__(self, source: Source, regions: Regions, filters: List[Filters], share: float) -> None:
         self._source, self._regions, self._filters, self._share = source, regions, filters, share
-        self._amplitude = DirectionalAmplitude(source.grid, regions.rim, regions.fall)
-        self._box, self._voxels = _inside_box(regions.asked, source.grid.shape)
+        self.there = there = backend_of(source.signal)
+        self._amplitude = DirectionalAmplitude(source.grid, regions.rim, regions.fall, there)
+        self._box, voxels = _inside_box(regions.asked, source.grid.shape)
+        self._voxels, self._noise = there.asarray(voxels), there.asarray(regions.noise)
         self._quantiles: Optional[Float64] = None
 
     def noise_along(self, axis: Float64) -> npt.NDArray[np.int64]:
@@ -158,8 +164,7 @@ class Sweeper:
         for index, (band, smooth) in enumerate(self._filters):
             if strengths[index] > self._source.floor:
                 values = self._around(self._amplitude.of(cone, band, smooth), axis)
-                place = np.clip(values * (NOISE_BINS / LARGEST_NOISE / strengths[index]), 0, NOISE_BINS - 1)
-                counts[index] = np.bincount(place.astype(np.int64), minlength=NOISE_BINS)
+                counts[index] = _binned(values, NOISE_BINS / LARGEST_NOISE / strengths[index], NOISE_BINS)
         return counts
 
     def learn_noise(self, histograms: Iterable[npt.NDArray[np.int64]]) -> None:
@@ -173,26 +178,26 @@ class Sweeper:
         below = np.cumsum(counts, axis=1) / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         self._quantiles = np.array([np.interp(self._share, row, edges) for row in below])
 
-    def signal_along(self, axis: Float64, level: Levels) -> None:
-        """Fill ``level`` with the index of the last filter passed by every voxel along ``axis``, 0 where none was."""
+    def signal_along(self, axis: Float64) -> Levels:
+        """Return the index of the last filter passed by every voxel along ``axis``, 0 where none was."""
         cone, engine = cone_about(axis, self._source.signal, self._source.grid), self._amplitude
         thresholds = None if self._quantiles is None else self._quantiles * self._noise_cone(axis)[1]
-        state = np.ones(len(level), dtype=np.uint8)
-        level[:] = 0
-        active = len(level)
+        there, voxels = self.there, len(self._regions.asked)
+        state, level = there.asarray(np.ones(voxels, dtype=np.uint8)), there.zeros((voxels,), np.int16)
+        active = voxels
         for index, (band, smooth) in enumerate(self._filters):
-            if active < SMALLEST_ACTIVE_SHARE * len(level):
-                return
+            if active < SMALLEST_ACTIVE_SHARE * voxels:
+                break
             found = engine.of(cone, band, smooth)
             threshold = self._threshold(found, axis) if thresholds is None else thresholds[index]
-            amplitude = engine.inside(found, self._box).reshape(-1)
-            finished, total = _test(state, level, amplitude, self._voxels, np.float32(threshold), index)
+            amplitude = there.xp.reshape(engine.inside(found, self._box), (-1,))
+            finished, total = _test_along(state, level, amplitude, self._voxels, np.float32(threshold), index)
             if total < self._source.floor * active:
-                level[:] = np.minimum(level, max(index - 1, 0))
-                return
+                return np.minimum(there.to_host(level), np.int16(max(index - 1, 0)))
             active -= finished
+        return there.to_host(level)
 
-    def _noise_cone(self, axis: Float64) -> Tuple[Cone, Float64]:
+    def _noise_cone(self, axis: Float64) -> Tuple[Any, Float64]:
         """Return the noise along ``axis``, and its root mean square amplitude over the box at each frequency."""
         assert self._source.noise is not None
         cone = cone_about(axis, self._source.noise, self._source.grid)
@@ -200,20 +205,16 @@ class Sweeper:
 
     def _threshold(self, found: Amplitude, axis: Float64) -> float:
         values = self._around(found, axis)
-        if values.size == 0:
-            return 0.0
-        rank = min(int(values.size * self._share), values.size - 1)
-        return float(np.partition(values, rank)[rank])
+        return _ranked(values, self._share) if values.shape[0] else 0.0
 
-    def _around(self, found: Amplitude, axis: Float64) -> FloatArray:
+    def _around(self, found: Amplitude, axis: Float64) -> Array:
         """Return the smoothed amplitudes at the voxels of noise of the coarse grid that holds them."""
         amplitude, grid = self._amplitude.coarse(found), self._source.grid
         places = [np.round(np.fft.fftfreq(m) * n).astype(np.int64) for n, m in zip(grid.shape, amplitude.shape)]
         nearest = [(offset + n // 2) % n for offset, n in zip(places, grid.shape)]
         z, y, x = (offset * size for offset, size in zip(places, grid.voxel_size))
         cosine = float(np.cos(NOISE_CONE)) if self._regions.directional else 0.0
-        values: FloatArray = _noise_values(amplitude, self._regions.noise, *nearest, z, y, x, np.asarray(axis), cosine)
-        return values
+        return _noise_values(amplitude, self._noise, *nearest, z, y, x, np.asarray(axis), cosine)
 
 
 def _inside_box(asked: npt.NDArray[np.int64], shape: IntTriple) -> Tuple[Box, npt.NDArray[np.int64]]:
@@ -225,6 +226,21 @@ def _inside_box(asked: npt.NDArray[np.int64], shape: IntTriple) -> Tuple[Box, np
     return (z, y, x), flat
 
 
+@kernel
+def _binned(values: FloatArray, scale: float, bins: int) -> npt.NDArray[np.int64]:
+    """Return how many values, times ``scale``, lie in each bin of 1; the last one holds all that are larger."""
+    place = np.clip(values * scale, 0, bins - 1)
+    return np.bincount(place.astype(np.int64), minlength=bins)
+
+
+@kernel
+def _ranked(values: FloatArray, share: float) -> float:
+    """Return the value that a share of them lies below."""
+    rank = min(int(values.size * share), values.size - 1)
+    return float(np.partition(values, rank)[rank])
+
+
+@kernel
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _noise_values(amplitude, region, iz, iy, ix, z, y, x, axis, least_cosine):  # type: ignore[no-untyped-def]
     values = np.empty(amplitude.size, dtype=np.float32)
@@ -241,8 +257,9 @@ def _noise_values(amplitude, region, iz, iy, ix, z, y, x, axis, least_cosine):  
     return values[:found]
 
 
+@kernel
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _test(state, level, amplitude, voxels, threshold, index):  # type: ignore[no-untyped-def]
+def _test_along(state, level, amplitude, voxels, threshold, index):  # type: ignore[no-untyped-def]
     """Test every voxel that is not finished; return how many finished now, and the sum of the tested amplitudes."""
     finished, total = 0, 0.0
     for i in range(state.size):

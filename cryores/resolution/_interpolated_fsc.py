@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import Array
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.resolution._boxed_fsc import Shells, boxed_sums, read_curve
@@ -24,8 +25,8 @@ TAPS = np.arange(-2, 4)
 
 
 def interpolated_resolutions(
-    half1: FloatArray,
-    half2: FloatArray,
+    half1: Array,
+    half2: Array,
     voxels: npt.NDArray[np.int64],
     step: int,
     window: FloatArray,

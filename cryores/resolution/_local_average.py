@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from cryores.backend import Array, backend_of, kernel
+from cryores.execution import share_out
 from cryores.fourier import Float64
 from cryores.volume import FloatArray, IntTriple, Triple
 
@@ -23,6 +25,9 @@ SAMPLING = 1.2
 """Voxels a standard deviation of a Gaussian, on the grid of its averages."""
 
 SMALLEST_GRID = 4
+
+ROWS_AT_ONCE = 8192
+"""Of a field along one axis, a product of matrices each: few enough that every thread has some."""
 
 Block = Tuple[slice, slice, slice]
 Integers = npt.NDArray[np.int64]
@@ -101,31 +106,46 @@ class CoarseMaps:
         """Return which voxels of its grid map ``i`` has, along z, y and x."""
         return [(f + np.arange(n)) % g for f, n, g in zip(self.firsts[i], self.shapes[i], self.grids[i])]
 
-    def averages(self, i: int, fields: FloatArray, block: Block, shape: IntTriple, widths: Triple) -> FloatArray:
+    def averages(self, i: int, fields: Array, block: Block, shape: IntTriple, widths: Triple, threads: int) -> Array:
         """Return fields under a Gaussian at the voxels of map ``i``, shape (nz, ny, nx, fields).
 
         Parameters
         ----------
-        fields : ndarray of float32, shape (fields, nz, ny, nx)
-            In ``block`` of a grid of ``shape`` over the box; they are zero elsewhere.
+        fields : array of float32, shape (fields, nz, ny, nx)
+            In ``block`` of a grid of ``shape`` over the box, and zero elsewhere. Where they lie the averages are made.
         block : tuple of slice
             Where they lie.
         shape : tuple of int
             The grid's voxels.
         widths : tuple of float
             Standard deviations as shares of the edges of the box.
+        threads : int
+            Threads to use.
         """
-        result, voxels = fields, self.voxels_of(i)
+        result, voxels, there = fields, self.voxels_of(i), backend_of(fields)
         # Each product takes the last axis and puts what becomes of it first: after x, y and z, all are in order again.
         for axis in (2, 1, 0):
             of = np.arange(block[axis].start, block[axis].stop)
             weights = _weights(voxels[axis], int(self.grids[i, axis]), of, shape[axis], widths[axis])
-            result = (weights @ result.reshape(-1, len(of)).T).reshape(-1, *result.shape[:-1])
+            rows = there.xp.reshape(result, (-1, len(of)))
+            result = there.xp.reshape(_weighted_rows(rows, weights, threads), (-1, *result.shape[:-1]))
         return result
 
     def reading(self) -> Tuple[Any, Integers, Float64, Integers, Integers]:
         """Return what `interpolated` needs of all maps: values, starts, scales, firsts, shapes."""
         return self.values, self.starts, self.grids / self.whole, self.firsts, self.shapes
+
+
+@kernel
+def _weighted_rows(rows: FloatArray, weights: FloatArray, threads: int) -> FloatArray:
+    """Return ``weights @ rows.T``."""
+    found = np.empty((len(weights), len(rows)), dtype=np.float32)
+
+    def multiply(part: slice) -> None:
+        np.matmul(weights, rows[part].T, out=found[:, part])
+
+    share_out(len(rows), ROWS_AT_ONCE, multiply, threads)
+    return found
 
 
 def _weights(at: Integers, coarse: int, of: Integers, fine: int, width: float) -> FloatArray:

@@ -25,16 +25,20 @@ FAMILY_SHARES = {
     "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
-EVERYDAY, STEEP = 1800, 1920
-"""Numbers up to which examples are of all kinds, and up to which resolution falls steeply in a strong signal; after
-that the signal is damped besides, so that it is far stronger at low frequency than where it ends."""
+EVERYDAY, STEEP, DAMPED = 1800, 1920, 2600
+"""Numbers up to which examples are of all kinds; up to which resolution falls steeply in a strong signal; and up to
+which the signal is damped besides, so that it is far stronger at low frequency than where it ends. After that, a half
+is damped and the noise of a half has a colour."""
 
 FADED = (20.0, 150.0)
-"""Å^2 by which it is damped: added to the B-factor of every atom."""
+"""Å² by which it is damped: added to the B-factor of every atom."""
 
 STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
 STEEP_EDGES = (80, 96, 112)
 STEEP_RATIOS = (10.0, 300.0)
+STEEP_NOISE = (-40.0, 120.0)
+"""B-factor in Å² of the power of coloured noise."""
+
 STEEP_FIELDS = ("gradient", "gradient", "radial", "shells", "blobs", "domains")
 
 EDGES = (64, 80, 96, 112)
@@ -85,7 +89,10 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
         if number < EVERYDAY:
             made = planted_example(path, rng, FAMILY_SHARES)
         else:
-            made = _steep_example(path, rng, number >= STEEP)
+            mixed = number >= DAMPED
+            is_faded = rng.random() < 0.5 if mixed else number >= STEEP
+            noise_b = float(rng.uniform(*STEEP_NOISE)) if mixed and rng.random() < 0.5 else 0.0
+            made = _steep_example(path, rng, is_faded, noise_b)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
@@ -93,18 +100,24 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
         return None
     correlations = band_correlations(made.halves, mask.data, Execution(threads=1))
-    return Example(correlations, inside, _limit(made), path.name, str(made.description["family"]))
+    return Example(correlations, inside, _limit(made, inside), path.name, str(made.description["family"]))
 
 
 def stored_examples(models: Sequence[Path], seed: int, count: int, cache: Path) -> Iterator[Example]:
     """Return examples 0 ... ``count`` - 1 one by one from ``cache``, where those are made that are not there."""
     for number in range(count):
-        path = cache / f"{seed}-{number:05d}.npz"
-        none = path.with_suffix(".none")
-        if not path.exists() and not none.exists():
-            _store(example(models, seed, number), path, none)
+        path = store_example(models, seed, cache, number)
         if path.exists():
             yield _stored(path)
+
+
+def store_example(models: Sequence[Path], seed: int, cache: Path, number: int) -> Path:
+    """Make an example unless that was done; return its file, which is not there where the model did not lend itself."""
+    path = cache / f"{seed}-{number:05d}.npz"
+    none = path.with_suffix(".none")
+    if not path.exists() and not none.exists():
+        _store(example(models, seed, number), path, none)
+    return path
 
 
 def _store(made: Optional[Example], path: Path, none: Path) -> None:
@@ -128,14 +141,16 @@ def _stored(path: Path) -> Example:
         return Example(found, stored["inside"], stored["limit"], model, family)
 
 
-def _limit(made: Planted) -> FloatArray:
+def _limit(made: Planted, inside: BoolArray) -> FloatArray:
     truth, grid = made.truth.data, made.truth.grid
     known = np.isfinite(truth) & (truth > 0)
     limit = np.where(known, np.minimum(grid.spacing / np.where(known, truth, 1.0), 0.5), 0.0)
     model = made.mask.data > BINARY_THRESHOLD
     # Between the model and what is certainly solvent, a voxel has no resolution that one could define.
     limit[~model] = -1.0
-    limit[distance_outside(model, grid.voxel_size) > FAR] = 0.0
+    solvent = inside & ~model
+    if solvent.any():
+        limit[solvent & (distance_outside(model, grid.voxel_size) > FAR)] = 0.0
     return limit.astype(np.float32)
 
 
@@ -158,7 +173,7 @@ def planted_example(path: Path, rng: Any, families: Dict[str, float]) -> Planted
     )  # fmt: skip
 
 
-def _steep_example(path: Path, rng: Any, is_faded: bool) -> Planted:
+def _steep_example(path: Path, rng: Any, is_faded: bool, noise_b: float) -> Planted:
     """Plant a steep loss of resolution in a strong signal."""
     structure = _prepared(read_model(path), rng)
     if is_faded:
@@ -174,7 +189,8 @@ def _steep_example(path: Path, rng: Any, is_faded: bool) -> Planted:
     ratio = float(np.exp(rng.uniform(*np.log(STEEP_RATIOS))))
     return plant(
         family, structure, Grid.regular((edge,) * 3, voxel), finest, coarsest, ratio, str(rng.choice(STEEP_FIELDS)),
-        seed=int(rng.integers(2**31)), reach=float(np.clip(rng.uniform(-0.3, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
+        noise_b, int(rng.integers(2**31)),
+        reach=float(np.clip(rng.uniform(-0.3, 1.0) * FARTHEST_REACH, 0.0, 0.1 * length)),
     )  # fmt: skip
 
 

@@ -17,15 +17,13 @@ from cryores.resolution import _neighbourhood
 from cryores.resolution._locres_examples import Example
 from cryores.resolution._resolution_network import (
     NYQUIST,
-    QUANTILES,
     Committee,
     Network,
     Perceptron,
-    distribution,
     first_answers,
     first_offsets,
     inputs,
-    quantiles,
+    told_nearby,
     widened,
 )
 from cryores.volume import FloatArray
@@ -35,12 +33,12 @@ HIDDEN_NEARBY = (48, 32)
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 800
+VOXELS_A_MAP = 400
 LARGEST_NEARBY = 150000
 """Voxels of a mask up to which a map serves the second step."""
 
 MEMBERS = 3
-"""Perceptrons of the first step. Each leaves out as large a share of the models."""
+"""Perceptrons of either step. Each leaves out as large a share of the models."""
 
 BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
@@ -181,9 +179,13 @@ def fitted_nearby(
     """Return the network of a first step and the second that is fitted to its answers, and what was kept."""
     kept = [a for a in answers if for_calibration(a.model)]
     fitting = [a for a in answers if not for_calibration(a.model)]
-    rng = np.random.default_rng((seed, 3))
-    nearby = Committee((_fitted(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, rng, say),))
+    nearby = Committee(tuple(_fitted_nearby_member(fitting, k, epochs, seed, say) for k in range(MEMBERS)))
     return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
+
+
+def _fitted_nearby_member(fitting: Sequence[Answers], member: int, epochs: int, seed: int, say: Say) -> Perceptron:
+    own = [a for a in fitting if _member(a.model) != member]
+    return _fitted(own, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, np.random.default_rng((seed, 3, member)), say)
 
 
 def for_calibration(model: str) -> bool:
@@ -192,7 +194,7 @@ def for_calibration(model: str) -> bool:
 
 
 def _member(model: str) -> int:
-    """Return which member of the first step never sees a model."""
+    """Return which member of a committee never sees a model."""
     return hashlib.sha256(model.encode()).digest()[1] % MEMBERS
 
 
@@ -209,8 +211,9 @@ def some_voxels(e: Example, rng: Any) -> Answers:
 
 def some_answers(e: Example, bands: Committee, rng: Any) -> Answers:
     """Return what the second step is given, at random voxels whose truth is known."""
-    first = first_answers(e.correlations, e.inside, bands, Execution(threads=1))
-    around = _neighbourhood.surroundings(first, e.inside)
+    execution = Execution(threads=1)
+    first = first_answers(e.correlations, e.inside, bands, execution)
+    around = _neighbourhood.surroundings(first, e.inside, execution.threads)
     limit = e.limit[e.inside]
     chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
     x, nearby = around.inputs(np.argwhere(e.inside)[chosen], chosen)
@@ -310,8 +313,7 @@ def calibrated_widening(nearby: Committee, kept: Sequence[Answers]) -> Float64:
     for a in kept:
         there = (a.limit > 0) & (a.limit < 0.99 * NYQUIST)
         if there.any():
-            finer, log_frequency = distribution(nearby, a.inputs[there], a.place[there], _neighbourhood.offsets())
-            lowest, middle, highest = np.log(quantiles(finer, log_frequency, QUANTILES)).T
+            lowest, middle, highest = np.log(told_nearby(nearby, a.inputs[there], a.place[there])[:, :3]).T
             off = np.log(a.limit[there]) - middle
             misses.append(np.abs(off) / np.maximum(np.where(off < 0, middle - lowest, highest - middle), LEAST_WAY))
             widths.append(highest - lowest)
@@ -342,9 +344,9 @@ def errors(network: Network, kept: Sequence[Answers]) -> Errors:
 
     read, none = [], []
     for a in kept:
-        finer, log_frequency = distribution(network.nearby, a.inputs, a.place, _neighbourhood.offsets())
-        read.append(widened(quantiles(finer, log_frequency, QUANTILES), network.widening))
-        none.append(1.0 - finer[:, -1])
+        told = told_nearby(network.nearby, a.inputs, a.place)
+        read.append(widened(told[:, :3], network.widening))
+        none.append(told[:, 3])
     lowest, middle, highest = np.concatenate(read).T
     limit, lost = np.concatenate([a.limit for a in kept]), np.concatenate(none) > NO_SIGNAL
     signal = limit > 0

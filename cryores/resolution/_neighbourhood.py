@@ -53,8 +53,8 @@ def offsets() -> Float64:
 
 
 @dataclass(frozen=True)
-class FirstAnswers:
-    """What the first step says of every voxel of a mask, in the order of ``np.argwhere``.
+class Estimate:
+    """What a step says of every voxel of a mask, in the order of ``np.argwhere``.
 
     Parameters
     ----------
@@ -62,14 +62,24 @@ class FirstAnswers:
         Median and interval in cycles a voxel.
     none : ndarray of float32
         Probability that there is no signal at all.
-    profile : ndarray of float32, shape (voxels, columns)
-        How the halves agree in bands about ``frequency``.
     """
 
     frequency: FloatArray
     lowest: FloatArray
     highest: FloatArray
     none: FloatArray
+
+
+@dataclass(frozen=True)
+class FirstAnswers(Estimate):
+    """What the first step says.
+
+    Parameters
+    ----------
+    profile : ndarray of float32, shape (voxels, columns)
+        How the halves agree in bands about ``frequency``.
+    """
+
     profile: FloatArray
 
 
@@ -118,7 +128,7 @@ class Surroundings:
         return np.concatenate(parts, axis=1), x[:, -1].copy()
 
 
-def surroundings(first: FirstAnswers, inside: BoolArray) -> Surroundings:
+def surroundings(first: FirstAnswers, inside: BoolArray, threads: int) -> Surroundings:
     """Average the answers of the first step over a mask.
 
     Parameters
@@ -127,19 +137,23 @@ def surroundings(first: FirstAnswers, inside: BoolArray) -> Surroundings:
         At the voxels of the mask.
     inside : ndarray of bool, shape (nz, ny, nx)
         The mask.
+    threads : int
+        Threads to use.
     """
     height = np.log(first.frequency)
     spread = np.log(np.maximum(first.highest / first.lowest, 1.0)) / np.float32(NORMAL_INTERVAL)
     weight = (1.0 - first.none) / (spread**2 + np.float32(LEAST_SPREAD**2)) + np.float32(1e-3)
     centre = np.float32(np.average(height, weights=weight))
     own = np.stack([height - centre, weight, first.none], axis=1)
-    maps = _averaged((_field(own, f) for f in range(FIELDS)), FIELDS, WIDTHS, inside)
+    maps = _averaged((_field(own, f) for f in range(FIELDS)), FIELDS, WIDTHS, inside, threads)
     weighted = (weight * column for column in (np.float32(1.0), *first.profile.T))
-    profiles = _averaged(weighted, 1 + first.profile.shape[1], PROFILE_WIDTHS, inside)
+    profiles = _averaged(weighted, 1 + first.profile.shape[1], PROFILE_WIDTHS, inside, threads)
     return Surroundings(maps, _steepness(maps), _relative(profiles), own, first, float(centre))
 
 
-def _averaged(fields: Iterable[Any], count: int, widths: Sequence[float], inside: BoolArray) -> CoarseMaps:
+def _averaged(
+    fields: Iterable[Any], count: int, widths: Sequence[float], inside: BoolArray, threads: int
+) -> CoarseMaps:
     """Return the averages of ``count`` fields, all of them under one Gaussian after the other."""
     nz, ny, nx = inside.shape
     whole = (nz, ny, nx)
@@ -153,7 +167,8 @@ def _averaged(fields: Iterable[Any], count: int, widths: Sequence[float], inside
         values[0, there] = field
         for i, width in enumerate(widths):
             shares = (width / nz, width / ny, width / nx)
-            found[i * count + f][...] = found.averages(i * count + f, values, block, whole, shares)[..., 0]
+            averaged = found.averages(i * count + f, values, block, whole, shares, threads)
+            found[i * count + f][...] = averaged[..., 0]
     return found
 
 
@@ -196,18 +211,18 @@ def _field(own: FloatArray, f: int) -> Any:
     return own[:, 2] if f == FIELDS - 1 else own[:, 1] * own[:, 0] ** (f - 1)
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _interpolate(values, starts, scales, firsts, shapes, voxels, found):  # type: ignore[no-untyped-def]
-    for v in numba.prange(voxels.shape[0]):
+    for v in range(voxels.shape[0]):
         for i in range(starts.size):
             pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
             found[v, i] = interpolated(values, starts, scales, firsts, shapes, i, pz, py, px)
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _inputs(values, starts, scales, firsts, shapes, voxels, own, centre, x):  # type: ignore[no-untyped-def]
     widths = len(WIDTHS)
-    for v in numba.prange(voxels.shape[0]):
+    for v in range(voxels.shape[0]):
         pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
         height, weight, none = own[v, 0], own[v, 1], own[v, 2]
         averages, silent = np.empty(widths, dtype=np.float32), np.empty(widths, dtype=np.float32)

@@ -5,8 +5,8 @@ correlations of the bands about that place, and from what they are in the best p
 tells how likely the resolution is finer than each of a row of frequencies about it. So nothing but the distance from
 Nyquist knows of absolute frequencies, and a map on a finer grid gives the same answers. Made monotonic, the row is a
 distribution. Three of them, each fitted to two thirds of the models, agree on the mean of their log odds. In the second
-step, another perceptron corrects it by the answers around the voxel
-(`cryores.resolution._neighbourhood`). Median and interval are read from its distribution, given that there is signal.
+step, three others correct it by the answers around the voxel (`cryores.resolution._neighbourhood`). Median and interval
+are read from their distribution, given that there is signal; where they disagree, the interval is wider.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterator, Tuple
+from typing import Any, Callable, Iterator, List, Sequence, Tuple
 from zipfile import BadZipFile
 
 import numba
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryores.errors import WeightsError
-from cryores.execution import Execution
+from cryores.execution import Execution, share_out
 from cryores.fourier import Float64
 from cryores.resolution._band_correlation import (
     BAND_RATIO,
@@ -34,7 +34,7 @@ from cryores.resolution._band_correlation import (
     band_frequencies,
 )
 from cryores.resolution._local_average import interpolated
-from cryores.resolution._neighbourhood import FirstAnswers, offsets, surroundings
+from cryores.resolution._neighbourhood import Estimate, FirstAnswers, offsets, surroundings
 from cryores.volume import BoolArray, FloatArray
 
 CONTEXT = 8
@@ -70,7 +70,13 @@ PROFILE = 2 * len(PROFILE_BANDS) * len(PROFILE_WINDOWS)
 
 INPUTS = (2 * CONTEXT + 1) * (WINDOWS + len(COMPARED)) + len(range(0, 2 * CONTEXT + 1, KNOWN_EVERY)) + 1
 QUANTILES = (0.05, 0.5, 0.95)
-ROWS_AT_ONCE = 4096
+DISAGREEMENT = 9.0
+"""Standard deviations of the medians of a committee that are added, in squares, to the width of its interval."""
+
+LEAST_WIDTH = 1e-3
+"""Of an interval, in logarithms of frequencies, lest it be divided by nothing."""
+
+ROWS_AT_ONCE = 2048
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "locres.npz"
 
@@ -176,12 +182,20 @@ class Committee:
 
     def likely(self, x: FloatArray) -> FloatArray:
         """Return the probabilities for rows of inputs."""
-        first, *others = self.members
-        odds = first.log_odds(x)
-        for member in others:
-            odds += member.log_odds(x)
-        _from_log_odds(odds, np.float32(1.0 / len(self.members)))
-        return odds
+        return _likely(self.log_odds(x))
+
+    def log_odds(self, x: FloatArray) -> List[FloatArray]:
+        """Return the log odds of each member for rows of inputs."""
+        return [member.log_odds(x) for member in self.members]
+
+
+def _likely(log_odds: Sequence[FloatArray]) -> FloatArray:
+    """Return the probabilities that log odds agree on."""
+    mean = log_odds[0].copy()
+    for others in log_odds[1:]:
+        mean += others
+    _from_log_odds(mean, np.float32(1.0 / len(log_odds)))
+    return mean
 
 
 @dataclass(frozen=True)
@@ -264,24 +278,6 @@ def quantiles(finer: FloatArray, log_frequency: FloatArray, at: Tuple[float, ...
     return found
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What the network says of every voxel of a mask, in the order of ``np.argwhere``.
-
-    Parameters
-    ----------
-    frequency, lowest, highest : ndarray of float32
-        Median and interval in cycles a voxel.
-    none : ndarray of float32
-        Probability that there is no signal at all.
-    """
-
-    frequency: FloatArray
-    lowest: FloatArray
-    highest: FloatArray
-    none: FloatArray
-
-
 def first_answers(
     correlations: BandCorrelations, inside: BoolArray, committee: Committee, execution: Execution
 ) -> FirstAnswers:
@@ -289,33 +285,44 @@ def first_answers(
     with execution.stage("reading every voxel"):
         found, edge = _nothing_yet(inside), min(inside.shape)
         profile = np.empty((found.shape[1], PROFILE), dtype=np.float32)
-        for voxels, rows in _some_at_once(inside):
+
+        def answer(voxels: npt.NDArray[np.int64], rows: slice) -> None:
             x, place = inputs(correlations, voxels, edge)
-            read = _read_from(committee, x, place, first_offsets(), QUANTILES)
+            read = _read(*distribution(committee, x, place, first_offsets()))
             found[:, rows] = read.T
             profile[rows] = profiles(correlations, voxels, edge, read[:, 1])
+
+        _for_all_voxels(inside, answer, execution.threads)
         return FirstAnswers(found[1], found[0], found[2], found[3], profile)
 
 
 def corrected(first: FirstAnswers, inside: BoolArray, network: Network, execution: Execution) -> Estimate:
     """Return what the second step makes of the answers of the first."""
     with execution.stage("looking around every voxel"):
-        around = surroundings(first, inside)
+        around = surroundings(first, inside, execution.threads)
         found = _nothing_yet(inside)
-        for voxels, rows in _some_at_once(inside):
+
+        def answer(voxels: npt.NDArray[np.int64], rows: slice) -> None:
             x, nearby = around.inputs(voxels, rows)
-            read = _read_from(network.nearby, x, nearby, offsets(), QUANTILES)
+            read = told_nearby(network.nearby, x, nearby)
             read[:, :3] = widened(read[:, :3], network.widening)
             found[:, rows] = read.T
+
+        _for_all_voxels(inside, answer, execution.threads)
         return Estimate(found[1], found[0], found[2], found[3])
 
 
-def _some_at_once(inside: BoolArray) -> Iterator[Tuple[npt.NDArray[np.int64], slice]]:
-    """Yield the voxels of a mask in order, a part at a time, each (n, 3) with its rows among all."""
+def _for_all_voxels(inside: BoolArray, answer: Callable[[npt.NDArray[np.int64], slice], None], threads: int) -> None:
+    """Call ``answer`` with some voxels of a mask, (n, 3), and which rows they are of all, until all were given.
+
+    So many at a time, one thread each, that what an answer needs stays in a processor's cache.
+    """
     flat = np.flatnonzero(inside)
-    for start in range(0, len(flat), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        yield np.stack(np.unravel_index(flat[rows], inside.shape), axis=1), rows
+
+    def some(rows: slice) -> None:
+        answer(np.stack(np.unravel_index(flat[rows], inside.shape), axis=1), rows)
+
+    share_out(len(flat), ROWS_AT_ONCE, some, threads)
 
 
 def _nothing_yet(inside: BoolArray) -> FloatArray:
@@ -332,15 +339,34 @@ def widened(read: FloatArray, widening: Float64) -> FloatArray:
 
 def distribution(committee: Committee, x: FloatArray, place: FloatArray, steps: Float64) -> Tuple[Any, Any]:
     """Return how likely the resolution is finer, monotonic, and than what (logarithms of frequencies)."""
-    finer = committee.likely(x)
+    return _monotonic(committee.likely(x)), (place[:, None] + steps).astype(np.float32)
+
+
+def told_nearby(nearby: Committee, x: FloatArray, place: FloatArray) -> FloatArray:
+    """Return what the second step tells: as `_read` does, the interval wider where its members disagree.
+
+    The voxels of a map err together. What the fit did not settle the members settle each in its own way.
+    """
+    log_odds, log_frequency = nearby.log_odds(x), (place[:, None] + offsets()).astype(np.float32)
+    read = _read(_monotonic(_likely(log_odds)), log_frequency)
+    medians = [quantiles(_monotonic(_likely([own])), log_frequency, (0.5,))[:, 0] for own in log_odds]
+    apart = DISAGREEMENT * np.log(medians).std(axis=0)
+    lowest, middle, highest = np.log(read[:, :3]).T
+    share = np.hypot(1.0, apart / np.maximum(highest - lowest, LEAST_WIDTH))
+    for k, end in ((0, lowest), (2, highest)):
+        read[:, k] = np.exp(middle + share * (end - middle))
+    return read
+
+
+def _monotonic(finer: FloatArray) -> FloatArray:
+    """Make rows rise, in place."""
     np.maximum.accumulate(finer, axis=1, out=finer)
-    return finer, (place[:, None] + steps).astype(np.float32)
+    return finer
 
 
-def _read_from(committee: Committee, x: FloatArray, place: FloatArray, steps: Float64, at: Any) -> FloatArray:
-    """Return three quantiles and the probability of no signal."""
-    finer, log_frequency = distribution(committee, x, place, steps)
-    return np.concatenate([quantiles(finer, log_frequency, at), 1.0 - finer[:, -1:]], axis=1)
+def _read(finer: FloatArray, log_frequency: FloatArray) -> FloatArray:
+    """Return lowest, median and highest frequency and the probability of no signal, shape (rows, 4)."""
+    return np.concatenate([quantiles(finer, log_frequency, QUANTILES), 1.0 - finer[:, -1:]], axis=1)
 
 
 @numba.njit(inline="always", cache=True)  # type: ignore[misc]
@@ -349,11 +375,11 @@ def _height(correlation):  # type: ignore[no-untyped-def]
     return np.float32(0.5) * np.log((np.float32(1.0) + c) / (np.float32(1.0) - c))
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _inputs(values, starts, scales, firsts, shapes, voxels, best, wanted, x, nearest):  # type: ignore[no-untyped-def]
     usable, seen, each = wanted.size, 2 * CONTEXT + 1, WINDOWS + len(COMPARED)
     scale = np.float32(1.0 / FULL)
-    for v in numba.prange(voxels.shape[0]):
+    for v in range(voxels.shape[0]):
         pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
         agreeing = np.float32(0.0)
         for band in range(usable):
@@ -377,10 +403,10 @@ def _inputs(values, starts, scales, firsts, shapes, voxels, best, wanted, x, nea
                 x[v, seen * each + k // KNOWN_EVERY] = 1.0
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _profiles(values, starts, scales, firsts, shapes, voxels, best, place, found):  # type: ignore[no-untyped-def]
     scale, windows, last = np.float32(1.0 / FULL), len(PROFILE_WINDOWS), best.shape[0] - 1
-    for v in numba.prange(voxels.shape[0]):
+    for v in range(voxels.shape[0]):
         pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
         for k, off in enumerate(PROFILE_BANDS):
             at = min(max(place[v] + np.float32(off), np.float32(0.0)), np.float32(last))
@@ -396,17 +422,17 @@ def _profiles(values, starts, scales, firsts, shapes, voxels, best, place, found
                 found[v, 2 * windows * k + windows + j] = here - there
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _rectify(x, bias):  # type: ignore[no-untyped-def]
-    for v in numba.prange(x.shape[0]):
+    for v in range(x.shape[0]):
         for i in range(x.shape[1]):
             x[v, i] = max(x[v, i] + bias[i], np.float32(0.0))
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _from_log_odds(x, scale):  # type: ignore[no-untyped-def]
     one, most = np.float32(1.0), np.float32(30.0)
-    for v in numba.prange(x.shape[0]):
+    for v in range(x.shape[0]):
         for i in range(x.shape[1]):
             x[v, i] = one / (one + np.exp(-min(max(x[v, i] * scale, -most), most)))
 
@@ -429,7 +455,7 @@ def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-d
             before, place_before = here, log_frequency[j]
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _quantiles(finer, log_frequency, at, found):  # type: ignore[no-untyped-def]
-    for v in numba.prange(finer.shape[0]):
+    for v in range(finer.shape[0]):
         _read_quantiles(finer[v], log_frequency[v], at, found[v])

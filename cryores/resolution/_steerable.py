@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from cryores.backend import Array, backend_of, kernel
 from cryores.fourier import Float64, irfft, rfft
 from cryores.volume import BoolArray, FloatArray
 
@@ -133,7 +134,7 @@ def _separated(kernels: Float64, axis: Float64) -> Tuple[Float64, Float64]:
 # --- the statistic ------------------------------------------------------------------------------------------------
 
 
-def statistic(data: FloatArray, model: Model, wanted: BoolArray) -> FloatArray:
+def statistic(data: Array, model: Model, wanted: BoolArray) -> FloatArray:
     """Return the sum of squared correlations with the kernels, for noise of variance 1.
 
     Parameters
@@ -154,18 +155,21 @@ def statistic(data: FloatArray, model: Model, wanted: BoolArray) -> FloatArray:
         return np.zeros(0, dtype=np.float32)
     z, y, x = (np.flatnonzero(wanted.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1)))
     r = model.radius
+    there = backend_of(data)
     block = data
     for a, places in enumerate((z, y, x)):
-        block = np.take(block, np.arange(places[0] - r, places[-1] + r + 1), axis=a, mode="wrap")
+        around = np.arange(places[0] - r, places[-1] + r + 1) % data.shape[a]
+        block = there.xp.take(block, there.asarray(around), axis=a)
     inside = np.ascontiguousarray(wanted[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1])
     rows, columns = np.nonzero(np.triu(model.form))
     factors = np.where(rows == columns, 1.0, 2.0) * model.form[rows, columns]
-    out = np.zeros(inside.shape, dtype=np.float32)
+    out = there.zeros(inside.shape, np.float32)
     _quadratic_form(block, inside, model.taps.astype(np.float32), rows, columns, factors.astype(np.float32), out)
-    found: FloatArray = out[inside]
+    found: FloatArray = there.to_host(out)[inside]
     return found
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _quadratic_form(block, wanted, taps, rows, columns, factors, out):  # type: ignore[no-untyped-def]
     # One correlation along z a plane, along y a line, along x a line again: all that is read lies in the cache.
@@ -271,8 +275,8 @@ def _lags(model: Model) -> Float64:
     weight, box = model.weight, np.ones((edge, edge, edge)) / edge**3
     flat, heavy = spectrum(box), spectrum(weight)
     power = -2.0 * (heavy * flat.conj()).real + weight.sum() * np.abs(flat) ** 2
-    for kernel in model.kernels:
-        power -= np.abs(spectrum(kernel)) ** 2
+    for correlated in model.kernels:
+        power -= np.abs(spectrum(correlated)) ** 2
     lags = scipy.fft.irfftn(power, shape)
     lags[0, 0, 0] += weight.sum()
     around = np.arange(-2 * model.radius, 2 * model.radius + 1)

@@ -7,16 +7,18 @@ spectrum of the window. H_i is radial to good approximation, and tabulated.
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numba
 import numpy as np
 import scipy.fft
 
+from cryores.backend import Array, Backend, kernel
 from cryores.execution import Execution
-from cryores.fourier import Complex, InPlaceRealFFT, frequency_axes, rfft
+from cryores.fourier import frequency_axes, rfft
+from cryores.masks import block_around
 from cryores.resolution._boxed_fsc import Shells, without_mean
-from cryores.volume import BoolArray, FloatArray, Triple
+from cryores.volume import BoolArray, FloatArray, IntTriple, Triple
 
 TABLE_STEPS = 4
 """Points of a band's table per shell."""
@@ -38,60 +40,59 @@ def windowed_resolutions(
     Parameters are those of `cryores.resolution._boxed_fsc.boxed_resolutions`, with the halves as they are; ``wanted``
     holds the voxels, a boolean array of their shape.
     """
-    margin = _margin(wanted, window.shape[0])
-    nz, ny, nx = (n + m for n, m in zip(half1.shape, margin))
-    shape = (nz, ny, nx)
-    spectra = [_spectrum(half, margin, execution.threads) for half in (half1, half2)]
-    kernel = _window_spectrum(window, shape, execution.threads)
+    shape = padded_shape(half1.shape, block_around(wanted), window.shape[0])
+    margin = tuple(padded - n for padded, n in zip(shape, half1.shape))
+    there = execution.backend
+    spectra = [_spectrum(half, margin, there, execution.threads) for half in (half1, half2)]
+    average = _window_spectrum(window, shape, there, execution.threads)
     tables = _band_tables(window, shells)
     axes = frequency_axes(shape, voxel_size)
-    fft = InPlaceRealFFT(shape, execution.threads)
+    fft = there.in_place_fft(shape, execution.threads)
     one, two, cross = fft.first, fft.empty(), fft.empty()
-    places = np.ravel_multi_index(np.nonzero(wanted), cross.shape)
-    before = np.ones(len(places), dtype=np.float32)
-    position = np.full((len(places), len(cutoffs)), -1.0, dtype=np.float32)
+    places = there.asarray(np.ravel_multi_index(np.nonzero(wanted), shape))
+    before = there.asarray(np.ones(places.shape[0], dtype=np.float32))
+    position = there.asarray(np.full((places.shape[0], len(cutoffs)), -1.0, dtype=np.float32))
     with execution.stage("comparing shells", shells.count - 1) as stage:
         for i in range(1, shells.count):
-            for spectrum, padded in zip(spectra, (one, two)):
-                _take_band(spectrum, tables[i], TABLE_STEPS / shells.width, *axes, fft.spectrum(padded))
-                fft.backward(padded)
+            for spectrum, room in zip(spectra, (one, two)):
+                _take_shell(spectrum, tables[i], TABLE_STEPS / shells.width, *axes, fft.spectrum(room))
+                fft.backward(room)
             _products(fft.real(one), fft.real(two), fft.real(cross))
-            for padded in (cross, one, two):
-                _multiply(fft.forward(padded), kernel)
-                fft.backward(padded)
-            _follow_crossings(
-                cross, one, two, places, before, np.asarray(cutoffs, np.float32), i, shells.count - 1, last, position
-            )
+            for room in (cross, one, two):
+                _multiply_spectra(fft.forward(room), average)
+                fft.backward(room)
+            averaged = (fft.real(room) for room in (cross, one, two))
+            limits = np.asarray(cutoffs, np.float32)
+            _follow_crossings(*averaged, places, before, limits, i, shells.count - 1, last, position)
             stage.advance()
     with np.errstate(divide="ignore"):
-        resolution = 1.0 / (np.maximum(position, 0.0) * np.float32(shells.width))
+        resolution = 1.0 / (np.maximum(there.to_host(position), 0.0) * np.float32(shells.width))
     return np.clip(resolution, shells.finest, shells.coarsest).astype(np.float32)
 
 
-def _spectrum(half: FloatArray, margin: Tuple[int, ...], threads: int) -> Complex:
+def _spectrum(half: FloatArray, margin: Tuple[int, ...], there: Backend, threads: int) -> Array:
     centred = without_mean(half)
-    return rfft(np.pad(centred, [(0, m) for m in margin]) if any(margin) else centred, threads)
+    return rfft(there.asarray(np.pad(centred, [(0, m) for m in margin]) if any(margin) else centred), threads)
 
 
-def _margin(wanted: BoolArray, box: int) -> Tuple[int, ...]:
-    """Return the zeros to add after each axis, so that no window reaches round the periodic box into signal."""
-    extents = [np.flatnonzero(wanted.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+def padded_shape(shape: Sequence[int], block: Sequence[slice], box: int) -> IntTriple:
+    """Return ``shape`` with zeros after each axis, so that no window reaches round the periodic box into signal.
+
+    ``block`` holds the voxels that windows of ``box`` voxels are put around.
+    """
     reach = box // 2 + 1
-    margin = []
-    for n, found in zip(wanted.shape, extents):
-        lacking = max(0, reach - int(found[0]), reach - (n - 1 - int(found[-1])))
-        margin.append(scipy.fft.next_fast_len(n + lacking, real=True) - n if lacking else 0)
-    return tuple(margin)
+    lacking = (max(0, reach - part.start, reach - (n - part.stop)) for n, part in zip(shape, block))
+    z, y, x = (scipy.fft.next_fast_len(n + more, real=True) if more else n for n, more in zip(shape, lacking))
+    return z, y, x
 
 
-def _window_spectrum(window: FloatArray, shape: Tuple[int, ...], threads: int) -> Complex:
+def _window_spectrum(window: FloatArray, shape: Tuple[int, ...], there: Backend, threads: int) -> Array:
     """Return the transform that correlates with the squared window, normalised to 1 and centred on voxel n // 2."""
     n = window.shape[0]
-    kernel = np.zeros(shape, dtype=np.float32)
+    average = np.zeros(shape, dtype=np.float32)
     around_first = np.ix_(*[(np.arange(n) - n // 2) % edge for edge in shape])
-    kernel[around_first] = window**2 / np.sum(window.astype(np.float64) ** 2)
-    spectrum = rfft(kernel, threads)
-    return np.conj(spectrum, out=spectrum)
+    average[around_first] = window**2 / np.sum(window.astype(np.float64) ** 2)
+    return there.xp.conj(rfft(there.asarray(average), threads))
 
 
 def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:
@@ -121,8 +122,9 @@ def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:
     return tables
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _take_band(spectrum, table, per_step, sz, sy, sx, out):  # type: ignore[no-untyped-def]
+def _take_shell(spectrum, table, per_step, sz, sy, sx, out):  # type: ignore[no-untyped-def]
     for z in numba.prange(sz.size):
         for y in range(sy.size):
             s2_zy = sz[z] * sz[z] + sy[y] * sy[y]
@@ -136,6 +138,7 @@ def _take_band(spectrum, table, per_step, sz, sy, sx, out):  # type: ignore[no-u
                     out[z, y, x] = 0
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _products(one, two, cross):  # type: ignore[no-untyped-def]
     for z in numba.prange(one.shape[0]):
@@ -147,23 +150,25 @@ def _products(one, two, cross):  # type: ignore[no-untyped-def]
                 two[z, y, x] = b * b
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
-def _multiply(spectrum, kernel):  # type: ignore[no-untyped-def]
+def _multiply_spectra(spectrum, other):  # type: ignore[no-untyped-def]
     for z in numba.prange(spectrum.shape[0]):
         for y in range(spectrum.shape[1]):
             for x in range(spectrum.shape[2]):
-                spectrum[z, y, x] *= kernel[z, y, x]
+                spectrum[z, y, x] *= other[z, y, x]
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _follow_crossings(cross, power1, power2, flat, before, cutoffs, shell, final, last, position):  # type: ignore[no-untyped-def]
     # `position` is in shells; a voxel is set at a descent below the cutoff, or at the end if it never went below.
-    n, d1, d2 = cross.ravel(), power1.ravel(), power2.ravel()
     for v in numba.prange(flat.size):
-        at = flat[v]
+        zy, x = divmod(flat[v], cross.shape[2])
+        z, y = divmod(zy, cross.shape[1])
         # After the smoothing by FFT an empty region can be a rounding error below zero.
-        scale = np.sqrt(max(d1[at], np.float32(0))) * np.sqrt(max(d2[at], np.float32(0)))
-        value = n[at] / scale if scale > 1e-30 else np.float32(0)
+        scale = np.sqrt(max(power1[z, y, x], np.float32(0))) * np.sqrt(max(power2[z, y, x], np.float32(0)))
+        value = cross[z, y, x] / scale if scale > 1e-30 else np.float32(0)
         for t in range(cutoffs.size):
             c = cutoffs[t]
             if before[v] >= c > value and (last or position[v, t] < 0):

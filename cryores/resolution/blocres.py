@@ -12,6 +12,7 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import gpu_bytes
 from cryores.diagnosis import WINDOW_RULE, window_findings
 from cryores.errors import UsageError
 from cryores.execution import Execution
@@ -19,7 +20,7 @@ from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._boxed_fsc import Shells, boxed_resolutions, without_mean
 from cryores.resolution._interpolated_fsc import TAPS, interpolated_resolutions
-from cryores.resolution._windowed_shells import windowed_resolutions
+from cryores.resolution._windowed_shells import padded_shape, windowed_resolutions
 from cryores.shell_correlation import CROSSINGS, global_resolution
 from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, interpolate_known, rotations
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
@@ -143,10 +144,13 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     one, two = halves.half1.data, halves.half2.data
     if mode == "fast":
         values = windowed_resolutions(one, two, computed, *how)
-    elif step == 1:
-        values = boxed_resolutions(without_mean(one), without_mean(two), np.argwhere(computed), *how)
     else:
-        values = interpolated_resolutions(without_mean(one), without_mean(two), np.argwhere(computed), step, *how)
+        one, two = (execution.backend.asarray(without_mean(half)) for half in (one, two))
+        voxels = np.argwhere(computed)
+        if step == 1:
+            values = boxed_resolutions(one, two, voxels, *how)
+        else:
+            values = interpolated_resolutions(one, two, voxels, step, *how)
     maps = [_fill(column, computed, wanted, grid, parameters.symmetry) for column in values.T]
     return LocalResolution(
         resolution=Volume(maps[0], grid),
@@ -265,17 +269,50 @@ def _memory(inputs: Inputs, parameters: BlocresParameters, threads: int) -> floa
     padded = box * (1 + parameters.padding)
     columns = padded // 2 + 1
     pairs = threads * 2.0 * (4.0 * box**2 * padded + 8.0 * box * padded * columns + 16.0 * padded**2 * columns)
-    block = grid.shape if inputs.mask is None else [s.stop - s.start for s in bounding_box(inputs.mask)]
+    block = [s.stop - s.start for s in _block(inputs)]
     # Every voxel has three indices of 8 bytes (on a lattice, twice that), its place, the last FSC and the crossing.
     each = 64.0 if _mode(parameters) == "exact" else 40.0
     places = each * (grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     if _mode(parameters) == "fast":
         # Two spectra, the window's, three products, and masks.
-        return float(4.0 * grid.size * 6.6 + places)
+        shape = grid.shape if inputs.mask is None else padded_shape(grid.shape, _block(inputs), box)
+        return 4.0 * float(np.prod(shape)) * 6.6 + places
     # Both halves without their mean, and the result.
     whole = 4.0 * grid.size * 3 + places
     lattice = np.prod([n / _step(parameters, box) + TAPS.size for n in block])
     return float(whole + pairs + lattice * 12.0 * columns)
+
+
+def _block(inputs: Inputs) -> Tuple[slice, slice, slice]:
+    """Return the smallest block that holds the mask."""
+    if inputs.mask is not None:
+        return bounding_box(inputs.mask)
+    z, y, x = (slice(0, n) for n in inputs.grid.shape)
+    return z, y, x
+
+
+def _reached(edge: int, voxels: slice, box: int, step: int) -> int:
+    """Return the length of an axis with what the boxes around ``voxels``, or a lattice around them, reach beyond."""
+    first, last = voxels.start, voxels.stop - 1
+    if step > 1:
+        first, last = ((end // step + int(tap)) * step for end, tap in zip((first, last), (TAPS[0], TAPS[-1])))
+    return int(edge + max(0, box // 2 - first) + max(0, last + box - box // 2 - edge))
+
+
+def _gpu_memory(inputs: Inputs, parameters: BlocresParameters) -> float:
+    grid = inputs.grid
+    voxels = grid.size if inputs.mask is None else np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD)
+    box = parameters.box or min(grid.shape) // 3
+    if _mode(parameters) == "fast":
+        # Three maps and their spectra, those of both halves and of the window; of each voxel its place (8 bytes), the
+        # last FSC and the crossings.
+        padded = Grid.regular(padded_shape(grid.shape, _block(inputs), box), grid.voxel_size)
+        return gpu_bytes(padded, 9.0) + (12.0 + 4.0 * len(parameters.cutoff)) * float(voxels)
+    shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
+    coefficients = shells.padded**2 * (shells.padded // 2 + 1)
+    # Both halves, as they are and with zeros around; the shares of the coefficients in the shells; boxes.
+    around = float(np.prod([_reached(*of, box, _step(parameters, box)) for of in zip(grid.shape, _block(inputs))]))
+    return gpu_bytes(grid, 2.0, boxes=True) + 8.0 * around + 4.0 * coefficients * shells.count
 
 
 METHOD = Method(
@@ -286,6 +323,7 @@ METHOD = Method(
     parameters=BlocresParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={"resolution.mrc": "local resolution in Å at the first cutoff, 0 outside the mask"},
     citations=("Cardone2013", "Vilas2020"),
     mask="made",

@@ -12,11 +12,12 @@ from typing import Any, Dict, List, Optional
 import numba
 import numpy as np
 
+from cryores.backend import gpu_bytes, kernel
 from cryores.curves import csv_text
 from cryores.diagnosis import WINDOW_RULE
 from cryores.errors import UsageError
 from cryores.execution import Execution
-from cryores.fourier import Complex, Float64, RealFFT, shell_frequencies, shell_sums
+from cryores.fourier import Float64, shell_frequencies, shell_sums
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.shell_correlation import CROSSINGS, crossing_resolution, fsc_curve, global_resolution
@@ -147,16 +148,18 @@ def radii(grid: Grid, step: int) -> Float64:
 def _curves(halves: HalfMaps, radius: Float64, thickness: float, smooth: bool, execution: Execution) -> Float64:
     """Return the FSC of the halves in the shell at each radius (Å), shape (radii, frequencies)."""
     grid = halves.grid
-    fft = RealFFT(grid.shape, execution.threads)
+    there = execution.backend
+    fft = there.real_fft(grid.shape, execution.threads)
+    maps = [there.asarray(half.data) for half in (halves.half1, halves.half2)]
     cut = fft.empty_real()
-    spectra: List[Complex] = [fft.empty_spectrum() for _ in range(2)]
+    spectra = [fft.empty_spectrum() for _ in range(2)]
     axes = _axes(grid)
     curves = []
     with execution.stage("comparing shells", len(radius)) as stage:
         for r in radius:
-            for half, spectrum in zip((halves.half1, halves.half2), spectra):
-                sums = _shell_mean(half.data, *axes, r, thickness, smooth).sum(axis=0)
-                _cut_shell(half.data, sums[1] / sums[0], *axes, r, thickness, smooth, cut)
+            for data, spectrum in zip(maps, spectra):
+                sums = _shell_mean(data, *axes, r, thickness, smooth).sum(axis=0)
+                _cut_shell(data, sums[1] / sums[0], *axes, r, thickness, smooth, cut)
                 fft.forward(cut, spectrum)
             curves.append(fsc_curve(shell_sums(spectra[0], spectra[1], grid)))
             # With the mean taken out nothing but rounding is left at frequency 0.
@@ -192,6 +195,7 @@ def shell_weight(r, radius, thickness, smooth):  # type: ignore[no-untyped-def]
     return np.cos(np.pi * off) ** 2 if smooth else 1.0
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _shell_mean(data, z, y, x, radius, thickness, smooth):  # type: ignore[no-untyped-def]
     # Sums of the weights and of the weighted densities, for each plane: their order does not depend on the threads.
@@ -205,6 +209,7 @@ def _shell_mean(data, z, y, x, radius, thickness, smooth):  # type: ignore[no-un
     return sums
 
 
+@kernel
 @numba.njit(parallel=True, cache=True)  # type: ignore[misc]
 def _cut_shell(data, mean, z, y, x, radius, thickness, smooth, out):  # type: ignore[no-untyped-def]
     for i in numba.prange(z.size):
@@ -258,6 +263,12 @@ def _memory(inputs: Inputs, parameters: BlocresShellsParameters, threads: int) -
     return 4.0 * inputs.grid.size * 5.1
 
 
+def _gpu_memory(inputs: Inputs, parameters: BlocresShellsParameters) -> float:
+    # Two halves, what is cut out of one, two spectra, and what a transform returns before it is stored; the order of
+    # the coefficients.
+    return gpu_bytes(inputs.grid, 6.3)
+
+
 METHOD = Method(
     name="blocres-shells",
     title="blocres in shells",
@@ -266,6 +277,7 @@ METHOD = Method(
     parameters=BlocresShellsParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={
         "shells.csv": "radius and resolution of each shell in Å",
         "resolution.mrc": "the resolution at each voxel's radius in Å, 0 outside the mask",

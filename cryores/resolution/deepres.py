@@ -19,8 +19,8 @@ from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, paramet
 from cryores.nets import own_deepres
 from cryores.nets.carved import continued
 from cryores.nets.devices import on_device
-from cryores.resample import resampled, resampled_grid
-from cryores.volume import BoolArray, FloatArray, Grid, IntTriple, Maps, Volume, full_map
+from cryores.resample import Between, interpolated, nearest_voxels, resampled, resampled_grid
+from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, IntTriple, Maps, Volume, full_map
 
 HIGH_BELOW = 2.8
 """Median in Å below which the range is chosen anew: 1.5-6."""
@@ -110,10 +110,11 @@ def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution
     density = full_map(inputs.maps)
     inside = inputs.mask.data > BINARY_THRESHOLD
     name = parameters.range or COARSE
-    found = _estimated(density, inside, RANGES[name], parameters, execution)
+    found = _estimated(inputs, density, inside, RANGES[name], parameters, execution)
     if parameters.range is None and _is_fine(found["resolution"], inputs.grid):
         name = FINE
-        found = _estimated(density, inside, RANGES[FINE], parameters, execution)
+        found.clear()
+        found = _estimated(inputs, density, inside, RANGES[FINE], parameters, execution)
     chosen = RANGES[name]
     finest = max(chosen.finest, inputs.grid.nyquist)
     values = np.clip(found.pop("resolution"), *_ends(parameters, chosen, inputs.grid))
@@ -129,7 +130,7 @@ def _compute(inputs: Inputs, parameters: DeepresParameters, execution: Execution
         details["warnings"] = [f"most of the map is finer than the range {name} Å: try --range {FINE}"]
     return LocalResolution(
         Volume(values, inputs.grid),
-        inputs.mask.like(inside),
+        inputs.mask,
         _criterion(parameters, chosen),
         details,
         {key: Volume(one, inputs.grid) for key, one in found.items()},
@@ -150,30 +151,49 @@ def _is_fine(values: FloatArray, grid: Grid) -> bool:
 
 
 def _estimated(
-    density: Volume, inside: BoolArray, chosen: Range, parameters: DeepresParameters, execution: Execution
+    inputs: Inputs,
+    density: Volume,
+    inside: BoolArray,
+    chosen: Range,
+    parameters: DeepresParameters,
+    execution: Execution,
 ) -> Dict[str, FloatArray]:
     """Return the network's answers by name, on the grid of the map; NaN outside the mask."""
     shape = working_shape(density.grid, chosen.voxel_size)
-    with execution.stage("resampling"):
-        grid = resampled_grid(density.grid, shape)
-        own = parameters.weights == "own"
-        seen = Volume(resampled(continued(density.data) if own else density.data, shape, execution.threads), grid)
-        mask = nearest(inside, shape)
-    if own:
-        answer = own_deepres.estimate(seen, mask, chosen.voxel_size, execution)
-        found = {"resolution": answer.resolution, "uncertainty": answer.uncertainty}
+    if parameters.weights == "published":
+        found = {"resolution": _published(density, inside, shape, chosen, execution)}
     else:
-        found = {"resolution": _published(seen, mask, chosen, density.grid, execution)}
-    with execution.stage("resampling"):
-        return {name: _back(values, inside, density.grid) for name, values in found.items()}
+        answer = own_deepres.estimate(
+            density.like(continued(density.data)),
+            inside,
+            shape,
+            chosen.voxel_size,
+            execution,
+            execution.planned_bytes - _kept(inputs) if execution.planned_bytes else np.inf,
+        )
+        found = {"resolution": answer.resolution, "uncertainty": answer.uncertainty}
+    for name, values in found.items():
+        # On a coarser grid some voxels at the rim are nearest to none that was seen.
+        if not np.isfinite(values[inside]).all():
+            filled = filled_outwards(density.like(values)).data
+            found[name] = np.where(inside, filled, np.float32(np.nan))
+    return found
 
 
-def _published(seen: Volume, mask: BoolArray, chosen: Range, grid: Grid, execution: Execution) -> FloatArray:
+def _published(density: Volume, inside: BoolArray, shape: IntTriple, chosen: Range, execution: Execution) -> FloatArray:
     from cryores.nets import published_deepres
 
-    return published_deepres.estimate(
-        published_deepres.masked(seen, mask), mask, chosen.voxel_size, execution, original_voxel=min(grid.voxel_size)
+    with execution.stage("resampling"):
+        seen = Volume(resampled(density.data, shape, execution.threads), resampled_grid(density.grid, shape))
+        mask = nearest(inside, shape)
+    values = published_deepres.estimate(
+        published_deepres.masked(seen, mask),
+        mask,
+        chosen.voxel_size,
+        execution,
+        original_voxel=min(density.grid.voxel_size),
     )
+    return back(values, inside)
 
 
 # --- grids --------------------------------------------------------------------------------------------------------
@@ -189,33 +209,14 @@ def nearest(values: Any, shape: IntTriple) -> Any:
     """Return ``values`` at the nearest voxels of a grid of ``shape`` over the same box."""
     if values.shape == shape:
         return values
-    index = [np.minimum(np.rint(np.arange(m) * (n / m)).astype(int), n - 1) for n, m in zip(values.shape, shape)]
-    return np.ascontiguousarray(values[np.ix_(*index)])
+    return np.ascontiguousarray(values[np.ix_(*map(nearest_voxels, values.shape, shape))])
 
 
-def _back(values: FloatArray, inside: BoolArray, grid: Grid) -> FloatArray:
-    """Return answers on the ``grid`` of the mask, interpolated between those that there are; NaN outside the mask."""
+def back(values: FloatArray, inside: BoolArray) -> FloatArray:
+    """Return answers on the grid of the mask, interpolated between those that there are; NaN outside the mask."""
     if values.shape != inside.shape:
-        known = np.isfinite(values)
-        total = _linear(np.where(known, values, np.float32(0)), inside.shape)
-        weight = _linear(known.astype(np.float32), inside.shape)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.where(weight > 1e-3, total / weight, np.nan).astype(np.float32)
-        if not np.isfinite(values[inside]).all():
-            values = filled_outwards(Volume(values, grid)).data
+        values = interpolated(values, list(map(Between.of, values.shape, inside.shape)))
     return np.where(inside, values, np.float32(np.nan))
-
-
-def _linear(data: FloatArray, shape: Tuple[int, ...]) -> FloatArray:
-    """Interpolate linearly, axis by axis, on a grid of ``shape`` over the same box."""
-    for axis, m in enumerate(shape):
-        n = data.shape[axis]
-        place = np.minimum(np.arange(m) * (n / m), n - 1)
-        below = np.minimum(place.astype(int), max(n - 2, 0))
-        share = (place - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        above = np.minimum(below + 1, n - 1)
-        data = np.take(data, below, axis) * (1 - share) + np.take(data, above, axis) * share
-    return data
 
 
 # --- declaration --------------------------------------------------------------------------------------------------
@@ -250,16 +251,28 @@ def _require_published() -> None:
 
 
 def _memory(inputs: Inputs, parameters: DeepresParameters, threads: int) -> float:
+    return memory_within(inputs, parameters, threads, 0.0)
+
+
+def memory_within(inputs: Inputs, parameters: DeepresParameters, threads: int, budget: float) -> float:
+    """Return the bytes held beyond the inputs, by blocks as large as a budget allows, or by the smallest."""
     from cryores.nets import published_deepres
 
-    asked = RANGES[parameters.range or COARSE]
+    asked = [RANGES[parameters.range or COARSE]]
     if parameters.range is None and inputs.grid.nyquist < HIGH_BELOW:
-        asked = RANGES[FINE]
-    shape = working_shape(inputs.grid, asked.voxel_size)
-    own = parameters.weights == "own"
-    network = own_deepres.memory(shape, threads) if own else published_deepres.memory(shape)
-    # While it is resampled, a map has its spectrum; afterwards answers of both grids are held.
-    return network + 4.0 * inputs.grid.size * 6.0
+        asked.append(RANGES[FINE])
+    shapes = [working_shape(inputs.grid, chosen.voxel_size) for chosen in asked]
+    if parameters.weights == "published":
+        # While it is resampled, a map has its spectrum; afterwards answers of both grids are held.
+        return published_deepres.memory(shapes[-1]) + 4.0 * inputs.grid.size * 6.0
+    kept, grid = _kept(inputs), inputs.grid.shape
+    mask = None if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
+    return kept + max(own_deepres.memory(grid, shape, threads, budget - kept, mask) for shape in shapes)
+
+
+def _kept(inputs: Inputs) -> float:
+    """Return the bytes held beside the network: the mean of half maps, what continues it, answers within the range."""
+    return 4.0 * inputs.grid.size * (2.75 + isinstance(inputs.maps, HalfMaps))
 
 
 METHOD = Method(
@@ -270,6 +283,7 @@ METHOD = Method(
     parameters=DeepresParameters,
     compute=_compute,
     memory=_memory,
+    memory_within=memory_within,
     outputs={
         "resolution.mrc": "local resolution in Å, 0 outside the mask",
         "uncertainty.mrc": "its standard error in Å, with our own network",

@@ -7,20 +7,20 @@ free of it. With an atomic model the full map is compared with the model's densi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 
 from cryores.backend import gpu_bytes
-from cryores.curves import Curve, csv_text, star_text, xml_text
 from cryores.diagnosis import rises_again
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Complex, Float64, ShellSums, filtered, rfft, shell_sums
 from cryores.masks import independent_share, solvent_level
-from cryores.method import HALVES, MAP, Inputs, Method, Result, parameter
+from cryores.method import HALVES, MAP, Inputs, Method, parameter
+from cryores.resolution._fsc_result import FSCResult
 from cryores.shell_correlation import (
     CRITERIA,
     CROSSINGS,
@@ -34,7 +34,6 @@ from cryores.shell_correlation import (
     phase_residual,
     randomised,
     solvent_corrected,
-    ssnr_curve,
     stays_above,
     threshold_curve,
 )
@@ -104,128 +103,6 @@ class FSCParameters:
         choices=("relion",),
         expert=True,
     )
-
-
-@dataclass(frozen=True)
-class FSCResult(Result):
-    """Curves over the shells of the spectrum, and the resolutions they give.
-
-    Parameters
-    ----------
-    frequency : ndarray of float64, shape (shells,)
-        Shell centres in 1/Å, from 0 to Nyquist.
-    count : ndarray
-        Independent coefficients of each shell: half of those in the full spectrum, divided by the symmetry's order.
-    criterion : str
-        The threshold and the crossing rule in words.
-    grid : Grid
-        Grid of the input.
-    unmasked, masked, randomised, corrected : ndarray or None
-        FSC of the half maps; of the masked half maps; of these with random phases; without the mask's share. Without a
-        mask ``corrected`` is ``unmasked`` and the two between are None. All None for a single map.
-    particle : ndarray or None
-        Unmasked FSC corrected for solvent.
-    phase_residual : ndarray or None
-        Differential phase residual of the unmasked half maps, in degrees.
-    model : ndarray or None
-        FSC of the full map (masked when there is a mask) and the model's density.
-    fdr : ndarray or None
-        What the corrected curve must exceed in each shell to be no noise, where a false discovery rate was given.
-    resolution, unmasked_resolution, masked_resolution, model_resolution : dict
-        Criterion -> Å of the corrected, unmasked, masked and model curves; None where a curve is below the threshold
-        from the first shell on.
-    reaches_nyquist : dict
-        Criterion -> whether the corrected curve never falls below it: its resolution is then at least Nyquist.
-    details : dict
-        Resolved choices, the model's correlation coefficients, and warnings.
-    """
-
-    frequency: Float64
-    count: Float64
-    criterion: str
-    grid: Grid = field(repr=False)
-    unmasked: Optional[Float64] = None
-    masked: Optional[Float64] = None
-    randomised: Optional[Float64] = None
-    corrected: Optional[Float64] = None
-    particle: Optional[Float64] = None
-    phase_residual: Optional[Float64] = None
-    model: Optional[Float64] = None
-    fdr: Optional[Float64] = None
-    resolution: Dict[str, Optional[float]] = field(default_factory=dict)
-    unmasked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
-    masked_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
-    model_resolution: Dict[str, Optional[float]] = field(default_factory=dict)
-    reaches_nyquist: Dict[str, bool] = field(default_factory=dict)
-    details: Dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def ssnr(self) -> Optional[Float64]:
-        """Spectral signal-to-noise ratio of the full map, from the corrected curve."""
-        return None if self.corrected is None else ssnr_curve(self.corrected)
-
-    def columns(self) -> Dict[str, Any]:
-        """Return the curves that exist, keyed by name, in the order of the tables."""
-        named = {
-            "corrected": self.corrected,
-            "particle": self.particle,
-            "unmasked": self.unmasked,
-            "masked": self.masked,
-            "randomised": self.randomised,
-            "model": self.model,
-            "phase_residual": self.phase_residual,
-            "ssnr": self.ssnr,
-        }
-        return {name: curve for name, curve in named.items() if curve is not None}
-
-    def tables(self) -> Dict[str, str]:
-        """Return ``fsc.star`` (RELION's labels), ``fsc.xml`` (EMDB's format) and ``fsc.csv``."""
-        shells = np.arange(len(self.frequency))
-        angstrom = 1.0 / np.maximum(self.frequency, 1e-3)
-        columns = self.columns()
-        star = {"rlnSpectralIndex": shells, "rlnResolution": self.frequency, "rlnAngstromResolution": angstrom}
-        star.update({STAR_LABELS[name]: curve for name, curve in columns.items()})
-        main = "corrected" if self.corrected is not None else "model"
-        title = XML_TITLES[main if self.masked is not None or main == "model" else "unmasked"]
-        return {
-            "fsc.star": star_text(self._star_general(), star),
-            "fsc.xml": xml_text(Curve(self.frequency, columns[main], title)),
-            "fsc.csv": csv_text({"frequency": self.frequency, "independent": self.count, **columns}),
-        }
-
-    def _star_general(self) -> Dict[str, object]:
-        named = {"rlnFinalResolution": "estimate", "rlnRandomiseFrom": "randomised_from"}
-        return {label: float(self.details[n]) for label, n in named.items() if self.details.get(n) is not None}
-
-    def summary(self) -> Dict[str, Any]:
-        """Return the resolutions by criterion and curve, what reaches Nyquist, and the details."""
-        numbers: Dict[str, Any] = {
-            "resolution": self.resolution,
-            "reaches_nyquist": self.reaches_nyquist,
-            "unmasked_resolution": self.unmasked_resolution,
-            "masked_resolution": self.masked_resolution,
-            "model_resolution": self.model_resolution,
-            "nyquist": self.grid.nyquist,
-        }
-        return {**{name: value for name, value in numbers.items() if value != {}}, **self.details}
-
-
-STAR_LABELS = {
-    "corrected": "rlnFourierShellCorrelationCorrected",
-    "particle": "rlnFourierShellCorrelationParticleMaskFraction",
-    "unmasked": "rlnFourierShellCorrelationUnmaskedMaps",
-    "masked": "rlnFourierShellCorrelationMaskedMaps",
-    "randomised": "rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps",
-    "model": "cryoresMapModelFsc",
-    "phase_residual": "cryoresDifferentialPhaseResidual",
-    "ssnr": "cryoresSpectralSignalToNoise",
-}
-
-XML_TITLES = {
-    "corrected": "cryores FSC of half maps, masked, corrected by phase randomisation",
-    "unmasked": "cryores FSC of half maps, unmasked",
-    "model": "cryores FSC of map and model",
-}
 
 
 # --- computation --------------------------------------------------------------------------------------------------
@@ -343,20 +220,22 @@ def _masked_curves(
     weights = _weights(grid, parameters)
     both = (halves.half1, halves.half2)
     solvent = [0.0 if parameters.compat else solvent_level(half.data, mask.data) for half in both]
-    with execution.stage("FSC under the mask"):
-        weight = there.asarray(mask.data)
-        masked = [rfft((there.asarray(half.data) - s) * weight, threads) for half, s in zip(both, solvent)]
-        curves: Dict[str, Any] = {"masked": fsc_curve(shell_sums(masked[0], masked[1], grid, weights))}
-        del masked
+    weight, curves = there.asarray(mask.data), {}
     if first is not None:
         rng = np.random.default_rng(parameters.seed)
         with execution.stage("FSC under the mask with random phases"):
-            for i, s in enumerate(solvent):
-                noise = randomised(spectra[i], grid, first, rng, threads)
+            for s in solvent:
+                # One after the other out of the list: no more than three volumes are held at a time.
+                noise = randomised(spectra.pop(0), grid, first, rng, threads)
                 noise -= s
                 noise *= weight
-                spectra[i] = rfft(noise, threads)
+                spectra.append(rfft(noise, threads))
+                del noise
             curves["randomised"] = fsc_curve(shell_sums(spectra[0], spectra[1], grid, weights))
+    spectra.clear()
+    with execution.stage("FSC under the mask"):
+        masked = [rfft((there.asarray(half.data) - s) * weight, threads) for half, s in zip(both, solvent)]
+        curves["masked"] = fsc_curve(shell_sums(masked[0], masked[1], grid, weights))
     return curves
 
 
@@ -458,7 +337,7 @@ def _criterion(inputs: Inputs, parameters: FSCParameters) -> str:
     masked = (
         " of the masked half maps, corrected by phase randomisation,"
         if inputs.mask is not None
-        else " of the half maps"
+        else " of the half maps without a mask, which noise around the particle lowers,"
     )
     return f"FSC{masked} at {parameters.cutoff:g}, {where}"
 
@@ -528,13 +407,16 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
 
 
 def _memory(inputs: Inputs, parameters: FSCParameters, threads: int) -> float:
-    # In volumes of 4 bytes a voxel: two spectra; under a mask two more and a product, or noise, its spectrum and a map.
-    return 4.0 * inputs.grid.size * (2.1 if inputs.mask is None and inputs.model is None else 5.1)
+    # In volumes of 4 bytes a voxel: two spectra; under a mask a product, or noise; with a model both maps and products.
+    volumes = 5.1 if inputs.model is not None else 3.1 if inputs.mask is not None else 2.1
+    return 4.0 * inputs.grid.size * volumes
 
 
 def _gpu_memory(inputs: Inputs, parameters: FSCParameters) -> float:
-    # In volumes: spectra of the halves; under a mask two more, the mask, and the product that is transformed.
-    return gpu_bytes(inputs.grid, 3.0 if inputs.mask is None and inputs.model is None else 6.0)
+    # In volumes: spectra of the halves and the order of their coefficients; under a mask the mask, and the product that
+    # is transformed; with a model, maps.
+    volumes = 6.0 if inputs.model is not None else 4.0 if inputs.mask is not None else 3.0
+    return gpu_bytes(inputs.grid, volumes + 0.3)
 
 
 METHOD = Method(

@@ -13,16 +13,17 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from cryores.backend import gpu_bytes
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.resolution._band_correlation import band_correlations, comparing_bytes
+from cryores.resolution._band_correlation import band_correlations, comparing_bytes, comparing_volumes
 from cryores.resolution._local_average import Block
+from cryores.resolution._neighbourhood import Estimate
 from cryores.resolution._resolution_network import (
     NYQUIST,
     PROFILE,
     ROWS_AT_ONCE,
-    Estimate,
     corrected,
     first_answers,
     shipped_network,
@@ -167,7 +168,12 @@ def _memory(inputs: Inputs, parameters: LocresParameters, threads: int) -> float
     # a field, its averages and what becomes of it in the block. At the end: three maps, one of which is being written.
     looking = (68.0 + 4.0 * PROFILE) * inside + 28.0 * filled
     telling = 13.0 * grid.size + 36.0 * inside
-    return max(comparing_bytes(grid, block), looking, telling) + grid.size + 2000.0 * ROWS_AT_ONCE
+    return max(comparing_bytes(grid, block), looking, telling) + grid.size + 2000.0 * ROWS_AT_ONCE * threads
+
+
+def _gpu_memory(inputs: Inputs, parameters: LocresParameters) -> float:
+    # What is transformed and averaged, and the order of the coefficients.
+    return gpu_bytes(inputs.grid, 0.6 + comparing_volumes(inputs.grid, _asked(inputs)[1]))
 
 
 def _asked(inputs: Inputs) -> Tuple[float, Block]:
@@ -188,6 +194,7 @@ METHOD = Method(
     parameters=LocresParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={
         "resolution.mrc": "local resolution in Å (median), 0 outside the mask and where there is no signal",
         "lower.mrc": "5 % end of its interval in Å (fine)",

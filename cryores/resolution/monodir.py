@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import gpu_bytes
 from cryores.diagnosis import margin_findings
 from cryores.directions import cubic_axes, rotation_and_tilt
 from cryores.errors import InputError
@@ -274,7 +275,7 @@ def compute(inputs: Inputs, parameters: MonodirParameters, execution: Execution)
     axes = cubic_axes(DIRECTIONS[parameters.fast])
     with execution.stage("preparing the transforms"):
         regions = _regions(inputs, parameters)
-        source = source_of(inputs.maps, float(resolutions[0]), execution.threads)
+        source = source_of(inputs.maps, float(resolutions[0]), execution.threads, execution.backend)
         choices = parameters.resolution_step, grid, parameters.filter == "bandpass", _smoothing(inputs, parameters)
         filters = [filters_at(float(r), *choices) for r in resolutions]
         share = _significance(inputs, parameters)
@@ -359,6 +360,13 @@ def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float
     return max(sweeping, 4.0 * grid.size * (6.0 if halves else 7.0) + levels + 100.0 * inside)
 
 
+def gpu_memory(inputs: Inputs, parameters: MonodirParameters) -> float:
+    """Return the bytes held on a GPU: spectra, the cone, what is transformed, and each voxel's place and state."""
+    grid, halves = inputs.grid, isinstance(inputs.maps, HalfMaps)
+    inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
+    return gpu_bytes(grid, 4.9 if halves else 4.1) + 11.0 * inside
+
+
 METHOD = Method(
     name="monodir",
     title="MonoDir",
@@ -367,6 +375,7 @@ METHOD = Method(
     parameters=MonodirParameters,
     compute=compute,
     memory=memory,
+    gpu_memory=gpu_memory,
     outputs={
         "doa.mrc": "degree of anisotropy in Å: half the range of the middle two thirds of the directions",
         "mean.mrc": "middle of highest and lowest in Å",

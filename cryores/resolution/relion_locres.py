@@ -14,11 +14,13 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 import numpy.typing as npt
 
+from cryores.backend import Array, PlannedFFT, backend_of, gpu_bytes
 from cryores.errors import UsageError
 from cryores.execution import Execution, Stage
-from cryores.fourier import Float64, RealFFT, rfft, shell_frequencies, shell_sums
+from cryores.fourier import Float64, rfft, shell_frequencies, shell_sums
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
+from cryores.resolution._boxed_fsc import without_mean
 from cryores.shell_correlation import corrected_curve, crossing_frequency, fsc_curve, randomised
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
@@ -174,8 +176,9 @@ def _resolutions_of_spheres(
     frequency = shell_frequencies(grid)
     first = max(1, round(1.0 / (parameters.randomise_from * frequency[1])))
     rng = np.random.default_rng(parameters.seed)
-    maps = [half.data - np.float32(half.data.mean(dtype=np.float64)) for half in (halves.half1, halves.half2)]
-    compare = Spheres(grid, points, *_sphere(parameters), threads)
+    there = execution.backend
+    maps = [there.asarray(without_mean(half.data)) for half in (halves.half1, halves.half2)]
+    compare = Spheres(grid, points, *_sphere(parameters), there.real_fft(grid.shape, threads))
     coarsest = parameters.max_resolution or min(COARSEST, min(grid.extent) / 2.0)
     total = np.zeros(len(points))
     with execution.stage("comparing spheres", len(points) * (1 + parameters.draws)) as stage:
@@ -193,19 +196,20 @@ def _resolutions_of_spheres(
 class Spheres:
     """FSC under soft spheres; one plan and three buffers serve all of them."""
 
-    def __init__(self, grid: Grid, points: Points, radius: float, edge: float, threads: int) -> None:
+    def __init__(self, grid: Grid, points: Points, radius: float, edge: float, fft: PlannedFFT) -> None:
         self._grid, self._points, self._radius, self._edge = grid, points, radius, edge
-        self._fft = RealFFT(grid.shape, threads)
+        self._fft = fft
         self._real = self._fft.empty_real()
         self._spectra = [self._fft.empty_spectrum() for _ in range(2)]
 
-    def curves(self, pair: List[FloatArray], stage: Stage) -> Float64:
+    def curves(self, pair: List[Array], stage: Stage) -> Float64:
         """Return the FSC of two maps under each sphere, shape (spheres, shells)."""
         curves = []
         for centre in self._points:
             where, ball = soft_ball(self._grid, centre, self._radius, self._edge)
+            ball = backend_of(self._real).asarray(ball)
             for data, spectrum in zip(pair, self._spectra):
-                self._real[:] = 0
+                self._real[...] = 0
                 self._real[where] = data[where] * ball
                 self._fft.forward(self._real, spectrum)
             curves.append(fsc_curve(shell_sums(self._spectra[0], self._spectra[1], self._grid)))
@@ -234,6 +238,12 @@ def _memory(inputs: Inputs, parameters: RelionLocresParameters, threads: int) ->
     return 4.0 * inputs.grid.size * 8.4
 
 
+def _gpu_memory(inputs: Inputs, parameters: RelionLocresParameters) -> float:
+    # Two maps without their mean, two of noise, a real and two spectra, and what a transform returns before it is
+    # stored; the order of the coefficients.
+    return gpu_bytes(inputs.grid, 9.0)
+
+
 METHOD = Method(
     name="relion-locres",
     title="Local resolution as in RELION",
@@ -242,6 +252,7 @@ METHOD = Method(
     parameters=RelionLocresParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={"resolution.mrc": "local resolution in Å, 0 outside the mask"},
     citations=("Kimanius2016", "Chen2013"),
     mask="made",

@@ -13,11 +13,12 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import scipy.fft
 
+from cryores.backend import Array, gpu_bytes
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import gaussian
 from cryores.fourier import Float64, filtered, radial_power
-from cryores.masks import BINARY_THRESHOLD
+from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.resample import resampled, resampled_grid
 from cryores.resolution._steerable import autocorrelation, model_at, noise_variance, statistic
@@ -151,7 +152,7 @@ def _compute(inputs: Inputs, parameters: ResmapParameters, execution: Execution)
         correlation = autocorrelation(noise, region, threads)
         del noise
     scales = tested_resolutions(grid, parameters)
-    level, counts = _sweep(data, correlation, tested, scales, grid, parameters, execution)
+    level, counts = _sweep(execution.backend.asarray(data), correlation, tested, scales, grid, parameters, execution)
     values = np.where(level > 0, scales[level - 1], np.nan).astype(np.float32)
     resolution = _on_input_grid(values, inputs.grid.shape)
     resolution[~inside] = np.nan
@@ -254,7 +255,7 @@ def tested_resolutions(grid: Grid, parameters: ResmapParameters) -> Float64:
 
 
 def _sweep(
-    data: FloatArray,
+    data: Array,
     correlation: FloatArray,
     tested: BoolArray,
     scales: Float64,
@@ -365,6 +366,16 @@ def _memory(inputs: Inputs, parameters: ResmapParameters, threads: int) -> float
     return 4.0 * inputs.grid.size * 6.3 + 28.0 * float(tested)
 
 
+def _gpu_memory(inputs: Inputs, parameters: ResmapParameters) -> float:
+    # The map, and what of it the windows of the mask reach into, cut out along one axis after the other.
+    grid, mask = inputs.grid, inputs.mask
+    coarsest = float(tested_resolutions(grid, parameters)[-1])
+    reach = 2 * int(np.ceil(0.5 * coarsest / grid.spacing))
+    size = grid.shape if mask is None else [part.stop - part.start for part in bounding_box(mask)]
+    along_z, along_y = (n + reach for n in size[:2])
+    return gpu_bytes(grid, 1.0) + 4.0 * along_z * (grid.shape[1] + along_y) * grid.shape[2]
+
+
 METHOD = Method(
     name="resmap",
     title="ResMap",
@@ -373,6 +384,7 @@ METHOD = Method(
     parameters=ResmapParameters,
     compute=_compute,
     memory=_memory,
+    gpu_memory=_gpu_memory,
     outputs={"resolution.mrc": "local resolution in Å, 0 outside the mask and where no tested scale is significant"},
     citations=("Kucukelbir2014",),
     mask="made",

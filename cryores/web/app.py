@@ -22,11 +22,12 @@ from starlette.requests import ClientDisconnect
 from cryores import __version__
 from cryores.emdb import ADDRESS
 from cryores.errors import CryoresError, InputError, UsageError
+from cryores.files import NO_ROOM
 from cryores.report.html import plotly_script
 from cryores.web import emdb, menu, progress, results, uploads
 from cryores.web.archive import tar_stream
 from cryores.web.examine import examine
-from cryores.web.limits import RefusedError, too_large
+from cryores.web.limits import RefusedError, disk_is_full, too_large
 from cryores.web.queue import PROJECTS, Queue
 from cryores.web.security import (
     COOKIE,
@@ -95,6 +96,10 @@ def _add_errors(app: FastAPI) -> None:
             error.status_code, "E_ADDRESS", "there is nothing at this address", "start from the first page"
         )
         return JSONResponse(body_of(told), error.status_code)
+
+    @app.exception_handler(OSError)
+    async def without_room(request: Request, error: OSError) -> Response:
+        return await (refused(request, disk_is_full()) if error.errno in NO_ROOM else failed(request, error))
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

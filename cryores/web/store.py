@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from cryores.errors import CryoresError
+from cryores.files import appearing
 from cryores.web.limits import SPARE, Limits, RefusedError, disk_is_full
 
 DRAFT, WAITING, RUNNING, DONE, FAILED, CANCELLED = "draft", "waiting", "running", "done", "failed", "cancelled"
@@ -91,7 +92,8 @@ class Store:
     """
 
     def __init__(self, folder: Union[str, Path], limits: Limits) -> None:
-        self.folder = Path(folder).expanduser().resolve()
+        # Not Path.resolve: of links in a loop it makes an error of another kind.
+        self.folder = Path(os.path.realpath(os.path.expanduser(folder)))
         self.limits = limits
         self._measured: Tuple[float, int] = (0.0, 0)
         try:
@@ -109,9 +111,17 @@ class Store:
             raise CryoresError(
                 "E_STORE", f"another server uses {self.folder}", "stop it, or give another folder with --store"
             ) from error
-        with self._open() as base:
-            base.execute("PRAGMA journal_mode=WAL")
-            base.execute(TABLE)
+        try:
+            with self._open() as base:
+                base.execute("PRAGMA journal_mode=WAL")
+                base.execute(TABLE)
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise CryoresError(
+                "E_STORE",
+                f"cannot keep the list of jobs in {self.folder}: {error}",
+                "make room, or give another --store",
+            ) from error
 
     def close(self) -> None:
         """Let another server use the folder."""
@@ -121,8 +131,9 @@ class Store:
         """Return the key of the server's tokens, the same after a restart."""
         path = self.folder / "secret"
         if not path.exists():
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
+            with appearing(path) as unfinished:
+                unfinished.touch(0o600)
+                unfinished.write_bytes(secrets.token_bytes(32))
         return path.read_bytes()
 
     # --- jobs ---------------------------------------------------------------------------------------------------

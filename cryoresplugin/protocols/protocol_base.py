@@ -128,7 +128,7 @@ class CryoresProtocol(ProtAnalysis3D):
     def _insertAllSteps(self):
         # Both steps have the words as their arguments, so that a continued run repeats them after a change of the form.
         words = self._engineWords()
-        self._insertFunctionStep(self.computeStep, words, needsGPU=False)
+        self._insertFunctionStep(self.computeStep, words, needsGPU=self.useGpu.get())
         self._insertFunctionStep(self.createOutputStep, words, needsGPU=False)
 
     # --------------------------- STEPS ----------------------------------------
@@ -143,7 +143,8 @@ class CryoresProtocol(ProtAnalysis3D):
         """Run the engine into ``folder``; return the files that it wrote, or fail with its own words."""
         run = ["--threads", str(self.numberOfThreads.get()), "--out", folder, "--overwrite"]
         if self.useGpu.get():
-            run += ["--device", f"cuda:{self.gpuList.get().replace(' ', ',')}"]
+            # Those that Scipion gives this step: of several steps at a time each gets its own.
+            run += ["--device", f"cuda:{self._stepsExecutor.getGpuListStr(',')}"]
         heard = len(self._readStderr())
         try:
             Plugin.runCryores(self, self._method, [*words, *run])

@@ -78,7 +78,7 @@ class CryoresProtMonoTomo(CryoresProtocol, ProtTomoBase):
         for pair in new:
             self._inserted.add(pair.name)
             self._insertFunctionStep(
-                self.tomogramStep, pair.name, self._wordsOf(pair), prerequisites=[], needsGPU=False
+                self.tomogramStep, pair.name, self._wordsOf(pair), prerequisites=[], needsGPU=self.useGpu.get()
             )
         return new
 

@@ -1,4 +1,4 @@
-"""Over- or under-sharpened: maps judged by DeepRes against MonoRes of the raw half maps."""
+"""Over- or under-sharpened: maps judged by DeepRes against the local resolution of the raw half maps."""
 
 from pwem.objects import Volume, VolumeMask
 from pyworkflow.protocol import params
@@ -10,7 +10,8 @@ from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 class CryoresProtVerdict(CryoresHalves):
     """Says of each sharpened map whether it shows more, or less, than the raw half maps hold, and which is best.
-    DeepRes of each map is set against MonoRes of the half maps. Without sharpened maps, a series of B-factors is tried.
+    DeepRes of each map is set against MonoRes, or our calibrated local resolution, of the half maps. Without sharpened
+    maps, a series of B-factors is tried.
 
     When it lies: with our own network over-sharpening is seen too seldom, and there is one limit for the whole map. A
     map changed region by region may look right by density that was invented: evaluate it by half maps too.
@@ -19,7 +20,8 @@ class CryoresProtVerdict(CryoresHalves):
     _label = "sharpening verdict"
     _method = "verdict"
     _possibleOutputs = {
-        "outputVolume": Volume, "resolution_Volume": Volume, "monores_Volume": Volume, "outputMask": VolumeMask
+        "outputVolume": Volume, "resolution_Volume": Volume, "halves_resolution_Volume": Volume,
+        "outputMask": VolumeMask,
     }  # fmt: skip
 
     _maskMeans = "Where the maps are judged."
@@ -35,10 +37,10 @@ class CryoresProtVerdict(CryoresHalves):
         addModel(form, "model", "Adds its correlation with every map.")
 
     def createOutputStep(self, words):
-        """Register the best map, its DeepRes, MonoRes, and the mask where the engine made one."""
+        """Register the best map, its DeepRes, that of the half maps, and the mask where the engine made one."""
         self._defineVolume("outputVolume", "best.mrc", Volume())
         self._defineVolume("resolution_Volume", self.readReport()["summary"]["best_file"], Volume())
-        self._defineVolume("monores_Volume", "resolution.mrc", Volume())
+        self._defineVolume("halves_resolution_Volume", "resolution.mrc", Volume())
         if self.readReport()["mask_was_made"]:
             self._defineVolume("outputMask", "mask.mrc", VolumeMask())
 

@@ -63,6 +63,16 @@ class TestFSC(CryoresTest):
             self.launchProtocol(protocol)
         self.assertRegex(protocol.getErrorMessage(), "error E_[A-Z_]+: .*; hint: ")
 
+    def test_gpus_are_those_that_scipion_gives(self):
+        protocol = self.makeFSC()
+        protocol.useGpu.set(True)
+        protocol.gpuList.set("97-98")
+        with self.assertRaises(Exception):  # noqa: B017 (the class is pyworkflow's; no machine has so many)
+            self.launchProtocol(protocol)
+        self.assertIn("error E_NO_GPU", protocol.getErrorMessage())
+        with open(protocol.getStdoutLog()) as log:
+            self.assertIn("--device cuda:97,98", log.read())
+
     def test_the_form_refuses_a_model_without_atoms(self):
         path = os.path.join(self.folder, "model.pdb")
         with open(path, "w", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ class TestVerdict(CryoresTest):
         sharpened = self.make(CryoresProtPostprocess, {"inputVolume": volume}, bfactor=-40.0)
         sharpened.setObjLabel("by another run")
         self.launchProtocol(sharpened)
-        protocol = self.make(CryoresProtVerdict, {"inputVolume": volume}, bfactors="0, -80")
+        protocol = self.make(CryoresProtVerdict, {"inputVolume": volume}, bfactors="0, -80", against=1)
         protocol.sharpenedMaps.append(Pointer(sharpened, extended="outputVolume"))
         self.launchProtocol(protocol)
         summary = protocol.readReport()["summary"]
@@ -22,11 +22,11 @@ class TestVerdict(CryoresTest):
         self.assertEqual(summary["bfactors"], [0.0, -80.0])
         best = summary["maps"][summary["best"]]
         deep = written(protocol.resolution_Volume).data
-        mono = written(protocol.monores_Volume).data
-        judged = (deep > 0) & (mono > 0)
+        held = written(protocol.halves_resolution_Volume).data
+        judged = (deep > 0) & (held > 0)
         self.assertAlmostEqual(best["median"], np.median(deep[judged]), places=3)
-        self.assertAlmostEqual(summary["monores"]["p20"], np.percentile(mono[judged], 20), places=3)
-        for output in (protocol.outputVolume, protocol.resolution_Volume, protocol.monores_Volume):
+        self.assertAlmostEqual(summary["half_maps"]["p20"], np.percentile(held[judged], 20), places=3)
+        for output in (protocol.outputVolume, protocol.resolution_Volume, protocol.halves_resolution_Volume):
             self.assertEqual(output.getOrigin().getShifts(), self.full.outputVolume.getOrigin().getShifts())
             self.assertAlmostEqual(output.getSamplingRate(), self.full.outputVolume.getSamplingRate())
         self.assertIn("by another run: ", "\n".join(protocol._summary()))

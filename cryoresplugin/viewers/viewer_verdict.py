@@ -13,7 +13,7 @@ BINS = 80
 
 
 class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
-    """MonoRes of the halves above DeepRes of every map, with the limit through all; medians over B; the best map."""
+    """What the halves hold above DeepRes of every map, with the limit through all; medians over B; the best map."""
 
     _label = "viewer sharpening verdict"
     _targets = [CryoresProtVerdict]
@@ -38,7 +38,8 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
 
     def _showHistograms(self, param=None):
         summary = self._summary()
-        rows = {"MonoRes": ("resolution.mrc", f"median {summary['monores']['median']:.2f} Å")}
+        halves = summary["half_maps"]
+        rows = {halves["method"]: ("resolution.mrc", f"median {halves['median']:.2f} Å")}
         for name, row in summary["maps"].items():
             rows[name] = (f"deepres_{file_stem(name)}.mrc", f"{row['verdict']}, median {row['median']:.2f} Å")
         values = {name: self._values(file) for name, (file, _) in rows.items()}
@@ -48,7 +49,7 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
         for name, (_, words) in rows.items():
             axes = plotter.createSubPlot(f"{name}: {words}", "", "")
             axes.hist(values[name], bins=BINS, range=(low, high), color="tab:gray")
-            axes.axvline(summary["monores"]["p20"], color="red")
+            axes.axvline(halves["p20"], color="red")
         axes.set_xlabel("Resolution (Å)")
         return [plotter]
 
@@ -60,8 +61,9 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
         plotter = EmPlotter(1, 1, mainTitle="DeepRes over B")
         axes = plotter.createSubPlot("", "B-factor (Å²)", "median of DeepRes (Å)")
         axes.plot([row["bfactor"] for row in rows], [row["median"] for row in rows], marker="o", label="DeepRes")
-        axes.axhline(summary["monores"]["p20"], color="red", label="limit: 20th percentile of MonoRes")
-        axes.axhline(summary["monores"]["median"], color="gray", linestyle="--", label="median of MonoRes")
+        halves = summary["half_maps"]
+        axes.axhline(halves["p20"], color="red", label=f"limit: 20th percentile of {halves['method']}")
+        axes.axhline(halves["median"], color="gray", linestyle="--", label=f"median of {halves['method']}")
         axes.invert_xaxis()
         axes.margins(y=0.3)  # room for the legend
         axes.legend()

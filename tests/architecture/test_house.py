@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -107,3 +108,9 @@ def test_importing_cryores_is_light():
     heavy = "numba", "matplotlib", "plotly", "tensorflow", "pwem"
     code = f"import sys, cryores; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))])
+def test_a_benchmark_finds_all_that_it_uses(name):
+    pytest.importorskip("atheris" if name == "fuzz" else "numpy")
+    importlib.import_module(f"benchmarks.{name}")

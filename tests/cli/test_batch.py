@@ -1,6 +1,7 @@
 """Many maps: what fails stops no other, what is done is not done again, whoever dies meanwhile."""
 
 import csv
+import errno
 import gzip
 import http.server
 import json
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from cryores.batch.tasks import Task, key_of, outcome_of, perform
+from cryores.cli import batch as batch_command
 from cryores.cli import main
 from cryores.cli.batch import tasks_of
 from cryores.errors import InputError, UsageError
@@ -64,6 +66,43 @@ def summary(out):
 
 def markers(out):
     return {path: path.stat().st_mtime_ns for path in out.glob("*/*/batch.json")}
+
+
+def task_on(path, out):
+    return Task("a", "fsc", ("--map", str(path)), (), str(out))
+
+
+def test_a_marker_that_holds_nothing_is_none(tmp_path):
+    task = task_on(tmp_path / "a.mrc", tmp_path / "out")
+    assert perform(task, lambda method, words: None)["reason"] == "" and outcome_of(task) is None  # without a report
+    (tmp_path / "out" / "report.json").write_text("{}")
+    assert outcome_of(task)["reason"] == ""
+    for content in ("", "[]", "{}", '{"key": 1'):
+        (tmp_path / "out" / "batch.json").write_text(content)
+        assert outcome_of(task) is None
+
+
+def test_what_was_made_of_an_input_that_changed_is_not_done(tmp_path):
+    path, out = tmp_path / "a.mrc", tmp_path / "out"
+    path.write_text("1")
+    task = task_on(path, out)
+
+    def run(method, words):
+        (out / "report.json").write_text("{}")
+        path.write_text("2")
+
+    assert perform(task, run)["reason"] == "" and outcome_of(task) is None
+    assert perform(task, lambda method, words: None)["reason"] == "" and outcome_of(task) is not None
+
+
+def test_a_batch_on_a_full_disk_says_so(folder, tmp_path, capsys, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(batch_command, "write_summary", full)
+    assert batch(folder, tmp_path, table="bad.csv") == 3
+    said = f"error E_WRITE: [Errno 28] No space left on device: '{tmp_path}'; hint: make room, and start again"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
 
 
 def test_a_table_gives_a_summary_and_what_is_done_stays(folder, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cryores.cli import main, method_command
 from cryores.cli.output import OutputFolder
 from cryores.mapio import write_map
 from cryores.simulation import simulate
@@ -146,6 +148,92 @@ def test_a_limit_of_the_address_space_is_part_of_the_plan(halves, tmp_path):
     status, said = fsc(halves, tmp_path / "out", little)
     assert status == 4 and said[0].startswith("error E_MEMORY: "), said
     assert list(tmp_path.iterdir()) == []
+
+
+def words_of(folder, *more):
+    return ["--half1", str(folder / "half1.mrc"), "--half2", str(folder / "half2.mrc"), "--quiet", *more]
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes()), lambda path: path.unlink()])
+def test_an_input_that_is_replaced_or_removed_meanwhile_gives_no_result(halves, tmp_path, monkeypatch, capsys, change):
+    """The record would hold the checksum of another file than the result was made from."""
+    for name in ("half1", "half2"):
+        shutil.copy(halves / f"{name}.mrc", tmp_path)
+    act = method_command.read_inputs
+
+    def read_and_change(*given):
+        found = act(*given)
+        change(tmp_path / "half1.mrc")
+        return found
+
+    monkeypatch.setattr(method_command, "read_inputs", read_and_change)
+    assert main(["fsc", *words_of(tmp_path, "--out", str(tmp_path / "out"))]) == 3
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith(f"error E_CHANGED: {tmp_path}/half1.mrc was changed while it was used; hint: start again")
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_replaces_no_input(halves, tmp_path, capsys):
+    for name in ("half1", "half2", "mask"):
+        shutil.copy(halves / f"{name}.mrc", tmp_path)
+    mask = (tmp_path / "mask.mrc").read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path)
+    words = ["mask", "--mask", str(tmp_path / "link" / "mask.mrc"), "--dilate", "1", "--quiet"]
+    assert main([*words, "--out", str(tmp_path), "--overwrite"]) == 3
+    said = f"error E_OUTPUT: the results would replace {tmp_path}/link/mask.mrc, which they are made from; hint: choose"
+    assert capsys.readouterr().err.startswith(said)
+    assert (tmp_path / "mask.mrc").read_bytes() == mask
+    # What an earlier run left goes with its result, here what is read: told before any work.
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    (tmp_path / "out" / "report.json").write_text(json.dumps({"files": ["mask.mrc"]}))
+    given = words_of(tmp_path, "--mask", str(tmp_path / "out" / "mask.mrc"), "--out", str(tmp_path / "out"))
+    assert main(["fsc", *given, "--overwrite"]) == 3
+    assert "error E_OUTPUT: the results would replace" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mask.mrc", "report.json"}
+
+
+def test_what_cannot_become_a_folder_of_results_is_told(halves, tmp_path, capsys):
+    (tmp_path / "file").write_text("1")
+    (tmp_path / "nowhere").symlink_to("none")
+    for name, status, said in (
+        ("file", 3, "E_OUTPUT: PLACE is a file"),
+        ("file/x", 3, "E_OUTPUT: cannot write in PLACE: Not a directory"),
+        ("nowhere", 3, "E_OUTPUT: PLACE is a link that leads nowhere"),
+        ("x" * 300, 3, "E_OUTPUT: cannot write in PLACE: File name too long"),
+        ("", 2, "E_USAGE: argument --out: the name of the folder is empty"),
+    ):
+        out = str(tmp_path / name) if name else ""
+        assert main(["fsc", *words_of(halves, "--out", out)]) == status
+        assert capsys.readouterr().err.splitlines()[-1].startswith("error " + said.replace("PLACE", out))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "nowhere"]
+
+
+def test_names_of_any_bytes_are_read_and_recorded(halves, tmp_path):
+    names = [os.fsdecode(b"a \xff\n.mrc"), "'\"<b>$(x);#.mrc"]
+    for name, half in zip(names, ("half1", "half2")):
+        shutil.copy(halves / f"{half}.mrc", tmp_path / name)
+    out = tmp_path / os.fsdecode(b"out\xfe")
+    words = ["--half1", str(tmp_path / names[0]), "--half2", str(tmp_path / names[1]), "--quiet", "--out", str(out)]
+    assert main(["fsc", *words]) == 0
+    inputs = json.loads((out / "report.json").read_text(encoding="utf-8"))["inputs"]
+    assert [inputs[role]["path"] for role in ("half1", "half2")] == [
+        f"{tmp_path}/a \\xff\n.mrc",
+        f"{tmp_path}/{names[1]}",
+    ]
+    assert "&lt;b&gt;$(x)" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_clock_that_is_set_takes_no_folder_from_a_run_at_work(tmp_path):
+    with OutputFolder(tmp_path / "out") as first:
+        os.utime(first, (1.0, 1.0))  # as if its process had been made long after it
+        with OutputFolder(tmp_path / "out", overwrite=True) as second:
+            assert first.is_dir()
+            (second / "a").write_text("second")
+        (first / "a").write_text("first")
+    assert (tmp_path / "out" / "a").read_text() == "first"
 
 
 def test_trials_of_one_method_find_nothing_wrong():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from devices import GPU, STAND_IN, device, stand_in
 
-from cryores import array_backend
+from cryores import array_backend, backend
 from cryores.backend import gpu_bytes
 from cryores.cli import main
 from cryores.errors import CryoresWarning, MemoryBudgetError, UsageError
@@ -20,13 +20,21 @@ from cryores.execution import Execution
 from cryores.mapio import write_map
 from cryores.method import Inputs, load_method, method_summaries
 from cryores.processed import ProcessedMap
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.resolution.fso import FSOResult
 from cryores.simulation import simulate
 
 METHODS = [name for name in method_summaries() if load_method(name).gpu_memory is not None]
 
-CASES = [(name, {}, "halves mask") for name in METHODS] + [
+BASIC = {
+    "blocres-shells": ({"thickness": 12}, "halves mask"),
+    "monodir": ({"resolution_step": 1.5}, "halves core"),
+    "relion-locres": ({"sampling": 12.0, "draws": 1}, "halves mask"),
+}
+"""What is run of methods that refuse a box so small, or find one value in it, with their defaults."""
+
+CASES = [(name, *BASIC.get(name, ({}, "halves mask"))) for name in METHODS] + [
+    ("monodir", {"fast": True, "filter": "bandpass", "resolution_step": 2.0}, "one core"),
     ("fsc", {"compat": "relion", "cutoff": 0.5}, "halves"),
     ("postprocess", {"bfactor": -60.0, "low_pass": "4.5"}, "one"),
     ("postprocess", {"compat": "relion"}, "halves"),
@@ -40,6 +48,14 @@ CASES = [(name, {}, "halves mask") for name in METHODS] + [
     ("localdeblur", {"iterations": 12}, "one mask resolution inside"),
     ("localdeblur", {"iterations": 3, "rounds": 2}, "one mask resolution inside"),
     ("autosharpen", {"resolution": 5.0, "target": "kurtosis"}, "one mask"),
+    ("blocfilt", {"box": 9, "compat": "bsoft"}, "one mask resolution"),
+    ("blocres", {"box": 11, "cutoff": (0.5, 0.2), "crossing": "first"}, "halves mask"),
+    ("blocres", {"box": 10, "mode": "exact", "step": 4}, "halves mask"),
+    ("blocres", {"box": 8, "mode": "exact", "step": 1, "padding": 0, "taper": "edge"}, "halves small"),
+    ("blocres-shells", {"smooth": False, "thickness": 12, "step": 3}, "halves mask"),
+    ("resmap", {"compat": "resmap", "whiten": "none", "resolution_step": 2.0}, "one mask"),
+    ("locscale", {"min_resolution": 4.5, "window": 13.0}, "one mask reference"),
+    ("locscale", {"min_resolution": 4.5, "window": 13.0, "compat": "locscale"}, "one mask"),
 ]
 
 
@@ -58,10 +74,21 @@ def given(made, resolution, roles):
     maps = made.halves if "halves" in roles else made.halves.mean()
     if "inside" in roles:
         resolution = resolution.like(np.where(made.mask.data > 0.5, resolution.data, np.float32(np.nan)))
+    mask = made.mask if "mask" in roles.split() else None
+    if "core" in roles:
+        far = np.linalg.norm(
+            [n // 2 - i for i, n in zip(np.indices(made.mask.data.shape), made.mask.data.shape)], axis=0
+        )
+        mask = made.mask.like((far < 0.25 * min(far.shape)).astype(np.float32))
+    if "small" in roles:
+        mask = made.mask.like(np.zeros_like(made.mask.data))
+        mask.data[14:24, 13:20, 12:22] = 1.0
+        mask.data[2:5, 3:6, 34:39] = 1.0  # from where boxes reach beyond the map
     return Inputs(
         maps,
-        mask=made.mask if "mask" in roles.split() else None,
+        mask=mask,
         resolution_map=resolution if "resolution" in roles else None,
+        reference=made.halves.half2 if "reference" in roles else None,
     )
 
 
@@ -81,8 +108,6 @@ given): one at the limit may fall to either side."""
 @pytest.mark.parametrize(("name", "parameters", "roles"), CASES)
 def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles, where):
     there = device(where)
-    if name == "local-lowpass" and "resolution" not in roles:
-        roles += " resolution"  # which is measured on the processors, by blocres
     inputs = given(made, resolution, roles)
     before = [volume.data.copy() for volume in (made.halves.half1, made.halves.half2, made.mask)]
     here = run(name, parameters, inputs, Execution(threads=2)).result
@@ -92,6 +117,7 @@ def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles
     for volume, unchanged in zip((made.halves.half1, made.halves.half2, made.mask), before):
         np.testing.assert_array_equal(volume.data, unchanged)
     assert found.volumes().keys() == here.volumes().keys()
+    varied = [isinstance(found, (ProcessedMap, FSCResult))]
     for key, expected in here.volumes().items():
         value = found.volumes()[key].data
         assert isinstance(value, np.ndarray) and value.dtype == np.float32
@@ -101,8 +127,10 @@ def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles
             close = np.abs(a - b) <= 1e-4 * np.abs(b).max()
             assert np.mean(close) >= 0.995 if name in THRESHOLDED else close.all(), key
         else:
-            assert np.mean(np.isclose(a, b, rtol=1e-4)) >= 0.995, key
-            assert np.ptp(b[b != 0]) > 0.1 * np.abs(b).max()
+            # One voxel that changes its side changes the z-scores of all others at its radius a little.
+            assert np.mean(np.isclose(a, b, rtol=1e-4, atol=0.02 if key == "zscore" else 0.0)) >= 0.995, key
+            varied.append(np.ptp(b[b != 0]) > 0.1 * np.abs(b).max())
+    assert any(varied)
     if isinstance(found, FSCResult):
         for key, curve in here.columns().items():
             np.testing.assert_allclose(found.columns()[key], curve, rtol=1e-4, atol=1e-4, err_msg=key)
@@ -112,11 +140,12 @@ def test_a_method_gives_the_same_there(made, resolution, name, parameters, roles
             np.testing.assert_allclose(getattr(found, key), getattr(here, key), rtol=1e-4, atol=1e-4, err_msg=key)
 
 
+WITHOUT = {"compare", "deepemhancer", "deepres", "evaluate", "verdict"}
+"""Networks and tables."""
+
+
 def test_the_methods_with_a_gpu_version():
-    resolution = ["fsc", "fso", "monores", "monotomo"]
-    sums_of_bands = ["locbfactor", "locbsharpen", "lococcupancy", "locspiral"]
-    processing = ["autosharpen", "local-lowpass", "localdeblur", *sums_of_bands, "postprocess"]
-    assert resolution + processing == METHODS
+    assert set(METHODS) == set(method_summaries()) - WITHOUT
 
 
 def test_a_masked_model_is_compared_there_too(made, tmp_path):
@@ -198,6 +227,16 @@ PLANNED = [
     ("autosharpen", {"resolution": 5.0, "trials": 3}, "one mask"),
     ("autosharpen", {"trials": 3}, "halves mask"),
     ("fso", {"estimate_3dfsc": False}, "halves"),
+    ("locscale", {"min_resolution": 5.0, "window": 12.0}, "halves mask"),
+    ("blocfilt", {"box": 8}, "one mask resolution"),
+    ("blocres", {"box": 15, "min_resolution": 9.0}, "halves mask"),
+    ("blocres", {"box": 8, "step": 6}, "halves mask"),
+    ("blocres-shells", {"thickness": 24, "step": 12}, "halves"),
+    ("relion-locres", {"sampling": 36.0, "draws": 1}, "halves mask"),
+    ("resmap", {"max_resolution": 6.0}, "halves mask"),
+    ("locres", {}, "halves mask"),
+    ("monodir", {"max_resolution": 8.0, "min_resolution": 6.0, "fast": True}, "halves core"),
+    ("monodir", {"max_resolution": 8.0, "min_resolution": 6.0, "fast": True}, "one core"),
 ]
 
 
@@ -211,8 +250,9 @@ def larger():
 def test_a_plan_of_the_device_is_what_arrays_take_there(larger, name, parameters, roles, monkeypatch):
     there, method = stand_in(), load_method(name)
     inputs = given(larger, larger.mask.like(larger.mask.data + 5.0), roles)
+    monkeypatch.setattr(backend, "BATCH_BYTES", 2e5)
     planned = method.gpu_memory(inputs, method.make_parameters(parameters)) - gpu_bytes(inputs.grid, 0.0)
-    monkeypatch.setattr(array_backend, "SLAB", 4 * 60 * 64)  # what expressions hold for a moment is planned apart
+    monkeypatch.setattr(array_backend, "SLAB", 60 * 64)  # what expressions hold for a moment is planned apart
     counted = Counted(monkeypatch)
     run(name, parameters, inputs, Execution(threads=1, backend=there))
     assert counted.peak == pytest.approx(planned, rel=0.15)
@@ -232,7 +272,7 @@ def test_a_device_that_runs_out_of_memory_says_so(made):
 
     def put_some(data):
         put.append(data.nbytes)
-        if sum(put) > 10 * made.mask.data.nbytes:
+        if sum(put) > 1.5 * made.mask.data.nbytes:
             raise MemoryError(f"Out of memory allocating {data.nbytes:,} bytes")
         return stand_in().put(data)
 
@@ -268,9 +308,12 @@ def test_a_gpu_of_a_high_number_is_missed(made):
         run("monores", {}, Inputs(made.halves, mask=made.mask), Execution(device="cuda:4711"))
 
 
-def test_a_method_without_a_gpu_version_says_so_and_reports_the_processors(files, tmp_path, capsys):
-    words = ["blocres", *files, "--device", "cuda", "--box", "12", "--step", "6", "--out", str(tmp_path / "out")]
-    assert main(words) == 0
+def test_a_method_without_a_gpu_version_says_so_and_reports_the_processors(resolution, files, tmp_path, capsys):
+    compared = [str(tmp_path / name) for name in ("one.mrc", "two.mrc")]
+    for path, more in zip(compared, (0.0, 1.0)):
+        write_map(path, resolution.like(resolution.data + np.float32(more)))
+    words = ["compare", "--maps", *compared, "--map", files[1], "--mask", files[5]]
+    assert main([*words, "--device", "cuda", "--out", str(tmp_path / "out")]) == 0
     assert "has no GPU version: it ran on the processors" in capsys.readouterr().err
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["device"] == "cpu"

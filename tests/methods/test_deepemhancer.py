@@ -15,14 +15,18 @@ from cryores.mapio import read_map, write_map
 from cryores.nets import denoiser
 from cryores.nets.cubes import CubePlan, occupied, predicted
 from cryores.nets.enhancer_bands import (
+    CONTRAST,
     FEATURES,
     bands,
     block_powers,
     described,
+    joined_bands,
+    noise_is_told,
     spread_over_voxels,
     widened,
     with_gains,
 )
+from cryores.nets.enhancer_confidence import MODEL_POWER, confidence, fitted, known_share
 from cryores.nets.enhancer_input import automatic_statistics, noise_radius, normalised_in_mask
 from cryores.nets.enhancer_scale import density_scale
 from cryores.nets.one_angstrom import OneAngstrom
@@ -161,20 +165,50 @@ def test_bands_of_noise_alone_are_left_alone():
     noise = rng.standard_normal(signal.shape).astype(np.float32)
     told, power = described(signal + noise), widened(block_powers(noise))
     power /= described(signal + noise).scale.contrast ** 2
-    known = denoiser.known_bands(told, power, denoiser.noise_let_through(told, np.ones_like(power), power))
-    assert np.all(known[:3] == 1) and np.all(known[6:] == 0)
+    shares = denoiser.signal_shares(told, power, denoiser.noise_let_through(told, np.ones_like(power), power))
+    low, high = denoiser.KNOWN
+    assert np.all(shares[:3] > high) and np.all(shares[6:] < low) and shares.min() >= 0 and shares.max() <= 1
+    correction = gaussian_filter(rng.standard_normal(signal.shape), 1.0).astype(np.float32)
+    alone = denoiser.denoised(signal + noise, correction, widened(block_powers(noise)), 0 * shares)
+    np.testing.assert_allclose(alone, signal + noise, atol=1e-3 * signal.std())
 
 
-def test_a_denoised_map_has_the_amplitudes_that_it_had():
+def test_a_masked_map_does_not_tell_its_noise():
+    rng = np.random.default_rng(9)
+    z, y, x = np.indices((64, 64, 64)) - 32
+    inside = z * z + y * y + x * x < 18**2
+    molecule = 3.0 + gaussian_filter(rng.standard_normal(inside.shape), 1.0) * 10.0
+    noise = 0.5 * rng.standard_normal(inside.shape)
+    raw, masked = (np.where(inside, molecule, 0.0) + noise * kept for kept in (1.0, inside))
+    told, hidden = (noise_is_told(described(v.astype(np.float32))) for v in (raw, masked))
+    assert told and not hidden
+
+
+def test_what_is_noise_leaves_a_denoised_map():
     rng = np.random.default_rng(7)
     signal, noise = (gaussian_filter(rng.standard_normal((48, 48, 48)), 1.0).astype(np.float32) for _ in range(2))
-    power, known = 1.5 * widened(block_powers(noise)), np.ones(10, dtype=np.float32)
-    before, left = signal + noise, 0.7 * signal + 0.2 * noise
-    found = denoiser.denoised(before, left - before, power, known)
+    power, before = 1.5 * widened(block_powers(noise)), signal + noise
+    found = denoiser.denoised(before, -0.3 * signal - 0.8 * noise, power, np.ones(10, dtype=np.float32))
     assert np.corrcoef(found.ravel(), signal.ravel())[0, 1] > 0.93
-    assert found.std() == pytest.approx(before.std(), rel=0.05)
-    alone = denoiser.denoised(signal + noise, -0.8 * noise, power, np.zeros(10, dtype=np.float32))
-    np.testing.assert_allclose(alone, signal + noise, atol=0.02 * signal.std())
+
+
+def test_bands_become_as_strong_as_in_models_as_far_as_they_are_signal():
+    """A band takes some of its neighbours' power, so that shares are compared with tolerance."""
+    waves = np.random.default_rng(8).standard_normal((64, 64, 64)).astype(np.float32)
+    smooth = gaussian_filter(waves, 1.75)
+    shares = np.ones(10, dtype=np.float32)
+    shares[6:] = 0.0
+    before, after = (block_powers(v).mean(axis=(0, 1, 2)) for v in (smooth, denoiser.like_models(smooth, shares)))
+    wanted = denoiser.LIKE_MODELS * MODEL_POWER * before[:3].sum() / MODEL_POWER[:3].sum()
+    raised = np.sqrt(wanted / before)[4:6]
+    assert np.all((raised > 0.9) & (raised < denoiser.MOST_RAISED))
+    np.testing.assert_allclose(after[5], wanted[5], rtol=0.35)
+    assert after[5] > 2 * before[5]
+    np.testing.assert_allclose(after[7:], before[7:], rtol=0.2, atol=1e-3 * after[5])
+    np.testing.assert_allclose(denoiser.like_models(smooth, 0 * shares), smooth, atol=1e-5)
+    faint = gaussian_filter(waves, 2.5)
+    power = block_powers(denoiser.like_models(faint, shares)).sum()
+    assert power < denoiser.MOST_RAISED**2 * block_powers(faint).sum()
 
 
 def test_where_no_noise_was_let_through_nothing_is_corrected():
@@ -188,6 +222,53 @@ def test_where_no_noise_was_let_through_nothing_is_corrected():
     shown = denoiser.shown(density, let_through)
     correction = np.asarray(network(shown[None]))[0, ..., 0]
     assert correction[:12].std() > 0 and not correction[19:].any()
+
+
+def test_ranges_of_bands_are_sums_of_bands():
+    density = np.random.default_rng(6).standard_normal((32, 24, 40)).astype(np.float32)
+    each, joined = [*bands(density)], [*joined_bands(density, denoiser.RANGES)]
+    assert denoiser.RANGES[0][0] == 0 and denoiser.RANGES[-1][1] == len(each)
+    for (first, end), found in zip(denoiser.RANGES, joined):
+        np.testing.assert_allclose(found, sum(each[first:end]), atol=1e-5)
+
+
+def test_what_is_shown_are_the_ranges_over_their_noise():
+    rng = np.random.default_rng(7)
+    density = rng.standard_normal((32, 32, 32)).astype(np.float32)
+    let_through = np.zeros((8, 8, 8, 10), dtype=np.float32)
+    let_through[..., 0], let_through[..., 4] = 0.36, 0.64
+    given = denoiser.as_shown(density, let_through)
+    np.testing.assert_allclose(given[..., 0], density)
+    np.testing.assert_allclose(given[..., 1], 1.0, atol=1e-5)
+    np.testing.assert_allclose(given[..., 6:], np.broadcast_to([0.6, 0.8, 0.0, 0.0], (32, 32, 32, 4)), atol=1e-5)
+    middle = [*joined_bands(density, denoiser.RANGES)][1]
+    np.testing.assert_allclose(np.sinh(given[..., 3]) * 0.81, middle, atol=1e-4)
+
+
+def test_confidence_grows_with_strength_and_with_what_is_known():
+    density = np.zeros((32, 32, 32), dtype=np.float32)
+    density[8:24, 8:24, 8:24] = CONTRAST * np.linspace(0.2, 2.0, 16, dtype=np.float32)
+    some, more = confidence(density, 0.4), confidence(density, 0.8)
+    assert np.all(np.diff(some[16, 16, 10:19]) > 0) and np.all(more[12:20, 12:20, 12:20] > some[12:20, 12:20, 12:20])
+    assert not confidence(-density, 0.4).any() and not confidence(0 * density, 1.0).any()
+    assert some.min() >= 0 and more.max() < 1
+
+
+def test_what_a_map_knows_is_weighed_by_what_models_hold():
+    power, noise = np.ones((2, 1, 1, 10)), np.zeros((2, 1, 1, 10))
+    noise[1, ..., 1:] = 1.0
+    slow = MODEL_POWER[0] / MODEL_POWER.sum()
+    density = np.ones((8, 4, 4))
+    density[4:] *= 2.0
+    assert known_share(noise, power, density) == pytest.approx((1.0 + 4.0 * slow) / 5.0)
+    assert known_share(3 * power, power, density) == 0 and known_share(noise, power, 0 * density) == 0
+
+
+def test_the_fit_of_the_confidence_finds_its_numbers():
+    rng = np.random.default_rng(8)
+    strengths, known = rng.uniform(0.1, 2.0, 500), rng.uniform(0.1, 0.8, 500)
+    error = 2.5 * (1.02 - known) ** 1.7 / strengths**0.6
+    np.testing.assert_allclose(fitted(strengths, known, error), [2.5, 0.6, 1.7], rtol=1e-6)
 
 
 def phantom(edge=64, radius=14.0):

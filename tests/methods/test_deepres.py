@@ -16,11 +16,12 @@ from cryores.fourier import filtered
 from cryores.mapio import write_map
 from cryores.method import Inputs
 from cryores.nets.homogeneous import MARGIN, Describer, quantiles
-from cryores.nets.own_deepres import FORMAT, Reading, _edge, shipped_weights
+from cryores.nets.own_deepres import FORMAT, Reading, _edge, memory, shipped_weights
 from cryores.nets.stored_weights import load_weights
-from cryores.nets.tiles import corners, over_blocks
+from cryores.nets.tiles import blocks_within, corners, over_blocks
+from cryores.resample import Resampled, resampled
 from cryores.resolution import deepres
-from cryores.resolution.deepres import METHOD, _back, nearest, working_shape
+from cryores.resolution.deepres import METHOD, back, nearest, working_shape
 from cryores.simulation import simulate
 from cryores.volume import Grid, Volume
 
@@ -55,12 +56,12 @@ def test_blocks_cover_the_mask_and_nothing_else():
     mask[3:9, 25:29, 2:15] = True
     mask[18, 2, 3] = True
     covered = np.zeros_like(mask)
-    blocks = corners(mask, 8)
+    blocks = corners(mask, (8, 8, 8))
     for z, y, x in blocks:
         covered[z : z + 8, y : y + 8, x : x + 8] = True
         assert mask[z : z + 8, y : y + 8, x : x + 8].any()
     assert covered[mask].all()
-    assert corners(np.zeros_like(mask), 8) == []
+    assert corners(np.zeros_like(mask), (8, 8, 8)) == []
 
 
 def test_the_answer_of_a_block_does_not_depend_on_the_blocks():
@@ -74,9 +75,44 @@ def test_the_answer_of_a_block_does_not_depend_on_the_blocks():
     def answer(cube, where):
         return np.pad(sums(cube), 2)[where][:, None]
 
-    small, large = (over_blocks(data, mask, 2, edge, answer, Execution()) for edge in (8, 13))
+    seen = Resampled(data, data.shape)
+    small, large = (over_blocks(seen, mask, 2, edge, answer, Execution()) for edge in (8, 13))
     np.testing.assert_array_equal(small, large)
     np.testing.assert_allclose(small[0], sums(np.pad(data, 2, mode="reflect")), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(38, 28, 44), (27, 16, 22), (13, 14, 15)])
+def test_blocks_seen_on_another_grid_answer_as_the_whole_map_on_it_would(shape):
+    """A stand-in for a network: the resampled density itself. Then back, as what is known of the whole goes back."""
+    data = np.random.default_rng(1).standard_normal((19, 14, 22)).astype(np.float32)
+    mask = np.zeros(data.shape, dtype=bool)
+    mask[2:15, 3:14, 1:20] = True
+    asked = []
+
+    def answer(cube, where):
+        asked.append(int(where.sum()))
+        assert not np.isnan(cube).any()
+        return np.stack([cube[where], 2.0 * cube[where]], axis=1)
+
+    found = over_blocks(Resampled(data, shape), mask, 2, 13, answer, Execution(), channels=2)
+    whole = np.where(nearest(mask, shape), resampled(data, shape, 1), np.float32(np.nan))
+    np.testing.assert_allclose(found[0], back(whole, mask), atol=2e-6)
+    np.testing.assert_allclose(found[1], 2.0 * found[0], rtol=1e-6)
+    if shape == (38, 28, 44):
+        # Where every second voxel lies on the map's, the others are not asked for.
+        assert sum(asked) == mask.sum() and np.isfinite(found[0]).sum() == mask.sum()
+
+
+def test_as_many_voxels_lie_in_a_block_as_can_be_seen():
+    for own in range(5, 40):
+        for other in range(5, 60):
+            place = np.arange(own) * other / own
+            inner = 12
+            n = blocks_within((own,) * 3, (other,) * 3, inner)[0]
+            for first in range(max(1, own - n)):
+                some = place[first : first + n]
+                assert np.ceil(some[-1] - 1e-9) - np.floor(some[0] + 1e-9) + 1 <= inner
+    assert blocks_within((10, 20, 5), (20, 20, 10), 12) == (6, 12, 6)
 
 
 def test_values_reach_the_rim_unmixed_with_what_is_outside():
@@ -86,15 +122,15 @@ def test_values_reach_the_rim_unmixed_with_what_is_outside():
     shape = working_shape(grid, 1.0)
     assert shape == (34, 37, 41)
     values = np.where(nearest(inside, shape), np.float32(4.0), np.float32(np.nan))
-    back = _back(values, inside, grid)
-    np.testing.assert_allclose(back[inside], 4.0, rtol=1e-6)
-    assert np.isnan(back[~inside]).all()
+    again = back(values, inside)
+    np.testing.assert_allclose(again[inside], 4.0, rtol=1e-6)
+    assert np.isnan(again[~inside]).all()
 
 
 def test_a_gradient_comes_back_as_it_was():
     fine = np.broadcast_to(np.arange(40, dtype=np.float32)[:, None, None], (40, 40, 40))
-    back = _back(fine.copy(), np.ones((20, 20, 20), dtype=bool), Grid.regular((20, 20, 20), 2.0))
-    np.testing.assert_allclose(back[:, 3, 3], 2.0 * np.arange(20), rtol=1e-5)
+    again = back(fine.copy(), np.ones((20, 20, 20), dtype=bool))
+    np.testing.assert_allclose(again[:, 3, 3], 2.0 * np.arange(20), rtol=1e-5)
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -209,10 +245,22 @@ def test_no_answer_is_finer_than_nyquist(made):
 
 
 def test_blocks_are_those_of_the_least_work_that_memory_holds():
-    mask = np.zeros((130, 130, 130), dtype=bool)
+    shape = (130, 130, 130)
+    mask = np.zeros(shape, dtype=bool)
     mask[20:120, 10:110, 15:115] = True
-    assert _edge(mask, Execution(threads=1, memory=4.0)) == 150, "one block of 102 answers an axis"
-    assert _edge(mask, Execution(threads=1, memory=0.5)) < 130
+    assert _edge(shape, shape, 1, 2e9, mask) == 150, "one block of 102 answers an axis"
+    assert _edge(shape, shape, 1, 3e8, mask) < 150
+    least = memory(shape, shape, 1, 0.0, mask)
+    for room in (least, 4e8, 6e8, 2e9):
+        assert least <= memory(shape, shape, 1, room, mask) <= max(room, least)
+
+
+def test_the_finer_range_takes_no_map_of_its_size():
+    """512 voxels of 1 Å along each axis: a map on voxels of 0.5 Å would take 4.3 GB."""
+    volume = Volume(np.broadcast_to(np.float32(0), (512, 512, 512)), Grid.regular((512, 512, 512), 1.0))
+    inputs = Inputs(volume, mask=volume)
+    plans = [METHOD.plan(inputs, METHOD.make_parameters({"range": r}), 4) for r in ("2.5-13", "1.5-6")]
+    assert plans[0] == pytest.approx(plans[1], rel=0.05) and plans[1] < 5 * 4 * 512**3 + 2e9
 
 
 # --- where it stops -----------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from cryores.nets.stored_weights import load_weights
 from cryores.nets.training import denoiser as of_denoiser
 from cryores.nets.training import pairs as of_pairs
 from cryores.nets.training.enhancer import SHAPE, lesson_files, model_part, new_lesson
-from cryores.nets.training.enhancer_maps import RECIPES, Simulator, lesson, model_map
+from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Simulator, lesson, model_map
+from cryores.nets.training.loop import RunningMean
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryores.errors.CryoresWarning")
 
@@ -81,8 +82,47 @@ def test_the_second_step_learns_what_the_first_would_make_without_noise(folder):
     left = one.enhanced - one.wanted
     assert agreement(one.wanted) > agreement(one.enhanced) + 0.02
     # What is to go is about as strong as what is said of the noise.
-    told = np.sqrt(np.mean(np.square(one.deviation)))
+    told = np.sqrt(np.mean(np.square(one.deviation).sum(axis=-1)))
     assert 0.5 * told < np.sqrt(np.mean(np.square(left))) < 2.0 * told
+
+
+def test_more_noise_is_more_of_the_same():
+    model = ModelMap(np.ones((16,) * 3, dtype=np.float32), np.zeros((16,) * 3, dtype=np.uint8), "flat")
+    pair = Simulator(RECIPES["tightTarget"], 3, (16, 16, 16)).pair(model)
+    more = of_denoiser.noisier(pair, 2.0)
+    np.testing.assert_allclose(more.noise, 2 * pair.noise)
+    np.testing.assert_allclose(more.given - more.signal, 2 * (pair.given - pair.signal), atol=1e-5)
+
+
+def test_the_running_mean_of_weights():
+    class Network:
+        trainable_variables = ()
+
+    class Weight:
+        def __init__(self, value):
+            self.value = np.array([value], dtype=np.float32)
+
+        def __array__(self, *_, **__):
+            return self.value
+
+        def assign(self, value):
+            self.value = np.array(value)
+
+    network = Network()
+    network.trainable_variables = [Weight(4.0)]
+    mean, plain = RunningMean(network, 0.9), RunningMean(network, 0.0)
+    values = []
+    for step in range(400):
+        network.trainable_variables[0].assign(np.array([step % 2], dtype=np.float32))
+        mean.add(step)
+        plain.add(step)
+        values.append(mean.values[0][0])
+    assert values[0] == 0 and abs(np.mean(values[-2:]) - 0.5) < 1e-3 and plain.values[0][0] == 1
+    assert mean.judged(lambda: float(np.array(network.trainable_variables[0])[0])) == values[-1]
+    assert network.trainable_variables[0].value[0] == 1
+    again = RunningMean(network, 0.9)
+    again.restore(mean.told())
+    assert again.values[0][0] == values[-1]
 
 
 def test_the_command_trains_the_second_step(folder, tmp_path, monkeypatch):
@@ -97,6 +137,12 @@ def test_the_command_trains_the_second_step(folder, tmp_path, monkeypatch):
     stored = load_weights(out / "denoiser-tightTarget.npz", of_denoiser.FORMAT)
     assert stored.description["schedule"]["steps"] == 2 and (out / "kept-aside.txt").read_text() == "m5.pdb\n"
     assert "--second-step --target tightTarget" in (out / "denoiser-tightTarget.md").read_text()
+    # A mean of the first weights is not yet where they are; the state goes on with both.
+    log = [json.loads(line) for line in (out / "denoiser-tightTarget-log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 2 and np.isfinite(log[-1]["judged"])
+    with np.load(out / "denoiser-tightTarget-state.npz") as state:
+        assert np.abs(state["mean000"] - state["v000"]).max() > 0
+    assert main([*words, "--target", "tightTarget", "--steps", "3", "--lessons", "3"]) == 0
     assert main(["train", "deepemhancer", "--second-step", "--pairs", "t.csv", "--out", str(out), "--quiet"]) == 2
 
 

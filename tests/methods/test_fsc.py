@@ -214,7 +214,10 @@ def test_swapping_the_halves_changes_nothing(halves):
 def test_the_cutoff_is_reported_first_and_the_crossing_rule_is_said(halves):
     result = fsc(halves, cutoff=0.3, crossing="shell")
     assert result.details["estimate"] == result.resolution["0.3"]
-    assert result.criterion == "FSC of the half maps at 0.3, at the last shell before the first value below it"
+    assert result.criterion == (
+        "FSC of the half maps without a mask, which noise around the particle lowers, at 0.3, "
+        "at the last shell before the first value below it"
+    )
     shells = 1 / np.array([result.resolution[c] for c in CRITERIA]) / shell_width(halves.grid)
     np.testing.assert_allclose(shells, np.rint(shells), atol=1e-6)
     assert list(result.resolution) == [*CRITERIA, "0.3"]

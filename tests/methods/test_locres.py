@@ -202,7 +202,7 @@ def answers_in_a_cube(frequency, profile):
     inside[6:18, 6:18, 6:18] = True
     value = np.broadcast_to(frequency, inside.shape)[inside].astype(np.float32)
     columns = np.full((len(value), PROFILE), profile, dtype=np.float32)
-    around = surroundings(FirstAnswers(value, value * 0.9, value * 1.1, 0 * value, columns), inside)
+    around = surroundings(FirstAnswers(value, value * 0.9, value * 1.1, 0 * value, columns), inside, threads=2)
     voxels = np.argwhere(inside)
     return lambda rows: around.inputs(voxels[rows], rows), value
 

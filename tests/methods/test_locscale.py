@@ -39,7 +39,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def model(made, tmp_path_factory):
-    """The simulation's model with B-factors that grow along z, from 20 to 80 Å^2."""
+    """The simulation's model with B-factors that grow along z, from 20 to 80 Å²."""
     path = tmp_path_factory.mktemp("model") / "model.pdb"
     structure = made.structure.clone()
     for site in structure[0].all():

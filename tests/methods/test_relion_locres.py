@@ -5,7 +5,7 @@ import pytest
 
 from cryores.errors import UsageError
 from cryores.execution import Execution
-from cryores.fourier import rfft, shell_sums
+from cryores.fourier import RealFFT, rfft, shell_sums
 from cryores.masks import sphere
 from cryores.resolution import relion_locres
 from cryores.resolution.relion_locres import Spheres, soft_ball, sphere_centres
@@ -37,7 +37,8 @@ def test_the_curve_of_a_sphere_is_the_fsc_of_the_masked_halves(made):
     grid = made.halves.grid
     centre = np.array([20, 24, 22])
     one, two = (h.data for h in (made.halves.half1, made.halves.half2))
-    curve = Spheres(grid, centre[None], 10.0, 8.0, 2).curves([one, two], Execution().stage("s").__enter__())[0]
+    spheres = Spheres(grid, centre[None], 10.0, 8.0, RealFFT(grid.shape, 2))
+    curve = spheres.curves([one, two], Execution().stage("s").__enter__())[0]
     ball = np.zeros(grid.shape, dtype=np.float32)
     where, values = soft_ball(grid, centre, 10.0, 8.0)
     ball[where] = values

@@ -134,12 +134,30 @@ def test_a_map_that_was_damped_is_called_under_sharpened_and_a_sharper_one_bette
 
 
 def test_the_numbers_of_the_result_are_those_of_its_maps(result):
-    mono = result.monores.data[result.judged]
+    mono = result.held.data[result.judged]
     assert result.supported.p20 == pytest.approx(np.percentile(mono.astype(float), 20))
     for one in result.judgements:
         deep = result.deepres[one.name].data[result.judged]
         assert one.median == pytest.approx(np.median(deep), rel=1e-6)
         assert one.past == pytest.approx(np.mean(deep < result.supported.p20))
+
+
+def test_locres_can_say_what_the_half_maps_hold(phantom, result):
+    from cryores.postprocessing import verdict
+    from cryores.resolution import locres
+
+    found = verdict(phantom.halves, mask=phantom.mask, bfactors=(0.0, -60.0), against="locres")
+    expected = locres(phantom.halves, mask=phantom.mask).resolution.data
+    np.testing.assert_array_equal(found.held.data, expected)
+    assert found.supported.p20 == pytest.approx(np.percentile(expected[found.judged].astype(float), 20))
+
+    def error(one):
+        return np.median(np.abs(one.held.data - phantom.truth_snr.data)[one.judged])
+
+    assert error(found) < min(0.4, error(result)), "nearer to what was planted than MonoRes"
+    assert found.summary()["half_maps"]["method"] == "locres" and "locres" in found.criterion
+    judged_alike = [one for one in result.judgements if one.bfactor in (0.0, -60.0)]
+    assert [one.median for one in found.judgements] == pytest.approx([one.median for one in judged_alike], abs=0.2)
 
 
 def test_scale_changes_nothing_and_identical_maps_get_identical_verdicts(phantom, result):

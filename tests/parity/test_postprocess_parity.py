@@ -35,7 +35,7 @@ def test_over_relions_range_the_bfactor_agrees_within_two_percent(shared_data, n
     halves = read_half_maps(folder / "half1.mrc", folder / "half2.mrc")
     mask = read_map(folder / "mask.mrc.gz")
     finest = 1.0 / np.sqrt(square[weighted > -90].max()) - 1e-3
-    # Random phases move it by up to 2 Å^2, and those of the program are not known.
+    # Random phases move it by up to 2 Å², and those of the program are not known.
     given = {"compat": "relion", "fit_min_resolution": finest}
     found = [postprocess(halves, mask, seed=seed, **given).details["bfactor"] for seed in range(9)]
     assert np.median(found) == pytest.approx(BFACTORS[name], rel=0.02)

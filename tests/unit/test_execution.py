@@ -2,6 +2,7 @@
 
 import numba
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from cryores.errors import MemoryBudgetError
 from cryores.execution import GIGABYTE, Execution, Stage, available_memory, available_threads
@@ -52,6 +53,18 @@ def test_a_plan_beyond_the_budget_or_the_machine_is_refused(memory, needed):
     assert raised.value.code == "E_MEMORY" and raised.value.exit_status == 4
     said = float(raised.value.hint.split("--memory to ")[1].split()[0])
     Execution(memory=said).require_memory(needed)
+
+
+def test_products_of_matrices_have_one_thread_each_while_a_method_works():
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = threads()
+    with threadpool_limits(3, "blas"):
+        with Execution().at_work():
+            assert threads() and set(threads()) == {1}
+        assert set(threads()) == {3}
+    assert threads() == before
 
 
 def test_every_processor_by_default_and_never_more_than_there_are():

@@ -26,7 +26,7 @@ def test_averages_in_a_block_are_those_of_transforms_of_the_whole(coarse):
     part = np.random.default_rng(1).standard_normal((2, 17, 5, 13)).astype(np.float32)
     fields[(slice(None), *block)] = part
     maps = CoarseMaps.empty([coarse], block, WHOLE, np.float32)
-    found = maps.averages(0, part, block, WHOLE, tuple(2.5 / n for n in WHOLE))
+    found = maps.averages(0, part, block, WHOLE, tuple(2.5 / n for n in WHOLE), threads=2)
     there = np.ix_(*maps.voxels_of(0))
     for i in range(2):
         # At the coarse grid's Nyquist, of 3 axes, next to nothing is left.

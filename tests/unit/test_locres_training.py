@@ -7,12 +7,20 @@ from scipy.stats import norm
 from cryores.atoms import helix_bundle
 from cryores.cli import main
 from cryores.execution import Execution
+from cryores.fourier import radial_power
 from cryores.planted import plant
 from cryores.resolution import _locres_training as training
 from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import band_correlations
-from cryores.resolution._locres_examples import Example, _limit, stored_examples
-from cryores.resolution._resolution_network import Committee, Network, Perceptron
+from cryores.resolution._locres_examples import (
+    STEEP_SHARES,
+    Example,
+    _limit,
+    _steep_example,
+    store_example,
+    stored_examples,
+)
+from cryores.resolution._resolution_network import DISAGREEMENT, Committee, Network, Perceptron, told_nearby
 from cryores.volume import Grid
 
 GRID = Grid.regular((40, 40, 40), 1.5)
@@ -21,7 +29,8 @@ GRID = Grid.regular((40, 40, 40), 1.5)
 def an_example(family, name, seed):
     made = plant(family, helix_bundle(20.0, (30.0, 30.0, 30.0), seed=seed), GRID, 4.0, 9.0, seed=seed)
     correlations = band_correlations(made.halves, made.mask.data, Execution(threads=1))
-    return Example(correlations, made.mask.data > 0.5, _limit(made), name, family)
+    inside = made.mask.data > 0.5
+    return Example(correlations, inside, _limit(made, inside), name, family)
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +49,35 @@ def examples():
 def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     said = []
     network, kept = training.train(lambda: iter(examples), 80, 1, said.append)
-    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + 4 * 80
+    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + 6 * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
 
 
+def normal_about_the_place(sigma, shift=0.0):
+    """A perceptron whose distribution is normal, whatever it is given."""
+    offsets = _neighbourhood.offsets() - shift
+    odds = np.log(norm.cdf(-offsets / sigma)) - np.log(norm.sf(-offsets / sigma))
+    silent = np.zeros((1, 4), dtype=np.float32), np.zeros((4, 4), np.float32), np.zeros((4, len(offsets)), np.float32)
+    return Perceptron(silent, (np.zeros(4), np.zeros(4), odds.astype(np.float32)))
+
+
+def test_members_that_disagree_make_the_interval_wider():
+    x, place = np.zeros((1, 1), np.float32), np.full(1, np.log(0.1), np.float32)
+    agreeing = told_nearby(Committee((normal_about_the_place(0.1),) * 2), x, place)[0]
+    lowest, median, highest, none = told_nearby(
+        Committee((normal_about_the_place(0.1, -0.02), normal_about_the_place(0.1, 0.02))), x, place
+    )[0]
+    assert agreeing[1] == pytest.approx(0.1, rel=2e-3) and median == pytest.approx(0.1, rel=2e-3) and none < 1e-3
+    alone = np.log(agreeing[2] / agreeing[0])
+    assert alone == pytest.approx(2 * 1.645 * 0.1, rel=0.05)
+    assert np.log(highest / lowest) == pytest.approx(np.hypot(alone, DISAGREEMENT * 0.02), rel=0.04)
+
+
 def test_an_interval_that_is_half_as_wide_as_it_should_be_is_widened_to_hold_nine_of_ten():
     # The distribution is normal about the place with a standard deviation of 0.1, the truths with one of 0.2.
-    offsets = _neighbourhood.offsets()
-    odds = np.log(norm.cdf(-offsets / 0.1)) - np.log(norm.sf(-offsets / 0.1))
-    silent = np.zeros((1, 4), dtype=np.float32), np.zeros((4, 4), np.float32), np.zeros((4, len(offsets)), np.float32)
-    committee = Committee((Perceptron(silent, (np.zeros(4), np.zeros(4), odds.astype(np.float32))),))
+    committee = Committee((normal_about_the_place(0.1),))
     rng = np.random.default_rng(5)
     place = rng.uniform(np.log(0.05), np.log(0.2), 20000).astype(np.float32)
     truth = np.exp(place + 0.2 * rng.standard_normal(place.shape)).astype(np.float32)
@@ -59,7 +85,8 @@ def test_an_interval_that_is_half_as_wide_as_it_should_be_is_widened_to_hold_nin
     widening = training.calibrated_widening(committee, [answers])
     assert widening.shape[1] <= training.CALIBRATION_BINS and np.all(np.diff(widening[0]) >= 0)
     np.testing.assert_allclose(widening[0], 2 * 1.645 * 0.1, rtol=0.1)
-    np.testing.assert_allclose(widening[1], 2.0, rtol=0.12)
+    # Nothing but rounding tells these widths apart: some bins hold few voxels.
+    np.testing.assert_allclose(widening[1], 2.0, rtol=0.2)
     network = Network(committee, committee, widening)
     assert training.errors(network, [answers]).coverage == pytest.approx(0.9, abs=0.01)
 
@@ -74,12 +101,26 @@ def test_a_stored_example_is_the_same_again(tmp_path):
     models.mkdir()
     helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(models / "one.cif"))
     found = [models / "one.cif"]
+    assert store_example(found, 3, tmp_path, 0) == tmp_path / "3-00000.npz"
     first = list(stored_examples(found, 3, 2, tmp_path))
     again = list(stored_examples(found, 3, 2, tmp_path))
     assert len(first) == len(again) >= 1
     np.testing.assert_array_equal(first[0].limit, again[0].limit)
     voxels = np.argwhere(first[0].inside)[:50]
     np.testing.assert_array_equal(first[0].correlations.read(voxels), again[0].correlations.read(voxels))
+
+
+@pytest.mark.parametrize("is_faded", [False, True])
+def test_a_steep_lesson_has_the_noise_that_was_asked_for(tmp_path, is_faded):
+    helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
+    made = _steep_example(tmp_path / "one.cif", np.random.default_rng(4), is_faded, 80.0)
+    outside = ~(made.mask.data > 0.5)
+    noise = (made.halves.half1.data - made.halves.half2.data) * outside
+    frequency, power = radial_power(noise, made.halves.grid, 1)
+    slope = np.polyfit(frequency[3:-3] ** 2, np.log(power[3:-3]), 1)[0]
+    assert made.description["noise_b"] == 80.0 and -4.0 * slope == pytest.approx(80.0, rel=0.1)
+    fall = made.description["coarsest"] / made.description["finest"]
+    assert made.description["family"] in STEEP_SHARES and 1.2 < fall < 3.4
 
 
 def test_a_folder_whose_models_are_all_excluded_is_refused(tmp_path, capsys):

@@ -11,7 +11,7 @@ from cryores.method import LocalResolution
 from cryores.report import figures, html, views
 from cryores.report.chimerax import coloured_surface
 from cryores.report.colours import COLOUR_MAP, FIRST_SHADE, STOPS, colour_scale, palette
-from cryores.resolution.fsc import FSCResult
+from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import Grid, Volume
 
 GRID = Grid(

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import resource
 import shutil
 import struct
 import zipfile
@@ -177,3 +178,16 @@ def test_a_compressed_map_of_any_name_is_taken(user, maps):
     entry = answer.json()["inputs"]["map"]
     assert entry["name"] == "passwd<b>.jpg" and entry["shape"] == [32, 32, 32] and "file" not in entry
     user.delete(f"/api/jobs/{job}")
+
+
+def test_a_disk_that_is_full_is_told_and_nothing_is_left(serve, maps):
+    server = serve()
+    with server.user() as user:
+        job = user.draft()
+        size = maps["map"].stat().st_size
+        hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size - 1000, hard))
+        assert sentence(user.upload(job, "map", maps["map"]), 507).startswith("E_DISK_FULL")
+        assert list((server.store / "jobs" / job / "inputs").iterdir()) == []
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        assert user.upload(job, "map", maps["map"]).status_code == 200

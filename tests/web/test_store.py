@@ -105,3 +105,18 @@ def test_one_server_a_folder(store):
     assert again.secret() == secret and len(secret) == 32
     assert (again.folder / "secret").stat().st_mode & 0o077 == 0
     again.close()
+
+
+@pytest.mark.parametrize("damage", [lambda folder: folder.symlink_to("store"), lambda folder: folder.write_text("1")])
+def test_a_folder_that_is_none_is_told(tmp_path, damage):
+    damage(tmp_path / "store")
+    with pytest.raises(CryoresError, match=r"^E_STORE: cannot write in .*; hint: give another folder with --store"):
+        Store(tmp_path / "store", Limits())
+
+
+def test_a_list_of_jobs_that_is_none_is_told_and_let_go(tmp_path):
+    (tmp_path / "jobs.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(CryoresError, match=r"^E_STORE: cannot keep the list of jobs in .*: file is not a database"):
+        Store(tmp_path, Limits())
+    (tmp_path / "jobs.sqlite").unlink()
+    Store(tmp_path, Limits()).close()

@@ -151,20 +151,26 @@ def write_denoiser_card(file: Path, told: Dict[str, Any]) -> None:
         f"- Material: {told['material']} ({told['maps']}), enhanced by enhancer-{target}.npz; {told['kept_aside']} "
         "more, listed in kept-aside.txt, were not shown to it.",
         f"- {told['lessons']} lessons ({schedule['lessons']} simulated maps, those left out that have belts which the "
-        "target has not) of 64³ voxels of 1 Å, each turned in every way and shifted; "
+        "target has not) of 64³ voxels of 1 Å, each turned in every way and shifted; half of them with more noise, up "
+        f"to {told['most_noise']:g} times; "
         f"{schedule['steps']} batches of {schedule['batch']}, Adam from {schedule['rate']:g}, seed {schedule['seed']}"
-        + (f", started from {told['started_from']}." if told["started_from"] else "."),
+        + (f", started from {told['started_from']}" if told["started_from"] else "")
+        + f". Kept is the running mean of the weights, of which a batch leaves {told['remembered']:g}.",
         f"- `cryores train deepemhancer --second-step --target {target} --models DIR --out DIR --steps "
         f"{schedule['steps']} --lessons {schedule['lessons']}"
         + (" --start-from FILE`." if told["started_from"] else "`."),
         *([f"- {told['remark']}"] if told.get("remark") else []),
         "",
-        "| batch | loss | error left | correlation before | after | largest error left |",
-        "|---|---|---|---|---|---|",
+        "| batch | loss | of models kept aside | error left | correlation before | after | largest error left |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in told["curve"]:
-        values = (one[key] for key in ("loss", "error_left", "before", "correlation", "worst"))
+        values = (one[key] for key in ("loss", "judged", "error_left", "before", "correlation", "worst"))
         lines.append(f"| {one['step']} | " + " | ".join(f"{value:.3g}" for value in values) + " |")
-    lines += ["", "Medians over lessons of models kept aside, with the noise-free enhanced maps.", "", "## Limits", ""]
+    lines += [
+        "",
+        "From the third column on of lessons of models kept aside: mean loss; medians, and the largest, of how the",
+    ]
+    lines += ["result compares with the noise-free enhanced map.", "", "## Limits", ""]
     lines += [f"- {limit}" for limit in DENOISER_LIMITS]
     file.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")

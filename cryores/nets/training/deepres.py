@@ -24,7 +24,7 @@ from cryores.nets.stored_weights import arrays_of, save_weights
 from cryores.nets.training.card import write_card
 from cryores.nets.training.chunks import make_missing
 from cryores.nets.training.degraded import Degrader, Recipe, clean
-from cryores.nets.training.pieces import EDGE, Pieces, listed_models, pieces_of, split
+from cryores.nets.training.pieces import EDGE, Pieces, divided, pieces_of
 from cryores.nets.training.state import keep, key, restore
 from cryores.volume import BoolArray, FloatArray
 
@@ -140,10 +140,8 @@ def train(
     keras = load_keras()
     keras.utils.set_random_seed(seed)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     tell(f"{target.name}: cutting pieces")
-    seen, aside = split(listed_models(models))
-    (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    seen, aside = divided(models, folder)
     store = Path(cache) if cache else folder / "pieces"
     unseen = pieces_of(aside, target.voxel_size, store, "validation", seed + 1_000_000, threads)
     cut = pieces_of(seen, target.voxel_size, store, "training", seed, threads)

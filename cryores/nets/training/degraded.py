@@ -64,9 +64,9 @@ class Recipe:
     carved : float
         Probability that all but what lies close to the atoms is cut away, without a soft edge.
     b_spread : float
-        Standard deviation of the B-factor that is added to the model's, in Å^2, at fine resolution.
+        Standard deviation of the B-factor that is added to the model's, in Å², at fine resolution.
     largest_b : float
-        B-factor in Å^2 above which the decay of a piece is taken back: with more, nothing can be seen of it at 3 Å.
+        B-factor in Å² above which the decay of a piece is taken back: with more, nothing can be seen of it at 3 Å.
     shapes : bool
         False for the nominal filter only.
     """

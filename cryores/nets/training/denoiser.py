@@ -7,7 +7,7 @@ at most. A band in which a map knows nothing has no gain: the network does not l
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -22,7 +22,6 @@ from cryores.nets.enhancer_bands import (
     CONTRAST,
     block_powers,
     described,
-    spread_over_voxels,
     weighted_bands,
     widened,
     with_gains,
@@ -36,16 +35,23 @@ from cryores.nets.training.denoiser_loss import denoiser_loss
 from cryores.nets.training.enhancer import CHUNK, NOISE_ONLY, SHAPE, lesson_files, map_cache, model_part
 from cryores.nets.training.enhancer_maps import RECIPES, ModelMap, Pair, Simulator, fine_power
 from cryores.nets.training.loop import Learner, Schedule, learnt
-from cryores.nets.training.pieces import listed_models, split
+from cryores.nets.training.pieces import divided
 from cryores.volume import FloatArray
 
-STEPS, LESSONS, BATCH = 1500, 425, 1
+STEPS, LESSONS, BATCH = 2700, 2500, 2
 """Batches, simulated maps (those with belts that the target has not are left out), and lessons of a batch."""
 
 LONGEST = 0.3
-"""Norm to which gradients are cut off: single maps, a batch each, differ much."""
+"""Norm to which gradients are cut off: single maps, few a batch, differ much."""
 
-JUDGES = 8
+REMEMBERED = 0.998
+"""What of the weights' running mean a step leaves; the mean is kept, as single weights depend on the last maps."""
+
+NOISIER, MOST_NOISE = 0.5, 2.2
+"""Share of the maps whose noise is made stronger, and how many times at most: raw half maps have more beyond their
+resolution than maps that were filtered."""
+
+JUDGES = 16
 """Models kept aside whose lessons the network is judged by."""
 
 MOST_WANTED = 2.0
@@ -54,7 +60,7 @@ MOST_WANTED = 2.0
 
 @dataclass(frozen=True)
 class DenoiserLesson:
-    """An enhanced map, deviation of its noise by blocks, and what it would be without; all over `CONTRAST`."""
+    """An enhanced map, deviation of its noise by blocks and bands, and what it would be without; over `CONTRAST`."""
 
     enhanced: FloatArray
     deviation: FloatArray
@@ -83,8 +89,7 @@ def denoiser_lesson(pair: Pair, enhancer: Predict, noise_is_known: bool) -> Deno
     known, unknown = fine_power(signal), fine_power(noise)
     raised = np.sqrt(np.minimum(1.0 + unknown / np.maximum(known, 1e-20), MOST_WANTED**2))
     wanted = weighted_bands(signal, (raised * gains / told.amplitude).astype(np.float32))
-    deviation = np.sqrt(let_through.sum(axis=-1))
-    parts = (with_gains(told, gains), deviation, wanted)
+    parts = (with_gains(told, gains), np.sqrt(let_through), wanted)
     return DenoiserLesson(*((part / np.float32(CONTRAST)).astype(np.float32) for part in parts))
 
 
@@ -102,14 +107,12 @@ def train_on_folder(
     Parameters are those of `cryores.nets.training.enhancer.train_on_folder`, as is what is kept aside.
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     own = folder / f"enhancer-{target}.npz"
     first_step = own if own.is_file() else weights_file(target)
-    training, aside = split(listed_models(models))
-    (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    training, aside = divided(models, folder)
     settings = {
         "recipe": asdict(RECIPES[target]), "seed": schedule.seed, "noise_only": NOISE_ONLY,
-        "most_raised": MOST_WANTED, "first_step": sha256(first_step),
+        "most_raised": MOST_WANTED, "noisier": [NOISIER, MOST_NOISE], "first_step": sha256(first_step),
     }  # fmt: skip
     judges = lesson_files(folder, f"denoiser-{target}-judges", 1, aside[:JUDGES], settings)[0]
     judged = _validation(aside[:JUDGES], target, schedule.seed, judges, first_step)
@@ -117,10 +120,11 @@ def train_on_folder(
     files = lesson_files(folder, f"denoiser-{target}-lessons", schedule.lessons, training, settings)
     make_missing(partial(_make_chunk, training, target, schedule.seed, folder, first_step), files, processes)
     lessons = [one for file in files for one in _stored(file)]
+    loss = denoiser_loss(SHAPE[0])
     network, curve = learnt(
-        Learner(f"denoiser-{target}", build_denoiser, FORMAT, denoiser_loss(SHAPE[0]), LONGEST),
+        Learner(f"denoiser-{target}", build_denoiser, FORMAT, loss, LONGEST, REMEMBERED),
         lambda seed: batches(lessons, schedule.batch, seed),
-        lambda network: judge(network, judged),
+        lambda network: judge(network, judged, loss),
         folder,
         schedule,
         start_from,
@@ -130,7 +134,8 @@ def train_on_folder(
     about = {
         "format": FORMAT, "target": target, "widths": list(WIDTHS), "schedule": asdict(schedule),
         "material": "simulated maps of atomic models", "maps": len(training), "lessons": len(lessons),
-        "kept_aside": len(aside), "started_from": Path(start_from).name if start_from else None,
+        "kept_aside": len(aside), "most_noise": MOST_NOISE, "remembered": REMEMBERED,
+        "started_from": Path(start_from).name if start_from else None,
         "curve": curve,
     }  # fmt: skip
     save_weights(file, arrays_of(network, np.float16), about)
@@ -143,9 +148,17 @@ def _new_lesson(item: ModelMap, simulator: Simulator, enhancer: Predict) -> Opti
     rng = simulator.rng
     pair = simulator.pair(model_part(item, simulator.shape, rng), bool(rng.random() < NOISE_ONLY))
     noise_is_known = bool(rng.random() < 0.5)
+    if rng.random() < NOISIER:
+        pair = noisier(pair, float(MOST_NOISE ** rng.random()))
     if pair.belt.any() and not simulator.recipe.keeps_belt:
         return None
     return denoiser_lesson(pair, enhancer, noise_is_known)
+
+
+def noisier(pair: Pair, times: float) -> Pair:
+    """Return a pair with so many times the noise."""
+    noise = pair.noise * np.float32(times)
+    return replace(pair, given=pair.signal + noise, noise=noise)
 
 
 def _validation(models: List[Path], target: str, seed: int, file: Path, first_step: Path) -> List[DenoiserLesson]:
@@ -182,7 +195,7 @@ def _stored(file: Path) -> List[DenoiserLesson]:
 def _seen(lesson: DenoiserLesson) -> Tuple[FloatArray, FloatArray]:
     """Return what the network is shown, and density wanted and given, (nz, ny, nx, 2)."""
     density, wanted = lesson.enhanced.astype(np.float32), lesson.wanted.astype(np.float32)
-    shown_map = as_shown(density, spread_over_voxels(lesson.deviation.astype(np.float32)))
+    shown_map = as_shown(density, np.square(lesson.deviation.astype(np.float32)))
     return shown_map, np.stack([wanted, density], axis=-1)
 
 
@@ -204,19 +217,22 @@ def _moved(lesson: DenoiserLesson, rng: Any) -> Tuple[FloatArray, FloatArray]:
     return shown_map, told
 
 
-def judge(network: Any, lessons: Sequence[DenoiserLesson]) -> Dict[str, float]:
-    """Return how much of the first step's error is left, and the correlation with what is wanted before and after."""
-    left, before, after = [], [], []
+def judge(network: Any, lessons: Sequence[DenoiserLesson], loss: Callable[[Any, Any], Any]) -> Dict[str, float]:
+    """Return the mean loss, how much of the first step's error is left, and the correlation with what is wanted."""
+    losses, left, before, after = [], [], [], []
     for lesson in lessons:
         if not lesson.wanted.any():
             continue
         seen, told = _seen(lesson)
         wanted, given = told[..., 0], told[..., 1]
-        result = given + np.asarray(network(seen[None], training=False))[0, ..., 0]
+        correction = np.asarray(network(seen[None], training=False))
+        losses.append(float(loss(told[None], correction)[0]))
+        result = given + correction[0, ..., 0]
         left.append(float(np.sum(np.square(result - wanted)) / np.sum(np.square(given - wanted))))
         before.append(float(np.corrcoef(given.ravel(), wanted.ravel())[0, 1]))
         after.append(float(np.corrcoef(result.ravel(), wanted.ravel())[0, 1]))
     return {
+        "judged": float(np.mean(losses)),
         "error_left": float(np.median(left)),
         "before": float(np.median(before)),
         "correlation": float(np.median(after)),

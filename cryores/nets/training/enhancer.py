@@ -26,7 +26,7 @@ from cryores.nets.training.enhancer_maps import (
     model_map,
 )
 from cryores.nets.training.loop import Learner, Schedule, learnt
-from cryores.nets.training.pieces import listed_models, split
+from cryores.nets.training.pieces import divided
 from cryores.nets.training.state import key
 from cryores.volume import IntTriple
 
@@ -86,9 +86,7 @@ def train_on_folder(
         The file of weights.
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    training, aside = split(listed_models(models))
-    (folder / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    training, aside = divided(models, folder)
     judged = validation_lessons(map_cache(aside[:VALIDATION_LESSONS], folder, schedule.seed), target)
     lessons = made_lessons(training, target, schedule.lessons, schedule.seed, folder, processes)
     about = {"material": "simulated maps of atomic models", "maps": len(training), "kept_aside": len(aside)}

@@ -172,7 +172,7 @@ class Simulator:
     def _responses(self, resolution: float, best: float) -> List[Tuple[Any, Any]]:
         """Return how B-factor and end of the resolution damp the signal, from the best place to the worst.
 
-        The B-factor goes from ``best`` (Å^2) to a worse one; often the resolution ends where it is, or gets worse too.
+        The B-factor goes from ``best`` (Å²) to a worse one; often the resolution ends where it is, or gets worse too.
         """
         rng = self.rng
         worst = best + rng.uniform(0.0, 200.0) * (rng.random() < 0.85)

@@ -13,6 +13,7 @@ from cryores.files import PathLike
 from cryores.nets import load_keras
 from cryores.nets.stored_weights import load_weights
 from cryores.nets.training.state import keep, restore
+from cryores.volume import FloatArray
 
 STEPS, LESSONS = 1500, 500
 """Batches and simulated maps that the networks of the package learned from."""
@@ -56,13 +57,67 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Learner:
-    """What a network is called, how it is built, what its weights say that they are, its loss, its longest gradient."""
+    """What network learns, and how.
+
+    Parameters
+    ----------
+    name : str
+        What its files are called.
+    build : callable
+        Gives it with random weights.
+    format : str
+        What its weights say that they are.
+    loss : str or callable
+        What is made small.
+    longest : float
+        Norm to which gradients are cut off.
+    remembered : float
+        What of the running mean of the weights, which is the result, a step leaves; 0 for the weights themselves.
+    """
 
     name: str
     build: Callable[[], Any]
     format: str
     loss: Any = "mean_squared_error"
     longest: float = 1.0
+    remembered: float = 0.0
+
+
+class RunningMean:
+    """The running mean of a network's weights: steadier than they are."""
+
+    def __init__(self, network: Any, remembered: float) -> None:
+        self._variables, self._remembered = network.trainable_variables, remembered
+        self.values = [np.array(v) for v in self._variables]
+
+    def add(self, step: int) -> None:
+        """Take in the weights after ``step``; of the first steps the mean forgets sooner."""
+        kept = np.float32(min(self._remembered, step / (step + 10.0)))
+        for mean, variable in zip(self.values, self._variables):
+            mean *= kept
+            mean += (1 - kept) * np.asarray(variable)
+
+    def restore(self, stored: Dict[str, FloatArray]) -> None:
+        """Go on from what `told` gave."""
+        self.values = [stored[name].copy() for name in self.told()]
+
+    def told(self) -> Dict[str, FloatArray]:
+        """Return the means under names for a file."""
+        return {f"mean{n:03d}": value for n, value in enumerate(self.values)}
+
+    def judged(self, judge: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+        """Return what ``judge`` says of the network with the means in place of its weights."""
+        own = [np.array(v) for v in self._variables]
+        self.put()
+        found = judge()
+        for variable, value in zip(self._variables, own):
+            variable.assign(value)
+        return found
+
+    def put(self) -> None:
+        """Put the means into the network."""
+        for variable, value in zip(self._variables, self.values):
+            variable.assign(value)
 
 
 def learnt(
@@ -103,17 +158,24 @@ def learnt(
         load_weights(start_from, learner.format).put_into(network)
     state, log = folder / f"{learner.name}-state.npz", folder / f"{learner.name}-log.jsonl"
     variables = [*network.weights, *optimizer.variables]
-    first = int(restore(variables, state)["step"]) if state.exists() else 0
+    mean, first = RunningMean(network, learner.remembered), 0
+    if state.exists():
+        stored = restore(variables, state)
+        mean.restore(stored)
+        first = int(stored["step"])
     losses: List[float] = []
     for step, (given, wanted) in zip(range(first, schedule.steps), material(schedule.seed + first)):
         optimizer.learning_rate = schedule.rate_at(step)
         losses.append(float(np.asarray(network.train_on_batch(given, wanted)).ravel()[0]))
         network.reset_metrics()
+        mean.add(step)
         if (step + 1) % KEEP_EVERY == 0 or step + 1 == schedule.steps:
-            keep(variables, state, step=step + 1)
-            line = {"step": step + 1, "lessons": schedule.lessons, "loss": float(np.mean(losses)), **judge(network)}
+            keep(variables, state, step=step + 1, **mean.told())
+            found = mean.judged(lambda: judge(network))
+            line = {"step": step + 1, "lessons": schedule.lessons, "loss": float(np.mean(losses)), **found}
             with log.open("a") as curve:
                 curve.write(json.dumps(line) + "\n")
             tell(json.dumps(line))
             losses = []
+    mean.put()
     return network, [json.loads(line) for line in log.read_text().splitlines()]

@@ -16,7 +16,7 @@ import numpy as np
 from cryores.atoms import atom_positions, density_from_model, protein_sequences, read_model, sequence_identity
 from cryores.errors import CryoresError, InputError, UsageError
 from cryores.execution import Execution
-from cryores.files import PathLike
+from cryores.files import PathLike, require_file
 from cryores.filters import low_pass
 from cryores.fourier import filtered
 from cryores.mapio import read_map
@@ -90,9 +90,7 @@ def read_pairs(table: PathLike) -> List[MapPair]:
     UsageError
         ``E_PAIRS`` without one of the columns, without rows, or with a resolution that is no number.
     """
-    path = Path(table)
-    if not path.is_file():
-        raise InputError("E_NO_FILE", f"there is no file {path}", "check the name")
+    path = require_file(table)
     text = path.read_text(encoding="utf-8-sig").splitlines()
     rows = list(csv.DictReader(text, delimiter="\t" if text and "\t" in text[0] else ","))
     if not rows or not set(COLUMNS) <= set(rows[0]):

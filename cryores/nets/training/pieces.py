@@ -106,9 +106,17 @@ def listed_models(folder: Union[str, os.PathLike[str]], exclude: Sequence[str] =
     return left
 
 
-def split(models: List[Path]) -> Tuple[List[Path], List[Path]]:
+def divided(models: Union[str, os.PathLike[str]], out: Path) -> Tuple[List[Path], List[Path]]:
+    """Return the models of a folder to train on and those kept aside, whose names are listed in the folder ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    training, aside = parted(listed_models(models))
+    (out / "kept-aside.txt").write_text("".join(f"{path.name}\n" for path in aside))
+    return training, aside
+
+
+def parted(models: Sequence[Path]) -> Tuple[List[Path], List[Path]]:
     """Return the models to train on and those kept aside."""
-    aside = models[HELD_BACK_EVERY // 2 :: HELD_BACK_EVERY]
+    aside = list(models[HELD_BACK_EVERY // 2 :: HELD_BACK_EVERY])
     return [path for path in models if path not in aside], aside
 
 

@@ -36,16 +36,18 @@ def draw(
     overall = global_resolution if isinstance(result, LocalResolution) else None
     filled_file = f"{next(iter(result.volumes()))}_filled.mrc"
 
-    figures.histogram_figure(result, scale, overall).savefig(folder / "histogram.png")
-    figures.slices_figure(coloured, density, scale).savefig(folder / "slices.png")
     write_map(folder / "map.mrc", density)
     shown, faded = _faded(filled, np.isfinite(result.local.data) & ~np.isfinite(coloured.local.data))
     write_map(folder / filled_file, shown)
     title = f"The map coloured by its {scale.quantity.lower()} ({outcome.method.title})"
     script = chimerax.coloured_surface(title, "map.mrc", filled_file, level, scale, faded)
     (folder / "view.cxc").write_text(script, encoding="utf-8")
+    surface = html.surface_section(views.surface(density, filled, inside, level), scale, level)
+    del filled, shown  # a volume or two, in time for the pictures
+    figures.histogram_figure(result, scale, overall).savefig(folder / "histogram.png")
+    figures.slices_figure(coloured, density, scale).savefig(folder / "slices.png")
     return [
-        html.surface_section(views.surface(density, filled, inside, level), scale, level),
+        surface,
         html.histogram_section(result, scale, overall),
         html.slices_section(coloured, density, scale),
     ]
