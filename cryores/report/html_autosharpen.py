@@ -7,13 +7,14 @@ from typing import Dict
 from cryores.report import html
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.figures_autosharpen import Search, shown_scores
+from cryores.report.html_figures import layout
 
 
 def search_section(tried: Search, chosen: Dict[str, float]) -> html.Section:
     """Return the scores over B, with the one that won."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(400))
+    figure = go.Figure(layout=layout(400))
     for number, (variant, columns) in enumerate(tried.items()):
         line = {"color": CURVE_COLOURS[number]}
         figure.add_trace(

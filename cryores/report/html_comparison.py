@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict
 
 import numpy as np
 
 from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures_comparison, html, views
 from cryores.report.colours import ColourScale
+from cryores.report.html_figures import PAGE_SLICES, GreyPlanes, layout, plane_slider, table
 from cryores.resolution.compare import Comparison
 from cryores.volume import Volume
 
 COLUMNS = 3
 """Maps beside each other in the page."""
-
-ROW_HEIGHT = 30
 
 
 def histogram_section(result: Comparison) -> html.Section:
@@ -24,7 +23,7 @@ def histogram_section(result: Comparison) -> html.Section:
 
     edges, percentages = figures_comparison.histograms(result)
     centres = 0.5 * (edges[1:] + edges[:-1])
-    figure = go.Figure(layout=html.layout(430))
+    figure = go.Figure(layout=layout(430))
     colours = figures_comparison.line_colours(len(result.maps))
     for (name, heights), colour in zip(percentages.items(), colours):
         line = {"color": colour, "width": 2, "shape": "hvh"}
@@ -42,8 +41,8 @@ def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> h
     from plotly.subplots import make_subplots
 
     box = block_around(result.mask.data > BINARY_THRESHOLD)
-    planes = views.row_of_planes(box, html.PAGE_SLICES)
-    count = len(result.maps)
+    planes = views.row_of_planes(box, PAGE_SLICES)
+    grey, count = GreyPlanes(density, box), len(result.maps)
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
     figure = make_subplots(
         rows, columns, subplot_titles=list(result.maps), horizontal_spacing=0.03, vertical_spacing=0.12 / rows
@@ -51,9 +50,9 @@ def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> h
     for number, plane in enumerate(planes):
         for place, volume in enumerate(result.resolutions.values()):
             where = {"row": place // columns + 1, "col": place % columns + 1}
-            for trace in _traces(density, volume, plane, box, scale, place == 0):
-                figure.add_trace(trace.update(visible=number == len(planes) // 2), **where)
-    figure.update_layout(html.layout(180 + 300 * rows), sliders=[html.plane_slider(planes, density.grid, 2 * count)])
+            for trace in (grey.trace(plane), _coloured(volume, plane, grey, scale, place == 0)):
+                figure.add_trace({**trace, "visible": number == len(planes) // 2}, **where)
+    figure.update_layout(layout(180 + 300 * rows), sliders=[plane_slider(planes, density.grid, 2 * count)])
     for place in range(count):
         where = {"row": place // columns + 1, "col": place % columns + 1}
         figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, constrain="domain", **where)
@@ -63,33 +62,23 @@ def slices_section(result: Comparison, density: Volume, scale: ColourScale) -> h
     return html.Section("Slices", figure, words)
 
 
-def _traces(
-    density: Volume, volume: Volume, plane: views.Plane, box: Any, scale: ColourScale, keyed: bool
-) -> List[Any]:
-    import plotly.graph_objects as go
-
-    step = max(1, -(-max(part.stop - part.start for part in box[1:]) // html.PAGE_SLICE_SIZE))
-    cut = tuple(slice(part.start, part.stop, step) for part in box[1:])
-    x, y = (html.positions(density, axis, cut[axis - 1]) for axis in (2, 1))
-    grey = html.grey_steps(plane.of(density.data)[cut], *views.grey_limits(density.data, box))
-    colour = np.round(plane.of(volume.data)[cut].astype(np.float64), 2).astype(np.float32)
-    bar = {"tickvals": list(scale.values), "ticktext": scale.labels, "thickness": 16, "title": {"text": "Å"}}
-    return [
-        go.Heatmap(x=x, y=y, z=grey, zmin=0, zmax=255, colorscale="Greys_r", showscale=False, hoverinfo="skip"),
-        go.Heatmap(
-            x=x,
-            y=y,
-            z=colour,
-            zmin=scale.low,
-            zmax=scale.high,
-            colorscale=scale.for_plotly(),
-            showscale=keyed,
-            colorbar=bar,
-            opacity=0.75,
-            hoverongaps=False,
-            hovertemplate="x %{x:.1f} Å, y %{y:.1f} Å: %{z:.2f} Å<extra></extra>",
-        ),
-    ]
+def _coloured(volume: Volume, plane: views.Plane, grey: GreyPlanes, scale: ColourScale, keyed: bool) -> Dict[str, Any]:
+    """Return plotly's trace of a plane of a map, to lie over that of the density."""
+    values = plane.of(volume.data)[grey.cut]
+    return {
+        "type": "heatmap",
+        "x": grey.x,
+        "y": grey.y,
+        "z": np.round(values.astype(np.float64), 2).astype(np.float32),
+        "zmin": scale.low,
+        "zmax": scale.high,
+        "colorscale": scale.for_plotly(),
+        "showscale": keyed,
+        "colorbar": {"tickvals": list(scale.values), "ticktext": scale.labels, "thickness": 16, "title": {"text": "Å"}},
+        "opacity": 0.75,
+        "hoverongaps": False,
+        "hovertemplate": "x %{x:.1f} Å, y %{y:.1f} Å: %{z:.2f} Å<extra></extra>",
+    }
 
 
 def maps_section(result: Comparison) -> html.Section:
@@ -134,18 +123,3 @@ def pairs_section(result: Comparison) -> html.Section:
 
 def _number(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "-"
-
-
-def table(head: Sequence[str], rows: List[List[str]]) -> Any:
-    """Return a plotly table of words."""
-    import plotly.graph_objects as go
-
-    style: Dict[str, Any] = {"align": "left", "height": ROW_HEIGHT, "line": {"color": "#dddddd"}}
-    table = go.Table(
-        header={"values": [f"<b>{name}</b>" for name in head], "fill": {"color": "#f2f2f2"}, **style},
-        cells={"values": [list(column) for column in zip(*rows)], "fill": {"color": "#ffffff"}, **style},
-        columnwidth=[2.2, *[1.0] * (len(head) - 1)],
-    )
-    figure = go.Figure(table, layout=html.layout(ROW_HEIGHT * (len(rows) + 2) + 40))
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 10, "b": 0})
-    return figure

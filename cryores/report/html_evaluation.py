@@ -12,7 +12,7 @@ from cryores.postprocessing._half_map_test import HalfMapTest
 from cryores.report import html
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.figures_evaluation import COLOURS
-from cryores.report.html_comparison import table
+from cryores.report.html_figures import layout, table
 
 Line = Tuple[str, Float64, str, str]
 """Name, values, colour and dashes of a curve."""
@@ -70,7 +70,7 @@ def _half_lines(test: HalfMapTest) -> List[Line]:
 def _curves(frequency: Float64, lines: List[Line], words: str) -> html.Section:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(430))
+    figure = go.Figure(layout=layout(430))
     for name, curve, colour, dash in lines:
         line = {"color": colour, "width": 2, "dash": dash}
         figure.add_trace(go.Scatter(x=frequency, y=curve, name=name, mode="lines", line=line))
@@ -102,5 +102,5 @@ def residues_section(result: Evaluation) -> html.Section:
         figure.update_yaxes(title={"text": title}, gridcolor="#e5e5e5", zeroline=False, row=number, col=1)
     figure.update_xaxes(showgrid=False)
     figure.update_xaxes(title={"text": "Residues, chain by chain"}, row=len(rows), col=1)
-    figure.update_layout(html.layout(760))
+    figure.update_layout(layout(760))
     return html.Section("Along the model", figure, "Also in residues.csv; by atom in atoms.csv and qscores.cif.")

@@ -7,6 +7,7 @@ import numpy as np
 from cryores.report import html, views
 from cryores.report.colours import CURVE_COLOURS, colour_scale
 from cryores.report.figures_fso import between_directions, planes_of
+from cryores.report.html_figures import layout
 from cryores.resolution.fso import FSOResult
 
 MESH = (46, 90)
@@ -41,7 +42,7 @@ def directions_section(result: FSOResult) -> html.Section:
         lighting={"ambient": 0.8, "diffuse": 0.3, "specular": 0.05},
     )
     named = {letter + "axis": {"title": {"text": letter}, "showticklabels": False} for letter in "xyz"}
-    figure = go.Figure(sphere, layout=html.layout(520))
+    figure = go.Figure(sphere, layout=layout(520))
     figure.update_layout(scene={**named, "aspectmode": "data"})
     words = "A point of the sphere is a direction in the map, its colour the resolution along it. Bare: no resolution."
     return html.Section(heading, figure, words)
@@ -51,7 +52,7 @@ def occupancy_section(result: FSOResult) -> html.Section:
     """Return FSO, what it would be if the map were isotropic, and FSC."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(460))
+    figure = go.Figure(layout=layout(460))
     blue, orange = CURVE_COLOURS[:2]
     for name, curve, line in (
         ("FSC", result.fsc, {"color": orange, "width": 2}),
@@ -92,7 +93,7 @@ def three_d_section(result: FSOResult) -> html.Section:
         figure.update_xaxes(title={"text": f"{column_name} (1/Å)"}, constrain="domain", col=column)
         anchor = f"x{column}" if column > 1 else "x"
         figure.update_yaxes(title={"text": f"{row_name} (1/Å)"}, scaleanchor=anchor, col=column)
-    figure.update_layout(html.layout(360))
+    figure.update_layout(layout(360))
     words = (
         "FSC of the coefficients around each, on the planes through the zero frequency. Sphericity is measured on the "
         f"surface at {result.details['sphericity_cutoff']:g}."

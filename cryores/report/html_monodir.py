@@ -7,6 +7,7 @@ import numpy as np
 from cryores.masks import block_around
 from cryores.report import figures_monodir, html, views
 from cryores.report.colours import CURVE_COLOURS
+from cryores.report.html_figures import layout, positions
 from cryores.resolution._directional_statistics import AVERAGED
 from cryores.resolution.monodir import MonodirResult
 
@@ -19,8 +20,8 @@ def maps_section(result: MonodirResult) -> html.Section:
     box = block_around(inside)
     plane = views.central_planes(box)[0]
     cut = (slice(None), *box[1:])
-    x, y = (html.positions(result.resolution, axis, box[axis]) for axis in (2, 1))
-    figure = go.Figure(layout=html.layout(560))
+    x, y = (positions(result.resolution, axis, box[axis]) for axis in (2, 1))
+    figure = go.Figure(layout=layout(560))
     scales = figures_monodir.map_scales(result)
     for number, (name, title) in enumerate(figures_monodir.TITLES.items()):
         shown = np.where(inside, result.volumes()[name].data, np.float32(np.nan))[cut]
@@ -70,7 +71,7 @@ def directions_section(result: MonodirResult) -> html.Section:
             customdata=resolution,
             hovertemplate="preferred by %{marker.color:.2f} of the mean; %{customdata:.2f} Å along it<extra></extra>",
         ),
-        layout=html.layout(520),
+        layout=layout(520),
     )
     ticks = [np.sqrt(2.0) * np.sin(np.radians(t) / 2.0) for t in figures_monodir.TILTS]
     radial = {"range": [0, 1.08], "tickvals": ticks, "ticktext": [f"{t}°" for t in figures_monodir.TILTS]}
@@ -93,7 +94,7 @@ def radial_section(result: MonodirResult) -> html.Section:
     import plotly.graph_objects as go
 
     averages = result.averages
-    figure = go.Figure(layout=html.layout(400))
+    figure = go.Figure(layout=layout(400))
     for column, (name, colour) in enumerate(zip(AVERAGED, CURVE_COLOURS)):
         line = {"color": colour, "width": 2}
         figure.add_trace(go.Scatter(x=averages.radius, y=averages.mean[:, column], name=name, mode="lines", line=line))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from cryores.processed import ProcessedMap
 from cryores.report import html, views
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.figures_processed import Spectra
-from cryores.volume import Volume
+from cryores.report.html_figures import PAGE_SLICES, GreyPlanes, layout, plane_slider
 
 
 def before_after_section(result: ProcessedMap) -> html.Section:
@@ -21,29 +21,18 @@ def before_after_section(result: ProcessedMap) -> html.Section:
     from plotly.subplots import make_subplots
 
     box = block_around(result.mask.data > BINARY_THRESHOLD)
-    planes = views.row_of_planes(box, html.PAGE_SLICES)
+    planes = views.row_of_planes(box, PAGE_SLICES)
     figure = make_subplots(1, 2, subplot_titles=("before", "after"), shared_yaxes=True, horizontal_spacing=0.03)
+    sides = [GreyPlanes(volume, box) for volume in (result.before, result.sharpened)]
     for number, plane in enumerate(planes):
-        for column, volume in enumerate((result.before, result.sharpened)):
-            figure.add_trace(_plane(volume, plane, box, number == len(planes) // 2), 1, column + 1)
-    figure.update_layout(html.layout(520), sliders=[html.plane_slider(planes, result.before.grid, 2)])
+        for column, grey in enumerate(sides, 1):
+            figure.add_trace({**grey.trace(plane), "visible": number == len(planes) // 2}, 1, column)
+    figure.update_layout(layout(520), sliders=[plane_slider(planes, result.before.grid, 2)])
     for column, axis in ((1, "x"), (2, "x2")):
         figure.update_xaxes(title={"text": "x (Å)"}, showgrid=False, zeroline=False, constrain="domain", col=column)
         figure.update_yaxes(showgrid=False, zeroline=False, scaleanchor=axis, col=column)
     figure.update_yaxes(title={"text": "y (Å)"}, col=1)
     return html.Section("Before and after", figure, "The same planes, each map in its own grey scale.")
-
-
-def _plane(volume: Volume, plane: views.Plane, box: Any, visible: bool) -> Any:
-    import plotly.graph_objects as go
-
-    step = max(1, -(-max(part.stop - part.start for part in box[1:]) // html.PAGE_SLICE_SIZE))
-    cut = tuple(slice(part.start, part.stop, step) for part in box[1:])
-    x, y = (html.positions(volume, axis, cut[axis - 1]) for axis in (2, 1))
-    grey = html.grey_steps(plane.of(volume.data)[cut], *views.grey_limits(volume.data, box))
-    return go.Heatmap(
-        x=x, y=y, z=grey, zmin=0, zmax=255, colorscale="Greys_r", showscale=False, hoverinfo="skip", visible=visible
-    )
 
 
 def spectra_section(
@@ -52,7 +41,7 @@ def spectra_section(
     """Return the Guinier plot with the fitted line and the resolution."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(460))
+    figure = go.Figure(layout=layout(460))
     for (name, height), colour in zip(views.logarithms(amplitudes).items(), CURVE_COLOURS):
         line = {"color": colour, "width": 2}
         figure.add_trace(go.Scatter(x=frequency**2, y=height, name=name, mode="lines", line=line))

@@ -8,7 +8,7 @@ from cryores.postprocessing._sharpening import BALANCED
 from cryores.postprocessing.verdict import Verdict
 from cryores.report import html
 from cryores.report.figures_verdict import COLOURS, HALVES_COLOUR, LIMIT_COLOUR, edges, label, limits, percentages
-from cryores.report.html_comparison import table
+from cryores.report.html_figures import layout, table
 
 
 def histograms_section(result: Verdict) -> html.Section:
@@ -27,7 +27,7 @@ def histograms_section(result: Verdict) -> html.Section:
         bars = go.Bar(x=centres, y=percentages(values, bins), name=name, marker={"color": colour})
         figure.add_trace(bars, row=number, col=1)
         figure.add_vline(x=result.supported.p20, line={"color": LIMIT_COLOUR, "width": 2}, row=number, col=1)
-    figure.update_layout(html.layout(90 + 120 * len(rows)), bargap=0, showlegend=False)
+    figure.update_layout(layout(90 + 120 * len(rows)), bargap=0, showlegend=False)
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, row=len(rows), col=1)
     figure.update_yaxes(showticklabels=False, showgrid=False)
     words = (
@@ -45,7 +45,7 @@ def trend_section(result: Verdict) -> Optional[html.Section]:
     if len(trend) < 2:
         return None
     low, high = limits(result)
-    figure = go.Figure(layout=html.layout(400))
+    figure = go.Figure(layout=layout(400))
     figure.add_hrect(y0=low, y1=high, fillcolor=COLOURS[BALANCED], opacity=0.12, line={"width": 0})
     figure.add_hline(y=low, line={"color": LIMIT_COLOUR, "width": 2})
     figure.add_trace(

@@ -16,9 +16,11 @@ from cryores.errors import CryoresWarning
 from cryores.execution import Execution
 from cryores.localres_maps import recognise
 from cryores.mapio import read_map, write_map
-from cryores.masks import sphere
+from cryores.masks import block_around, sphere
 from cryores.method import Inputs
-from cryores.report import figures_comparison
+from cryores.report import figures_comparison, html_comparison, views
+from cryores.report.colours import colour_scale
+from cryores.report.html_figures import PAGE_SLICES
 from cryores.resolution import compare
 from cryores.resolution.compare import METHOD, window_means
 from cryores.volume import Grid, Volume
@@ -161,6 +163,19 @@ def test_the_histograms_of_stepped_maps_are_no_comb():
     edges, percentages = figures_comparison.histograms(found)
     assert np.diff(edges) == pytest.approx(0.5, abs=1e-3)
     assert all(heights.sum() == pytest.approx(100) for heights in percentages.values())
+
+
+def test_a_place_of_the_pages_slider_shows_that_plane_of_every_map(result):
+    figure = html_comparison.slices_section(result, DENSITY, colour_scale(ONE[INSIDE])).figure
+    box = block_around(INSIDE)
+    planes, (slider,) = views.row_of_planes(box, PAGE_SLICES), figure.layout.sliders
+    assert len(slider.steps) == len(planes) and slider.active == len(planes) // 2
+    for number, (plane, step) in enumerate(zip(planes, slider.steps)):
+        seen = [trace for trace, visible in zip(figure.data, step.args[0]["visible"]) if visible]
+        wanted = [result.resolutions[name].data[plane.index, box[1], box[2]] for name in ("one", "two")]
+        for trace, values in zip(seen[1::2], wanted):
+            assert np.allclose(trace.z, values, atol=0.006, equal_nan=True)
+        assert len(seen) == 4 and {trace.visible for trace in seen} == {number == slider.active}
 
 
 def test_the_planned_memory_is_what_is_needed():

@@ -17,7 +17,7 @@ from cryores.execution import Execution
 from cryores.mapio import read_map, write_map
 from cryores.masks import block_around
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, Outcome, Result, parameter
-from cryores.report import html, views, write_report
+from cryores.report import html, html_figures, html_fsc, html_local, views, write_report
 from cryores.report.colours import colour_scale
 from cryores.report.record import SCHEMA, json_text, plain
 from cryores.resolution.fsc import METHOD as FSC
@@ -284,13 +284,13 @@ def test_page_says_what_a_reader_needs(page, outcome, record):
 def test_page_figures_have_the_limits_and_values_of_the_result(outcome, halves):
     result, density = outcome.result, halves.mean()
     scale = colour_scale(result.values())
-    (bars,) = html.histogram_section(result, scale, 3.3).figure.data
+    (bars,) = html_local.histogram_section(result, scale, 3.3).figure.data
     assert np.array_equal(bars.y, views.histogram(result.values()).counts)
     assert (bars.marker.cmin, bars.marker.cmax) == (scale.low, scale.high)
 
     inside = result.mask.data > 0.5
     found = views.surface(density, views.filled_outwards(result.resolution), inside, 0.4)
-    (mesh,) = html.surface_section(found, scale, 0.4).figure.data
+    (mesh,) = html_local.surface_section(found, scale, 0.4).figure.data
     assert (mesh.cmin, mesh.cmax) == (scale.low, scale.high)
     assert [colour for _, colour in mesh.colorscale] == list(scale.colours)
     assert list(mesh.colorbar.ticktext) == scale.labels
@@ -308,8 +308,8 @@ def test_the_largest_page_of_a_large_map_is_small_enough_for_a_browser():
     corners = random.integers(0, count // 2, (count, 3)).astype(np.int32)
     mesh = views.Surface(random.uniform(0, 256, (count // 2, 3)), corners, random.uniform(3, 9, count // 2))
     sections = [
-        html.surface_section(mesh, scale, 0.1),
-        html.slices_section(result, result.resolution, scale),
+        html_local.surface_section(mesh, scale, 0.1),
+        html_local.slices_section(result, result.resolution, scale),
     ]
     drawn = sum(len(section.figure.to_json()) for section in sections)
     script = len(gzip.decompress(html.plotly_script()))
@@ -319,9 +319,9 @@ def test_the_largest_page_of_a_large_map_is_small_enough_for_a_browser():
 def test_page_slices_are_the_planes_of_the_map(outcome, halves):
     result = outcome.result
     scale = colour_scale(result.values())
-    figure = html.slices_section(result, halves.mean(), scale).figure
+    figure = html_local.slices_section(result, halves.mean(), scale).figure
     box = block_around(result.mask.data > 0.5)
-    planes = views.row_of_planes(box, html.PAGE_SLICES)
+    planes = views.row_of_planes(box, html_figures.PAGE_SLICES)
     shown = np.where(result.mask.data > 0.5, result.resolution.data, np.nan)
     assert len(figure.data) == 2 * len(planes)
     for plane, trace in zip(planes, figure.data[1::2]):
@@ -361,7 +361,7 @@ def test_fsc_report(halves, sources, tmp_path):
     assert (tmp_path / "fsc.star").read_text() == done.result.tables()["fsc.star"]
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.headings[0 if not record["warnings"] else 1] == "Fourier shell correlation"
-    figure = html.fsc_section(done.result).figure
+    figure = html_fsc.fsc_section(done.result).figure
     assert np.allclose(figure.data[0].y, done.result.unmasked) and figure.data[0].name == "unmasked"
     marks = {note.text: note.x for note in figure.layout.annotations}
     value = done.result.resolution["0.5"]

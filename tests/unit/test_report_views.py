@@ -8,9 +8,11 @@ import pytest
 from cryores.changes import contour_level
 from cryores.masks import block_around
 from cryores.method import LocalResolution
-from cryores.report import figures, html, views
+from cryores.processed import ProcessedMap
+from cryores.report import figures, html_local, html_processed, views
 from cryores.report.chimerax import coloured_surface
 from cryores.report.colours import COLOUR_MAP, FIRST_SHADE, STOPS, colour_scale, palette
+from cryores.report.html_figures import PAGE_SLICES
 from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import Grid, Volume
 
@@ -138,7 +140,7 @@ def test_values_far_away_are_told_of_in_the_picture_and_on_the_page(result):
     (axes,) = figures.histogram_figure(alike, scale).axes
     assert [text.get_text() for text in axes.texts] == ["up to 16.00 Å"]
     assert axes.get_xlim()[1] < 5.0
-    (bars,) = html.histogram_section(alike, scale).figure.data
+    (bars,) = html_local.histogram_section(alike, scale).figure.data
     assert bars.text[-1] == "up to 16.00 Å" and not any(bars.text[:-1])
 
 
@@ -221,6 +223,21 @@ def test_planes_follow_the_bounding_box():
 
 def test_a_thin_mask_gives_every_plane_once():
     assert [p.index for p in views.row_of_planes((slice(7, 9), slice(0, 5), slice(0, 5)))] == [7, 8]
+
+
+def test_a_place_of_the_pages_slider_shows_that_plane_before_and_after(result, density):
+    sharpened = Volume(density.data**2, GRID)
+    figure = html_processed.before_after_section(ProcessedMap(sharpened, density, result.mask, "a test")).figure
+    box = block_around(result.mask.data > 0.5)
+    planes, (slider,) = views.row_of_planes(box, PAGE_SLICES), figure.layout.sliders
+    assert len(slider.steps) == len(planes)
+    for plane, step in zip(planes, slider.steps):
+        seen = [trace for trace, visible in zip(figure.data, step.args[0]["visible"]) if visible]
+        for trace, volume in zip(seen, (density, sharpened)):
+            low, high = np.percentile(volume.data[box], (1.0, 99.8))
+            shares = np.clip((volume.data[plane.index, box[1], box[2]] - low) / (high - low), 0.0, 1.0)
+            assert np.allclose(trace.z, 255 * shares, atol=0.51)
+        assert [trace.xaxis for trace in seen] == ["x", "x2"]
 
 
 # --- the filled map and the surface -------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from cryores.method import Outcome
 from cryores.report import figures, html
 from cryores.report.drawings import local_map
+from cryores.report.html_figures import layout
 from cryores.resolution.blocres_shells import ShellResolution
 
 LINE = "#d55e00"
@@ -49,7 +50,7 @@ def shells_section(result: ShellResolution) -> html.Section:
     """Return the same for the page."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(460))
+    figure = go.Figure(layout=layout(460))
     figure.add_trace(
         go.Heatmap(
             x=np.round(result.radius, 2),

@@ -10,7 +10,7 @@ import numpy as np
 from cryores.changes import contour_level
 from cryores.mapio import write_map
 from cryores.method import LocalMap, LocalResolution, Outcome
-from cryores.report import chimerax, figures, html, views
+from cryores.report import chimerax, figures, html, html_local, views
 from cryores.report.colours import colour_scale
 from cryores.volume import BoolArray, Volume, full_map
 
@@ -42,14 +42,14 @@ def draw(
     title = f"The map coloured by its {scale.quantity.lower()} ({outcome.method.title})"
     script = chimerax.coloured_surface(title, "map.mrc", filled_file, level, scale, faded)
     (folder / "view.cxc").write_text(script, encoding="utf-8")
-    surface = html.surface_section(views.surface(density, filled, inside, level), scale, level)
+    surface = html_local.surface_section(views.surface(density, filled, inside, level), scale, level)
     del filled, shown  # a volume or two, in time for the pictures
     figures.histogram_figure(result, scale, overall).savefig(folder / "histogram.png")
     figures.slices_figure(coloured, density, scale).savefig(folder / "slices.png")
     return [
         surface,
-        html.histogram_section(result, scale, overall),
-        html.slices_section(coloured, density, scale),
+        html_local.histogram_section(result, scale, overall),
+        html_local.slices_section(coloured, density, scale),
     ]
 
 

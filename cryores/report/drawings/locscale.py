@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from cryores.method import Outcome
-from cryores.report import figures, html
+from cryores.report import figures, html, html_local
 from cryores.report.colours import colour_scale
 from cryores.report.drawings import processed_map
 
@@ -21,5 +21,5 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     scale = colour_scale(found.values(), found.quantity, found.unit)
     figures.histogram_figure(found, scale).savefig(folder / "bfactor_histogram.png")
     figures.slices_figure(found, result.sharpened, scale).savefig(folder / "bfactor.png")
-    histogram = dataclasses.replace(html.histogram_section(found, scale), heading="Local B-factors", words=WORDS)
+    histogram = dataclasses.replace(html_local.histogram_section(found, scale), heading="Local B-factors", words=WORDS)
     return [*sections, histogram]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from cryores.method import Outcome
-from cryores.report import figures, figures_processed, html, html_processed
+from cryores.report import figures, figures_processed, html, html_fsc, html_processed
 from cryores.report.drawings.processed_map import write_surfaces
 
 
@@ -20,5 +20,5 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     sections = [html_processed.before_after_section(result), html_processed.spectra_section(*guinier)]
     if result.fsc is not None:
         figures.fsc_figure(result.fsc).savefig(folder / "fsc.png")
-        sections.append(html.fsc_section(result.fsc))
+        sections.append(html_fsc.fsc_section(result.fsc))
     return [*sections, html_processed.changes_section(result)]

@@ -13,6 +13,7 @@ from cryores.method import Outcome
 from cryores.report import figures, html
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.drawings import local_map
+from cryores.report.html_figures import layout
 from cryores.whitening import Whitening
 
 
@@ -43,7 +44,7 @@ def whitening_section(whitening: Whitening) -> html.Section:
     """Return the same curves for the page."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=html.layout(400))
+    figure = go.Figure(layout=layout(400))
     for (name, curve), colour in zip(_curves(whitening), CURVE_COLOURS):
         line = {"color": colour, "width": 2}
         figure.add_trace(go.Scatter(x=whitening.frequency[1:], y=curve, name=name, mode="lines", line=line))
