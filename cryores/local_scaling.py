@@ -143,11 +143,11 @@ def scaled_to_reference(
         On the scale of the reference, whatever the scale of the map.
     """
     execution = execution or Execution()
-    execution.use_threads()
     scaled = np.zeros(inside.shape, dtype=np.float32)
     volumes, shells = [data, reference], WindowShells(edge)
-    for block in scaled_voxels(volumes, inside, shells, lambda found: found.amplitudes[:, 1], execution):
-        scaled[block.windows.voxels] = block.values
+    with execution.at_work():
+        for block in scaled_voxels(volumes, inside, shells, lambda found: found.amplitudes[:, 1], execution):
+            scaled[block.windows.voxels] = block.values
     return scaled
 
 

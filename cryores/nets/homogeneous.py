@@ -242,9 +242,9 @@ def quantiles(logits: FloatArray, bounds: FloatArray, shares: Tuple[float, ...])
     return result
 
 
-@numba.njit(parallel=True, cache=True)  # type: ignore[misc]
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _quantiles(likely, logs, shares, result):  # type: ignore[no-untyped-def]
-    for voxel in numba.prange(len(likely)):
+    for voxel in range(len(likely)):
         wanted = shares * likely[voxel].sum()
         reached, k = np.float64(likely[voxel, 0]), 0
         for number in range(len(shares)):

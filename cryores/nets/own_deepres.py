@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Mapping, Optional, Tuple
+from typing import Mapping, Optional, Tuple
 
 import numpy as np
 
 from cryores.errors import UsageError
-from cryores.execution import Execution
+from cryores.execution import Execution, share_out
 from cryores.nets.homogeneous import ANSWERS, FEATURES, HEAD, MARGIN, Describer, quantiles
 from cryores.nets.stored_weights import foreign, load_weights
 from cryores.nets.tiles import blocks_within, corners, over_blocks
@@ -43,7 +42,7 @@ SPREAD = (0.1587, 0.5, 0.8413)
 """Probabilities at which a distribution is read: one standard deviation of a Gaussian below, its middle, one above."""
 
 VOXELS_AT_A_TIME = 16384
-"""That the head is given."""
+"""That the head is given: the logits of a block are more than the block."""
 
 
 class Reading:
@@ -76,15 +75,13 @@ class Reading:
 
     def __call__(self, voxels: FloatArray, threads: int = 1) -> Tuple[FloatArray, FloatArray]:
         """Return the median of the probable resolutions of each voxel and half the width of their middle 68 %, in Å."""
-        some = [voxels[k : k + VOXELS_AT_A_TIME] for k in range(0, len(voxels), VOXELS_AT_A_TIME)]
-        parts: List[FloatArray] = []
-        with ThreadPoolExecutor(threads) as pool:
-            # As many as there are threads, and no more: the logits of a block are more than the block.
-            for k in range(0, len(some), threads):
-                parts += [
-                    quantiles(logits, self._bounds, SPREAD) for logits in pool.map(self._logits, some[k : k + threads])
-                ]
-        low, middle, high = np.concatenate([np.empty((0, 3), dtype=np.float32), *parts]).T
+        found = np.empty((len(voxels), len(SPREAD)), dtype=np.float32)
+
+        def read(part: slice) -> None:
+            found[part] = quantiles(self._logits(voxels[part]), self._bounds, SPREAD)
+
+        share_out(len(voxels), VOXELS_AT_A_TIME, read, threads)
+        low, middle, high = found.T
         return middle, 0.5 * (high - low)
 
     def _logits(self, voxels: FloatArray) -> FloatArray:

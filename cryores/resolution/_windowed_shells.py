@@ -45,7 +45,7 @@ def windowed_resolutions(
     there = execution.backend
     spectra = [_spectrum(half, margin, there, execution.threads) for half in (half1, half2)]
     average = _window_spectrum(window, shape, there, execution.threads)
-    tables = _band_tables(window, shells)
+    tables = _band_tables(window, shells, execution.threads)
     axes = frequency_axes(shape, voxel_size)
     fft = there.in_place_fft(shape, execution.threads)
     one, two, cross = fft.first, fft.empty(), fft.empty()
@@ -95,15 +95,14 @@ def _window_spectrum(window: FloatArray, shape: Tuple[int, ...], there: Backend,
     return there.xp.conj(rfft(there.asarray(average), threads))
 
 
-def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:
+def _band_tables(window: FloatArray, shells: Shells, threads: int) -> FloatArray:
     """Return the gains H_i at multiples of a quarter shell, shape (shells, steps)."""
     n, p = window.shape[0], shells.padded
-    m = TABLE_STEPS // 2 * p
-    m = max(m, 2 * n)
+    m = max(TABLE_STEPS // 2 * p, 2 * n)
     embedded = np.zeros((m, m, m), dtype=np.float32)
     embedded[:n, :n, :n] = window
-    power = np.abs(scipy.fft.rfftn(embedded, workers=-1)) ** 2
-    autocorrelation = scipy.fft.irfftn(power / power[0, 0, 0], s=(m, m, m), workers=-1)
+    power = np.abs(scipy.fft.rfftn(embedded, workers=threads)) ** 2
+    autocorrelation = scipy.fft.irfftn(power / power[0, 0, 0], s=(m, m, m), workers=threads)
     autocorrelation /= autocorrelation[0, 0, 0]
     k = np.fft.fftfreq(m, 1.0 / m)
     radius = np.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + np.arange(m // 2 + 1) ** 2) * (p / m)
@@ -115,7 +114,7 @@ def _band_tables(window: FloatArray, shells: Shells) -> FloatArray:
     for i in range(1, shells.count):
         triangle = np.maximum(0.0, 1.0 - np.abs(radius - i)).astype(np.float32)
         blurred = scipy.fft.rfftn(
-            scipy.fft.irfftn(triangle, s=(m, m, m), workers=-1) * autocorrelation, workers=-1
+            scipy.fft.irfftn(triangle, s=(m, m, m), workers=threads) * autocorrelation, workers=threads
         ).real
         mean = np.bincount(place, blurred.ravel(), minlength=steps)[known] / members[known]
         tables[i] = np.sqrt(np.maximum(np.interp(np.arange(steps), known, mean), 0.0))
