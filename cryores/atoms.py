@@ -81,6 +81,12 @@ def atom_positions(structure: Any) -> Float64:
     return np.array([[c.atom.pos.z, c.atom.pos.y, c.atom.pos.x] for c in structure[0].all()], dtype=np.float64)
 
 
+def share_outside(positions: Float64, grid: Grid) -> float:
+    """Return the share of ``positions`` (z, y, x; Å) that lie between no voxels of ``grid``."""
+    index = (positions - grid.first_voxel) / grid.voxel_size
+    return float(np.mean(((index < 0) | (index > np.array(grid.shape) - 1)).any(axis=1)))
+
+
 @dataclass(frozen=True)
 class Atoms:
     """The atoms of a model that are not hydrogen, one conformer of each residue, as arrays in the order of the file.

@@ -21,7 +21,7 @@ from cryores.filters import Response, bfactor
 from cryores.fourier import Float64, frequency_axes, irfft, multiply_radial, radial_power, rfft
 from cryores.masks import BINARY_THRESHOLD, dilate
 from cryores.noise import coloured_noise
-from cryores.simulation import _mask_of
+from cryores.simulation import mask_of_model
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
@@ -125,7 +125,7 @@ def plant(
         )
     rng = np.random.default_rng(seed)
     structure = isotropic(structure)
-    tight = _mask_of(structure, grid)
+    tight = mask_of_model(structure, grid)
     mask = dilate(tight, reach) if reach > 0 else tight
     inside = mask.data > BINARY_THRESHOLD
     occupied = int(np.count_nonzero(tight.data > BINARY_THRESHOLD))

@@ -118,7 +118,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     structure = _centred(model, grid, seed)
     density = density_from_model(structure, grid)
-    mask = _mask_of(structure, grid)
+    mask = mask_of_model(structure, grid)
     truth = _field(resolution_field, axis, mask.data > 0.5, finest, coarsest, grid, rng)
     clean = _local_low_pass(density.data, truth, grid, threads)
     colour = bfactor(50.0) if noise == "coloured" else _one
@@ -305,7 +305,8 @@ def _centred(model: Optional[Model], grid: Grid, seed: int) -> Any:
     return structure
 
 
-def _mask_of(structure: Any, grid: Grid) -> Volume:
+def mask_of_model(structure: Any, grid: Grid) -> Volume:
+    """Return a map that is 1 within `MASK_MARGIN` of an atom, and in the holes between."""
     from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
     empty = np.ones(grid.shape, dtype=bool)

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
-from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model
+from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model, share_outside
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -304,7 +304,7 @@ def _check(inputs: Inputs, parameters: EvaluateParameters) -> List[str]:
 def _model_findings(path: str, grid: Grid) -> List[str]:
     structure = read_model(path)
     found = doubts_about(structure)
-    outside = _share_outside(heavy_atoms(structure).positions, grid)
+    outside = share_outside(heavy_atoms(structure).positions, grid)
     if outside == 1.0:
         raise InputError(
             "E_MODEL_OUTSIDE",
@@ -314,11 +314,6 @@ def _model_findings(path: str, grid: Grid) -> List[str]:
     if outside > 0:
         found.append(f"{outside:.1%} of the atoms lie outside the map: they have no Q-score and no density")
     return found
-
-
-def _share_outside(positions: Float64, grid: Grid) -> float:
-    index = (positions - grid.first_voxel) / grid.voxel_size
-    return float(np.mean(((index < 0) | (index > np.array(grid.shape) - 1)).any(axis=1)))
 
 
 def _origin_findings(role: str, volume: Volume, grid: Grid) -> List[str]:

@@ -13,22 +13,13 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from cryores.atoms import density_from_model, heavy_atoms, read_model
+from cryores.atoms import density_from_model, heavy_atoms, read_model, share_outside
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import filtered, shell_width
-from cryores.method import (
-    HALVES,
-    Inputs,
-    LocalResolution,
-    Method,
-    Result,
-    parameter,
-    several_role,
-    statistics,
-)
+from cryores.method import HALVES, Inputs, LocalResolution, Method, Result, parameter, several_role, statistics
 from cryores.postprocessing._sharpened_series import SHARES, Series, bfactor_name, series_to_judge
 from cryores.postprocessing._sharpening import (
     BALANCED,
@@ -392,21 +383,13 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
                 f"{name} is little like the mean of the half maps (correlation {likeness:.2f}): is it made from them, "
                 "in the same place and hand, and with positive density?"
             )
-    if inputs.model is not None:
-        _check_model(inputs)
-    return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), _of_deepres(parameters, parameters.range))
-
-
-def _check_model(inputs: Inputs) -> None:
-    assert inputs.model is not None
-    positions = heavy_atoms(read_model(inputs.model)).positions
-    index = (positions - inputs.grid.first_voxel) / inputs.grid.voxel_size
-    if ((index < 0) | (index > np.array(inputs.grid.shape) - 1)).any(axis=1).all():
+    if inputs.model is not None and share_outside(heavy_atoms(read_model(inputs.model)).positions, inputs.grid) == 1.0:
         raise InputError(
             "E_MODEL_OUTSIDE",
             "no atom of the model lies inside the maps",
             "fit the model into these maps, or check the origin in their headers",
         )
+    return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), _of_deepres(parameters, parameters.range))
 
 
 def _memory(inputs: Inputs, parameters: VerdictParameters, threads: int) -> float:
