@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import platform
 import time
 from importlib import metadata
@@ -16,7 +15,7 @@ from cryores import __version__
 from cryores.errors import CryoresError
 from cryores.execution import GIGABYTE, available_memory, available_threads
 from cryores.fourier import RealFFT
-from cryores.method import Inputs
+from cryores.method import Inputs, load_method
 from cryores.nets import weights
 from cryores.numba_cache import kept_in
 from cryores.volume import Grid, HalfMaps, Volume
@@ -73,12 +72,12 @@ def _test_transforms() -> None:
 
 def _test_methods() -> None:
     halves, mask, nyquist = _ball_with_noise()
-    fsc = importlib.import_module("cryores.resolution.fsc").fsc(halves)
-    _expect(fsc.summary()["resolution"]["0.143"] < 16.0, "the FSC does not find the signal")
-    for name in ("monores", "blocres"):
-        options = {"box": 10, "step": 2} if name == "blocres" else {}
-        module = importlib.import_module(f"cryores.resolution.{name}")
-        values = module.METHOD.run(_inputs(halves, mask), module.METHOD.make_parameters(options)).result.values()
+    fsc = load_method("fsc")
+    curves = fsc.run(Inputs(halves), fsc.make_parameters({})).result
+    _expect(curves.resolution["0.143"] < 16.0, "the FSC does not find the signal")
+    for name, options in (("monores", {}), ("blocres", {"box": 10, "step": 2})):
+        method = load_method(name)
+        values = method.run(Inputs(halves, mask), method.make_parameters(options)).result.values()
         _expect(values.size > 0 and values.min() >= nyquist * 0.99, f"{name} gives values finer than Nyquist, or none")
 
 
@@ -91,10 +90,6 @@ def _ball_with_noise() -> Tuple[HalfMaps, Volume, float]:
     signal = np.where(radius < 9, 1.0 + texture, 0.0)
     halves = [Volume((signal + 0.3 * rng.standard_normal(grid.shape)).astype(np.float32), grid) for _ in range(2)]
     return HalfMaps(*halves), Volume((radius < 9).astype(np.float32), grid), grid.nyquist
-
-
-def _inputs(halves: HalfMaps, mask: Volume) -> Inputs:
-    return Inputs(maps=halves, mask=mask)
 
 
 def _expect(true: bool, otherwise: str) -> None:

@@ -6,7 +6,6 @@ stdout, both JSON. Of two half maps it also writes the mean, which is the projec
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -72,7 +71,8 @@ def findings(folder: Path, files: Mapping[str, str], voxel_size: Optional[float]
     CryoresError
         For everything that no method can work with.
     """
-    from cryores.diagnosis import check_inputs, diagnose, suspicions
+    from cryores.diagnosis import check_inputs, suspicious
+    from cryores.execution import Execution
     from cryores.mapio import read_half_maps, read_map, write_map
     from cryores.method import Inputs, load_method
     from cryores.volume import HalfMaps, Maps
@@ -99,17 +99,18 @@ def findings(folder: Path, files: Mapping[str, str], voxel_size: Optional[float]
     overall = None
     if isinstance(maps, HalfMaps):
         write_map(folder / FULL, maps.mean())
-        fsc = importlib.import_module("cryores.resolution.fsc").fsc(maps, mask)
-        overall = fsc.summary()["resolution"].get("0.143")
-    grid = maps.grid
+        fsc = load_method("fsc")
+        curves = fsc.run(Inputs(maps, mask=mask), fsc.make_parameters({}), Execution(threads)).result
+        overall = curves.resolution.get("0.143")
+    grid, suspects = maps.grid, suspicious(Inputs(maps, mask=mask), method, method.make_parameters({}))
     return {
         "kind": "halves" if halves else "map",
         "shape": list(reversed(grid.shape)),
         "voxel_size": grid.spacing,
         "nyquist": grid.nyquist,
         "global_resolution": overall,
-        "warnings": suspicions(Inputs(maps, mask=mask), method, method.make_parameters({})),
-        "codes": [finding.code for finding in diagnose(maps, mask, threads)],
+        "warnings": [str(finding) for finding in suspects],
+        "codes": [finding.code for finding in suspects],
         "suggested": _suggested(grid.nyquist, grid.spacing, max(grid.extent), overall),
     }
 
