@@ -20,7 +20,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from cryores.batch.summary import COLUMNS_TABLE, GALLERY, TABLE, write_summary
 from cryores.batch.tasks import Task, mark, outcome_of, perform
 from cryores.batch.workers import QUEUES, Job, open_client, outcomes
-from cryores.cli.method_command import VOLUME_INPUTS, parser_of, roles_of, run_method
+from cryores.cli.method_command import run_method
+from cryores.cli.method_parser import VOLUME_INPUTS, parser_of, roles_of
 from cryores.cli.options import folder_name, positive_float, positive_int
 from cryores.cli.output import refuse_what_is_no_folder
 from cryores.cli.progress import say

@@ -12,7 +12,7 @@ from pyworkflow.object import Float
 from pyworkflow.protocol import params
 from pyworkflow.protocol.constants import LEVEL_ADVANCED, LEVEL_NORMAL
 
-from cryores.cli.method_command import read_inputs
+from cryores.cli.method_inputs import read_inputs
 from cryores.diagnosis import check_inputs, suspicious
 from cryores.errors import CryoresError
 from cryores.execution import Execution

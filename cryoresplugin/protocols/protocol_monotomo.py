@@ -10,7 +10,7 @@ from pyworkflow.protocol.constants import LEVEL_ADVANCED, STATUS_NEW
 from tomo.objects import SetOfTomograms, Tomogram
 from tomo.protocols import ProtTomoBase
 
-from cryores.cli.method_command import read_inputs
+from cryores.cli.method_inputs import read_inputs
 from cryores.execution import Execution
 from cryores.method import load_method
 from cryoresplugin.protocols.fields import RANGE, addMask

@@ -10,7 +10,7 @@ import pytest
 
 import cryores.report
 from cryores.cli import main
-from cryores.cli.method_command import read_inputs
+from cryores.cli.method_inputs import read_inputs
 from cryores.execution import Execution
 from cryores.mapio import read_map, write_map
 from cryores.method import HALVES, load_method, method_summaries, parameters_of

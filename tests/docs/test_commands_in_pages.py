@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pages import PAGES, ROOT, blocks, commands, inline_commands, is_python, is_shell
 
 from cryores.cli import COMMANDS, main
-from cryores.cli.method_command import parser_of
+from cryores.cli.method_parser import parser_of
 from cryores.cli.options import Parser, join_negative_numbers
 from cryores.mapio import read_map, write_map
 from cryores.masks import soft_rim

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-import cryores.cli.method_command
+import cryores.cli.method_inputs
 from cryores.blocks import blocks, is_mapped
 from cryores.cli import main
 from cryores.execution import GIGABYTE, Execution
@@ -98,7 +98,7 @@ def test_a_longer_overlap_is_closer_to_the_whole(halves, both, monkeypatch):
 
 
 def test_the_command_takes_blocks_where_the_budget_is_small(halves, both, tmp_path, monkeypatch):
-    monkeypatch.setattr(cryores.cli.method_command, "MAPPED_SHARE", 0.0)
+    monkeypatch.setattr(cryores.cli.method_inputs, "MAPPED_SHARE", 0.0)
     for name in ("half1", "half2"):
         write_map(tmp_path / f"{name}.mrc", getattr(halves, name))
     mask = np.zeros(SHAPE, np.float32)
