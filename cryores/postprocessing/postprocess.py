@@ -416,6 +416,7 @@ METHOD = Method(
         "postprocess.star": "B-factor, fit and Guinier plot with RELION's labels",
         "fsc.star": "the FSC curves",
         "fsc.xml": "the corrected FSC in EMDB's format",
+        "fsc.csv": "the same curves, with the number of independent coefficients of each shell",
     },
     citations=("Rosenthal2003", "Chen2013"),
     optional=("keep",),

@@ -48,11 +48,12 @@ LONGEST = 560
 
 
 def imports(path):
+    """Yield all that a file imports; of ``from cryores import report`` also ``cryores.report``."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
 
 
 @pytest.mark.parametrize("library", OWNERS)

@@ -1,6 +1,7 @@
 """What every method promises, whatever it computes: tried on the registry, through the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -58,6 +59,15 @@ def test_values_outside_the_mask_are_zero(done, odd):
     if (done[1] / "resolution.mrc").exists():
         values, mask = read_map(done[1] / "resolution.mrc").data, read_map(odd / "mask.mrc").data
         assert np.all(values[mask <= 0.5] == 0) and np.count_nonzero(values) > 0.5 * np.count_nonzero(mask)
+
+
+def test_what_is_declared_is_written_and_what_is_written_is_declared(done):
+    declared, written = load_method(done[0]).outputs, {path.name for path in done[1].iterdir()}
+    assert {name for name in declared if "NAME" not in name} <= written
+    names = [re.escape(name).replace("NAME", ".+") for name in declared]
+    # Of the report are the map that it shows, and what colours its surface.
+    data = [name for name in written if re.search(r"(?<!filled)\.(mrc|csv|star|xml)$", name) and name != "map.mrc"]
+    assert [name for name in data if not any(re.fullmatch(pattern, name) for pattern in names)] == []
 
 
 def test_report_is_complete_and_valid(done):

@@ -114,7 +114,9 @@ def test_resolution_ranges_are_one_line_from_high_to_low(forms):
 
 
 def test_a_mask_says_what_happens_without_one(forms):
-    for protocol, field in fields(forms, label="Mask"):
+    masks = list(fields(forms, label="Mask"))
+    assert len(masks) > 10
+    for protocol, field in masks:
         assert "1 inside, 0 outside. Empty: " in field["help"], protocol
 
 

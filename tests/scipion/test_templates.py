@@ -94,7 +94,9 @@ def test_every_template_is_tested():
 def test_progress_in_the_logs_is_lines(projects):
     """A log that a window shows has no control characters of a bar; each stage is a line with what it took or takes."""
     for project in projects.values():
-        for path in project.glob("Runs/*Cryores*/logs/run.stderr"):
+        logs = list(project.glob("Runs/*Cryores*/logs/run.stderr"))
+        assert logs, project
+        for path in logs:
             text = path.read_bytes().decode(errors="replace")
             assert "\r" not in text and "it/s]" not in text, path
             assert re.search(r"^checking the input \.\.\.$", text, re.M) and "memory: needs" in text, path
