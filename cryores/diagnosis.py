@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from cryores.blocks import slabs
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
-from cryores.method import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, Method, in_words
+from cryores.inputs import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, in_words
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
+
+if TYPE_CHECKING:
+    from cryores.method import Method
 
 MASKED_FRACTION = 0.2
 """Share of voxels with one and the same value above which a map counts as masked."""
@@ -398,12 +401,13 @@ def margin_findings(mask: Volume, least: int) -> Iterator[Finding]:
     inside = mask.data > 0.5
     free = min(_free(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     if free < least:
+        wanted = "one voxel" if least == 1 else f"{least} voxels"
         yield Finding(
             "W_MARGIN",
             "the mask touches the face of the box"
             if free == 0
             else f"only {free} voxels lie between the mask and a face of the box",
-            f"at least {least} are wanted for the noise around the particle; take a larger box, or a tighter mask",
+            f"leave {wanted} or more free for the noise around the particle: take a larger box, or a tighter mask",
         )
 
 

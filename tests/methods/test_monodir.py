@@ -374,7 +374,7 @@ def test_a_mask_that_touches_the_box_is_an_error_and_a_close_one_a_warning():
         monodir(halves, Volume(touching, BOX))
     assert caught.value.code == "E_MARGIN"
     outcome = METHOD.run(Inputs(halves, mask=ball), METHOD.make_parameters({"fast": True, "min_resolution": 8.0}))
-    assert any("at least 10 are wanted" in finding for finding in outcome.findings)
+    assert any("leave 10 voxels or more free" in finding for finding in outcome.findings)
 
 
 def test_one_map_without_room_around_the_particle_is_an_error():
