@@ -275,7 +275,7 @@ def test_a_perceptron_learns_a_threshold():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20000, 3)).astype(np.float32)
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
-    perceptron = fit(3, (16, 16), 1, lambda: (x, answers), 40, rng, lambda line: None)
+    perceptron = fit(x, answers, (16, 16), 40, 0.0, rng, lambda line: None)
     assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
 
 
