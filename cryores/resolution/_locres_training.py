@@ -28,6 +28,9 @@ from cryores.volume import FloatArray
 
 HIDDEN = (192, 96)
 HIDDEN_NEARBY = (48, 32)
+MEMBERS_NEARBY = 3 * MEMBERS
+"""Of the second step. They are small, and how far they disagree is known better of more."""
+
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
@@ -102,12 +105,12 @@ def train(
     """
     fitting = [v for v in voxels if not for_calibration(v.model)]
     say(f"{len(fitting)} maps to fit")
-    bands = _committee(fitting, HIDDEN, first_offsets(), epochs, (seed, 1), say)
+    bands = _committee(fitting, MEMBERS, HIDDEN, first_offsets(), epochs, (seed, 1), say)
     around = nearby(bands)
     say(f"{len(around)} maps to look around in")
     kept = [a for a in around if for_calibration(a.model)]
     fitting = [a for a in around if not for_calibration(a.model)]
-    second = _committee(fitting, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, (seed, 3), say)
+    second = _committee(fitting, MEMBERS_NEARBY, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, (seed, 3), say)
     return Network(bands, second, calibrated_widening(second, kept)), kept
 
 
@@ -115,17 +118,18 @@ def train(
 
 
 def _committee(
-    answers: Sequence[Answers], hidden: Tuple[int, ...], offsets: Float64, epochs: int, seed: Tuple[int, int], say: Say
-) -> Committee:
+    answers: Sequence[Answers], members: int, hidden: Tuple[int, ...], offsets: Float64, epochs: int,
+    seed: Tuple[int, int], say: Say,
+) -> Committee:  # fmt: skip
     """Return perceptrons, each fitted to the models that are not its strangers, side by side."""
 
     def member(k: int) -> Perceptron:
-        own = [a for a in answers if stranger_of(a.model) != k]
+        own = [a for a in answers if stranger_of(a.model) != k % MEMBERS]
         return _fitted(own, hidden, offsets, epochs, np.random.default_rng((*seed, k)), say)
 
     # Each has a thread: those of the products of matrices would wait for one another.
     with threadpool_limits(1), ThreadPoolExecutor(MEMBERS) as pool:
-        return Committee(tuple(pool.map(member, range(MEMBERS))))
+        return Committee(tuple(pool.map(member, range(members))))
 
 
 def _fitted(

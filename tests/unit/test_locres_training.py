@@ -60,7 +60,9 @@ def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     network, kept = training.train(
         voxels, lambda bands: [answers_nearby(e, bands, 1) for e in examples], 80, 1, said.append
     )
-    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + 6 * 80
+    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + (
+        training.MEMBERS + training.MEMBERS_NEARBY
+    ) * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
