@@ -16,9 +16,10 @@ import numpy as np
 from cryores.execution import Execution
 from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import BandCorrelations
+from cryores.resolution._band_inputs import inputs
 from cryores.resolution._local_average import CoarseMaps
 from cryores.resolution._locres_examples import Example, example
-from cryores.resolution._resolution_network import Committee, first_answers, inputs
+from cryores.resolution._resolution_network import Committee, first_answers
 from cryores.volume import FloatArray
 
 MEMBERS = 3

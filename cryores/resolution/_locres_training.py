@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
 from cryores.resolution._locres_lessons import MEMBERS, Answers, for_calibration, stranger_of
+from cryores.resolution._resolution_distribution import NYQUIST
 from cryores.resolution._resolution_network import (
-    NYQUIST,
     Committee,
     Network,
     Perceptron,

@@ -15,20 +15,15 @@ from cryores.mapio import read_map, write_map
 from cryores.planted import plant
 from cryores.resolution import compare, locres
 from cryores.resolution._band_correlation import WINDOWS, band_correlations, band_frequencies
+from cryores.resolution._band_inputs import CONTEXT, PROFILE, STRONGEST, inputs, profiles, usable_bands
 from cryores.resolution._locres_training import fit
 from cryores.resolution._neighbourhood import FirstAnswers, surroundings
+from cryores.resolution._resolution_distribution import quantiles
 from cryores.resolution._resolution_network import (
-    CONTEXT,
-    PROFILE,
-    STRONGEST,
     Committee,
     Network,
     Perceptron,
-    inputs,
-    profiles,
-    quantiles,
     shipped_network,
-    usable_bands,
 )
 from cryores.volume import Grid, HalfMaps, Volume
 
