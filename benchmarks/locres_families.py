@@ -9,26 +9,30 @@ models that nothing was fitted to.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import List
 
-import numpy as np
-
+from cryores.nets.training.chunks import side_by_side
 from cryores.nets.training.pieces import listed_models
-from cryores.resolution._locres_examples import FAMILY_SHARES, Example, stored_examples
-from cryores.resolution._locres_training import LARGEST_NEARBY, Errors, errors, for_calibration, some_answers, train
+from cryores.resolution._locres_examples import FAMILY_SHARES
+from cryores.resolution._locres_lessons import Answers, Lessons, for_calibration
+from cryores.resolution._locres_training import Errors, errors, train
+from cryores.resolution._resolution_network import Committee
 
 
-def judged_without(family: str, models: list, seed: int, maps: int, epochs: int, cache: Path) -> Errors:
+def judged_without(family: str, lessons: Lessons, maps: int, epochs: int, threads: int) -> Errors:
     """Return the errors on a family of a network that never saw it."""
+    whole: List[Answers] = []
 
-    def examples(wanted: bool) -> Iterator[Example]:
-        return (e for e in stored_examples(models, seed, maps, cache) if (e.family == family) is wanted)
+    def nearby(bands: Committee) -> List[Answers]:
+        with side_by_side(threads) as each:
+            whole.extend(each(partial(lessons.nearby, bands), lessons.serving_nearby(maps)))
+        return [a for a in whole if a.family != family]
 
-    network, _ = train(lambda: examples(False), epochs, seed, lambda line: None)
-    rng = np.random.default_rng(seed)
-    unseen = (e for e in examples(True) if for_calibration(e.model) and np.count_nonzero(e.inside) <= LARGEST_NEARBY)
-    return errors(network, [some_answers(e, network.bands, rng) for e in unseen])
+    voxels = [v for v in lessons.voxels(maps) if v.family != family]
+    network, _ = train(voxels, nearby, epochs, lessons.seed, lambda line: None)
+    return errors(network, [a for a in whole if a.family == family and for_calibration(a.model)])
 
 
 def main() -> None:
@@ -39,12 +43,17 @@ def main() -> None:
     parser.add_argument("--cache", required=True, type=Path)
     parser.add_argument("--maps", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--families", nargs="+", default=[name for name in FAMILY_SHARES if name != "noise"])
     arguments = parser.parse_args()
-    models = listed_models(arguments.models, arguments.exclude)
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    lessons = Lessons(listed_models(arguments.models, arguments.exclude), arguments.seed, arguments.cache)
+    with side_by_side(arguments.threads) as each:
+        for _ in each(lessons.make, range(arguments.maps)):
+            pass
     for family in arguments.families:
-        found = judged_without(family, models, arguments.seed, arguments.maps, arguments.epochs, arguments.cache)
+        found = judged_without(family, lessons, arguments.maps, arguments.epochs, arguments.threads)
         print(
             f"{family:12s} maps {found.maps:3d} median {100 * found.median:5.1f} % p90 {100 * found.p90:5.1f} % "
             f"bias {100 * found.bias:+5.1f} % rank {found.correlation:.2f} interval {found.coverage:.2f}",

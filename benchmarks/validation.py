@@ -21,7 +21,7 @@ from cryores.execution import Execution
 from cryores.nets.training.pieces import listed_models
 from cryores.planted import FAMILIES, Planted
 from cryores.resolution import _locres_examples
-from cryores.resolution._locres_training import for_calibration
+from cryores.resolution._locres_lessons import for_calibration
 from cryores.volume import Volume
 
 METHODS: Dict[str, Callable[..., Any]] = {

@@ -25,7 +25,7 @@ from cryores.simulation import mask_of_model
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
-    "lowpass": "each voxel is low-passed to its own resolution, sharply: over half a shell to two, or 2 to 8 % of it",
+    "lowpass": "each voxel is low-passed to its own resolution, sharply: over half a shell to three, or 2 to 8 % of it",
     "bfactor": "each atom has a B-factor that follows a field: the signal fades smoothly",
     "residues": "each residue has a B-factor of its own, correlated along the chain",
     "flexible": "a part is averaged over rigid rotations and shifts",
@@ -230,7 +230,7 @@ def _raw_field(kind: str, positions: Float64, centre: Float64, size: float, rng:
         period = size * rng.uniform(0.8, 1.6)
         return lambda p: np.cos(2 * np.pi * np.linalg.norm(p - centre, axis=1) / period)
     if kind == "blobs":
-        waves = np.array([_unit(rng) / (size * rng.uniform(1.2, 3.5)) for _ in range(6)])
+        waves = np.array([_unit(rng) / (size * rng.uniform(0.8, 3.5)) for _ in range(6)])
         phases = rng.uniform(0, 2 * np.pi, 6)
         return lambda p: np.cos(2 * np.pi * p @ waves.T + phases).sum(axis=1)
     if kind == "domains":
@@ -254,7 +254,9 @@ Made = Tuple[FloatArray, FloatArray, Dict[str, Any]]
 def _lowpass(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     noise = world.noise_for(finest, snr)
     relative, edge = bool(world.rng.random() < 0.5), float(np.exp(world.rng.uniform(np.log(0.02), np.log(0.08))))
-    shells = float(world.rng.uniform(0.5, 2.0)) / max(*world.grid.extent, SHELLS_OF * world.grid.spacing)
+    shells = float(np.exp(world.rng.uniform(np.log(0.5), np.log(3.0)))) / max(
+        *world.grid.extent, SHELLS_OF * world.grid.spacing
+    )
     cuts = (finest + (coarsest - finest) * world.voxel_shares()).astype(np.float32)
 
     def pass_up_to(cut: float, s: Float64) -> Float64:

@@ -6,9 +6,9 @@ Every example follows from the seed and its number: the model, the box, the voxe
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -18,23 +18,24 @@ from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, automatic_mask, distance_outside, sphere
 from cryores.planted import FIELDS, Planted, plant
 from cryores.resolution._band_correlation import BandCorrelations, band_correlations
-from cryores.resolution._local_average import CoarseMaps
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
     "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
     "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
-EVERYDAY, STEEP, DAMPED = 1800, 1920, 2600
-"""Numbers up to which examples are of all kinds; up to which resolution falls steeply in a strong signal; and up to
-which the signal is damped besides, so that it is far stronger at low frequency than where it ends. After that, a half
-is damped and the noise of a half has a colour."""
+STEEP_SHARE = 0.55
+"""Share of the examples whose resolution falls steeply in a strong signal; the others are of all kinds."""
+
+DAMPED_SHARE, COLOURED_SHARE = 0.5, 0.5
+"""Shares of the steep examples whose signal is damped as a whole, so that it is far stronger at low frequency than
+where it ends, and whose noise has a colour."""
 
 FADED = (20.0, 150.0)
 """Å² by which it is damped: added to the B-factor of every atom."""
 
-STEEP_SHARES = {"lowpass": 0.7, "bfactor": 0.2, "orientation": 0.1}
-STEEP_EDGES = (80, 96, 112)
+STEEP_SHARES = {"lowpass": 0.65, "bfactor": 0.25, "orientation": 0.1}
+STEEP_EDGES = (80, 96, 112, 128)
 STEEP_RATIOS = (10.0, 300.0)
 STEEP_NOISE = (-40.0, 120.0)
 """B-factor in Å² of the power of coloured noise."""
@@ -72,6 +73,8 @@ class Example:
         Truth in cycles a voxel, at most 0.5; 0 where the noise is stronger everywhere, -1 where nothing is known.
     model, family : str
         What it was made of, and how.
+    number : int
+        Of those that a seed gives.
     """
 
     correlations: BandCorrelations
@@ -79,6 +82,7 @@ class Example:
     limit: FloatArray
     model: str
     family: str
+    number: int
 
 
 def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]:
@@ -86,13 +90,12 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     rng = np.random.default_rng((seed, number))
     path = models[int(rng.integers(len(models)))]
     try:
-        if number < EVERYDAY:
-            made = planted_example(path, rng, FAMILY_SHARES)
-        else:
-            mixed = number >= DAMPED
-            is_faded = rng.random() < 0.5 if mixed else number >= STEEP
-            noise_b = float(rng.uniform(*STEEP_NOISE)) if mixed and rng.random() < 0.5 else 0.0
+        if rng.random() < STEEP_SHARE:
+            is_faded = rng.random() < DAMPED_SHARE
+            noise_b = float(rng.uniform(*STEEP_NOISE)) if rng.random() < COLOURED_SHARE else 0.0
             made = _steep_example(path, rng, is_faded, noise_b)
+        else:
+            made = planted_example(path, rng, FAMILY_SHARES)
         mask = _mask_to_use(made, rng)
     except CryoresError:
         return None
@@ -100,45 +103,7 @@ def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]
     if not FEWEST_VOXELS <= np.count_nonzero(inside) <= MOST_VOXELS:
         return None
     correlations = band_correlations(made.halves, mask.data, Execution(threads=1))
-    return Example(correlations, inside, _limit(made, inside), path.name, str(made.description["family"]))
-
-
-def stored_examples(models: Sequence[Path], seed: int, count: int, cache: Path) -> Iterator[Example]:
-    """Return examples 0 ... ``count`` - 1 one by one from ``cache``, where those are made that are not there."""
-    for number in range(count):
-        path = store_example(models, seed, cache, number)
-        if path.exists():
-            yield _stored(path)
-
-
-def store_example(models: Sequence[Path], seed: int, cache: Path, number: int) -> Path:
-    """Make an example unless that was done; return its file, which is not there where the model did not lend itself."""
-    path = cache / f"{seed}-{number:05d}.npz"
-    none = path.with_suffix(".none")
-    if not path.exists() and not none.exists():
-        _store(example(models, seed, number), path, none)
-    return path
-
-
-def _store(made: Optional[Example], path: Path, none: Path) -> None:
-    if made is None:
-        none.touch()
-        return
-    partial = path.with_suffix(".part.npz")
-    found = made.correlations
-    np.savez(
-        partial, **vars(found.maps), strong=found.strong, inside=made.inside, limit=made.limit,
-        about=[made.model, made.family],
-    )  # fmt: skip
-    partial.rename(path)
-
-
-def _stored(path: Path) -> Example:
-    with np.load(path) as stored:
-        maps = CoarseMaps(*(stored[field.name] for field in fields(CoarseMaps)))
-        found = BandCorrelations(maps, stored["strong"])
-        model, family = (str(text) for text in stored["about"])
-        return Example(found, stored["inside"], stored["limit"], model, family)
+    return Example(correlations, inside, _limit(made, inside), path.name, str(made.description["family"]), number)
 
 
 def _limit(made: Planted, inside: BoolArray) -> FloatArray:

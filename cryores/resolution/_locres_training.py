@@ -5,24 +5,22 @@ Nothing but numpy: the perceptrons are small. A model's maps are all for fitting
 
 from __future__ import annotations
 
-import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
-from cryores.resolution._locres_examples import Example
+from cryores.resolution._locres_lessons import MEMBERS, Answers, for_calibration, stranger_of
+from cryores.resolution._resolution_distribution import NYQUIST
 from cryores.resolution._resolution_network import (
-    NYQUIST,
     Committee,
     Network,
     Perceptron,
-    first_answers,
     first_offsets,
-    inputs,
     told_nearby,
     widened,
 )
@@ -30,21 +28,15 @@ from cryores.volume import FloatArray
 
 HIDDEN = (192, 96)
 HIDDEN_NEARBY = (48, 32)
+MEMBERS_NEARBY = 3 * MEMBERS
+"""Of the second step. They are small, and how far they disagree is known better of more."""
+
 BATCH = 4096
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 1e-4
-VOXELS_A_MAP = 400
-LARGEST_NEARBY = 150000
-"""Voxels of a mask up to which a map serves the second step."""
-
-MEMBERS = 3
-"""Perceptrons of either step. Each leaves out as large a share of the models."""
 
 BLUR = 0.05
 """Noise that every pass adds to the inputs, in standard deviations: without it the maps are learnt by heart."""
-
-CALIBRATION_SHARE = 0.2
-"""Share of the models that the network never sees, which the interval is calibrated on."""
 
 CALIBRATION_BINS = 6
 """Of the width of the interval, each with as many voxels."""
@@ -58,30 +50,6 @@ LEAST_WAY = 1e-3
 NO_SIGNAL = 0.5
 
 Say = Callable[[str], None]
-Draw = Callable[[], Tuple[FloatArray, FloatArray]]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a step is given at some voxels of an example, and their truth.
-
-    Parameters
-    ----------
-    inputs : ndarray of float32, shape (voxels, inputs)
-        Of the perceptron.
-    place : ndarray of float32
-        Logarithm of the frequency that its offsets are counted from.
-    limit : ndarray of float32
-        Truth in cycles a voxel; 0 where there is no signal.
-    model, family : str
-        Of the example.
-    """
-
-    inputs: FloatArray
-    place: FloatArray
-    limit: FloatArray
-    model: str
-    family: str
 
 
 @dataclass(frozen=True)
@@ -112,15 +80,19 @@ class Errors:
     invented: float
 
 
-def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say: Say) -> Tuple[Network, List[Answers]]:
+def train(
+    voxels: Sequence[Answers], nearby: Callable[[Committee], Sequence[Answers]], epochs: int, seed: int, say: Say
+) -> Tuple[Network, List[Answers]]:
     """Fit both steps and calibrate the interval.
 
     Parameters
     ----------
-    examples : callable
-        Gives the examples anew each time.
+    voxels : sequence of Answers
+        What the first step learns from.
+    nearby : callable
+        Returns what the second step learns from, and is calibrated on, for the committee of the first.
     epochs, seed : int
-        Passes over the examples, and the seed of everything random.
+        Passes over all of them, and the seed of everything random.
     say : callable
         Receives a line of progress at a time.
 
@@ -131,93 +103,33 @@ def train(examples: Callable[[], Iterable[Example]], epochs: int, seed: int, say
     kept : list of Answers
         Those of the models that were kept for calibration.
     """
-    voxels = voxels_of(examples(), seed)
-    say(f"{len(voxels)} maps to fit")
-    bands = Committee(tuple(fitted_member(voxels, k, epochs, seed, say) for k in range(MEMBERS)))
-    answers = [
-        answers_nearby(e, number, bands, seed) for number, e in enumerate(examples()) if serves_nearby(e, number)
-    ]
-    say(f"{len(answers)} maps to look around in")
-    return fitted_nearby(bands, answers, epochs, seed, say)
+    fitting = [v for v in voxels if not for_calibration(v.model)]
+    say(f"{len(fitting)} maps to fit")
+    bands = _committee(fitting, MEMBERS, HIDDEN, first_offsets(), epochs, (seed, 1), say)
+    around = nearby(bands)
+    say(f"{len(around)} maps to look around in")
+    kept = [a for a in around if for_calibration(a.model)]
+    fitting = [a for a in around if not for_calibration(a.model)]
+    second = _committee(fitting, MEMBERS_NEARBY, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, (seed, 3), say)
+    return Network(bands, second, calibrated_widening(second, kept)), kept
 
 
-# --- the steps one by one: each has its own seed, so that they may be run side by side -------------------------------
+# --- fitting ------------------------------------------------------------------------------------------------------
 
 
-def voxels_of(examples: Iterable[Example], seed: int) -> List[Answers]:
-    """Return what the first step learns from."""
-    return [
-        some_voxels(e, np.random.default_rng((seed, 0, number)))
-        for number, e in enumerate(examples)
-        if not for_calibration(e.model)
-    ]
+def _committee(
+    answers: Sequence[Answers], members: int, hidden: Tuple[int, ...], offsets: Float64, epochs: int,
+    seed: Tuple[int, int], say: Say,
+) -> Committee:  # fmt: skip
+    """Return perceptrons, each fitted to the models that are not its strangers, side by side."""
 
+    def member(k: int) -> Perceptron:
+        own = [a for a in answers if stranger_of(a.model) != k % MEMBERS]
+        return _fitted(own, hidden, offsets, epochs, np.random.default_rng((*seed, k)), say)
 
-def fitted_member(voxels: Sequence[Answers], member: int, epochs: int, seed: int, say: Say) -> Perceptron:
-    """Return a member of the first step, fitted to the models that are not its strangers."""
-    own = [v for v in voxels if _member(v.model) != member]
-    return _fitted(own, HIDDEN, first_offsets(), epochs, np.random.default_rng((seed, 1, member)), say)
-
-
-def serves_nearby(e: Example, number: int) -> bool:
-    """Tell whether an example serves the second step: every voxel of it has to be evaluated."""
-    return number % 2 == 0 and np.count_nonzero(e.inside) <= LARGEST_NEARBY
-
-
-def answers_nearby(e: Example, number: int, bands: Committee, seed: int) -> Answers:
-    """Return what the second step learns from, or is calibrated on.
-
-    It has to learn from answers as they are for models that the first has not seen.
-    """
-    strangers = bands if for_calibration(e.model) else Committee((bands.members[_member(e.model)],))
-    return some_answers(e, strangers, np.random.default_rng((seed, 2, number)))
-
-
-def fitted_nearby(
-    bands: Committee, answers: Sequence[Answers], epochs: int, seed: int, say: Say
-) -> Tuple[Network, List[Answers]]:
-    """Return the network of a first step and the second that is fitted to its answers, and what was kept."""
-    kept = [a for a in answers if for_calibration(a.model)]
-    fitting = [a for a in answers if not for_calibration(a.model)]
-    nearby = Committee(tuple(_fitted_nearby_member(fitting, k, epochs, seed, say) for k in range(MEMBERS)))
-    return Network(bands, nearby, calibrated_widening(nearby, kept)), kept
-
-
-def _fitted_nearby_member(fitting: Sequence[Answers], member: int, epochs: int, seed: int, say: Say) -> Perceptron:
-    own = [a for a in fitting if _member(a.model) != member]
-    return _fitted(own, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, np.random.default_rng((seed, 3, member)), say)
-
-
-def for_calibration(model: str) -> bool:
-    """Tell whether a model is kept for the calibration: a share of all names, the same whatever the others are."""
-    return hashlib.sha256(model.encode()).digest()[0] < 256 * CALIBRATION_SHARE
-
-
-def _member(model: str) -> int:
-    """Return which member of a committee never sees a model."""
-    return hashlib.sha256(model.encode()).digest()[1] % MEMBERS
-
-
-# --- what is learnt -----------------------------------------------------------------------------------------------
-
-
-def some_voxels(e: Example, rng: Any) -> Answers:
-    """Return what the first step is given, at random voxels whose truth is known."""
-    voxels = np.argwhere(e.inside & (e.limit >= 0))
-    voxels = voxels[rng.permutation(len(voxels))[:VOXELS_A_MAP]]
-    x, place = inputs(e.correlations, voxels, min(e.inside.shape))
-    return Answers(x, place, e.limit[tuple(voxels.T)], e.model, e.family)
-
-
-def some_answers(e: Example, bands: Committee, rng: Any) -> Answers:
-    """Return what the second step is given, at random voxels whose truth is known."""
-    execution = Execution(threads=1)
-    first = first_answers(e.correlations, e.inside, bands, execution)
-    around = _neighbourhood.surroundings(first, e.inside, execution.threads)
-    limit = e.limit[e.inside]
-    chosen = rng.permutation(np.flatnonzero(limit >= 0))[:VOXELS_A_MAP]
-    x, nearby = around.inputs(np.argwhere(e.inside)[chosen], chosen)
-    return Answers(x, nearby, limit[chosen], e.model, e.family)
+    # Each has a thread: those of the products of matrices would wait for one another.
+    with threadpool_limits(1), ThreadPoolExecutor(MEMBERS) as pool:
+        return Committee(tuple(pool.map(member, range(members))))
 
 
 def _fitted(
@@ -231,30 +143,26 @@ def _fitted(
     mean, scale = x.mean(axis=0), 1.0 / (x.std(axis=0) + np.float32(1e-2))
     x -= mean
     x *= scale
-
-    def draw() -> Tuple[FloatArray, FloatArray]:
-        return x + np.float32(BLUR) * rng.standard_normal(x.shape, dtype=np.float32), finer
-
-    return _on_raw_inputs(fit(x.shape[1], hidden, len(offsets), draw, epochs, rng, say), mean, scale)
+    return _on_raw_inputs(fit(x, finer, hidden, epochs, BLUR, rng, say), mean, scale)
 
 
-# --- fitting ------------------------------------------------------------------------------------------------------
-
-
-def fit(inputs: int, hidden: Tuple[int, ...], outputs: int, draw: Draw, epochs: int, rng: Any, say: Say) -> Perceptron:
-    """Fit a perceptron to what ``draw`` returns, inputs and answers of 0 or 1, in ``epochs`` passes."""
+def fit(
+    x: FloatArray, answers: FloatArray, hidden: Tuple[int, ...], epochs: int, blur: float, rng: Any, say: Say
+) -> Perceptron:
+    """Fit a perceptron to answers of 0 or 1 in ``epochs`` passes, each with noise of ``blur`` added to the inputs."""
     layers: List[FloatArray] = []
-    for n, m in zip((inputs, *hidden), (*hidden, outputs)):
+    widths = (x.shape[1], *hidden, answers.shape[1])
+    for n, m in zip(widths, widths[1:]):
         layers.append((rng.standard_normal((n, m)) * np.sqrt(2.0 / n)).astype(np.float32))
         layers.append(np.zeros(m, dtype=np.float32))
     moments = [np.zeros((2, *p.shape), dtype=np.float32) for p in layers]
     step = 0
     for epoch in range(epochs):
-        x, answers = draw()
         order, losses = rng.permutation(len(x)), []
         batches = max(len(order) // BATCH, 1)
         for chosen in np.array_split(order, batches):
-            loss, gradients = _gradients(layers, x[chosen], answers[chosen])
+            seen = x[chosen] + np.float32(blur) * rng.standard_normal((len(chosen), x.shape[1]), dtype=np.float32)
+            loss, gradients = _gradients(layers, seen, answers[chosen])
             losses.append(loss)
             step += 1
             _adam(layers, gradients, moments, step, _rate(min(step / (epochs * batches), 1.0)))

@@ -18,11 +18,11 @@ from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._band_correlation import band_correlations, comparing_bytes, comparing_volumes
+from cryores.resolution._band_inputs import PROFILE
 from cryores.resolution._local_average import Block
 from cryores.resolution._neighbourhood import Estimate
+from cryores.resolution._resolution_distribution import NYQUIST
 from cryores.resolution._resolution_network import (
-    NYQUIST,
-    PROFILE,
     ROWS_AT_ONCE,
     corrected,
     first_answers,

@@ -15,20 +15,15 @@ from cryores.mapio import read_map, write_map
 from cryores.planted import plant
 from cryores.resolution import compare, locres
 from cryores.resolution._band_correlation import WINDOWS, band_correlations, band_frequencies
+from cryores.resolution._band_inputs import CONTEXT, PROFILE, STRONGEST, inputs, profiles, usable_bands
 from cryores.resolution._locres_training import fit
 from cryores.resolution._neighbourhood import FirstAnswers, surroundings
+from cryores.resolution._resolution_distribution import quantiles
 from cryores.resolution._resolution_network import (
-    CONTEXT,
-    PROFILE,
-    STRONGEST,
     Committee,
     Network,
     Perceptron,
-    inputs,
-    profiles,
-    quantiles,
     shipped_network,
-    usable_bands,
 )
 from cryores.volume import Grid, HalfMaps, Volume
 
@@ -275,7 +270,7 @@ def test_a_perceptron_learns_a_threshold():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20000, 3)).astype(np.float32)
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
-    perceptron = fit(3, (16, 16), 1, lambda: (x, answers), 40, rng, lambda line: None)
+    perceptron = fit(x, answers, (16, 16), 40, 0.0, rng, lambda line: None)
     assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
 
 

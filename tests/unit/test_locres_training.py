@@ -9,16 +9,24 @@ from cryores.cli import main
 from cryores.execution import Execution
 from cryores.fourier import radial_power
 from cryores.planted import plant
+from cryores.resolution import _locres_lessons, _neighbourhood
 from cryores.resolution import _locres_training as training
-from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import band_correlations
 from cryores.resolution._locres_examples import (
     STEEP_SHARES,
     Example,
     _limit,
     _steep_example,
-    store_example,
-    stored_examples,
+    example,
+)
+from cryores.resolution._locres_lessons import (
+    MEMBERS,
+    Answers,
+    Lessons,
+    answers_nearby,
+    for_calibration,
+    some_voxels,
+    stranger_of,
 )
 from cryores.resolution._resolution_network import DISAGREEMENT, Committee, Network, Perceptron, told_nearby
 from cryores.volume import Grid
@@ -30,15 +38,15 @@ def an_example(family, name, seed):
     made = plant(family, helix_bundle(20.0, (30.0, 30.0, 30.0), seed=seed), GRID, 4.0, 9.0, seed=seed)
     correlations = band_correlations(made.halves, made.mask.data, Execution(threads=1))
     inside = made.mask.data > 0.5
-    return Example(correlations, inside, _limit(made, inside), name, family)
+    return Example(correlations, inside, _limit(made, inside), name, family, 2 * seed)
 
 
 @pytest.fixture(scope="module")
 def examples():
     names = [f"m{i}" for i in range(50)]
-    kept = [name for name in names if training.for_calibration(name)]
-    fitted = [name for name in names if not training.for_calibration(name)]
-    one, other, third = (next(name for name in fitted if training._member(name) == k) for k in range(3))
+    kept = [name for name in names if for_calibration(name)]
+    fitted = [name for name in names if not for_calibration(name)]
+    one, other, third = (next(name for name in fitted if stranger_of(name) == k) for k in range(MEMBERS))
     assert 2 <= len(kept) <= 20
     return [
         an_example("bfactor", one, 1), an_example("noise", one, 2), an_example("bfactor", other, 4),
@@ -48,8 +56,13 @@ def examples():
 
 def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     said = []
-    network, kept = training.train(lambda: iter(examples), 80, 1, said.append)
-    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + 6 * 80
+    voxels = [some_voxels(e, 1) for e in examples]
+    network, kept = training.train(
+        voxels, lambda bands: [answers_nearby(e, bands, 1) for e in examples], 80, 1, said.append
+    )
+    assert [a.model for a in kept] == [examples[-1].model] and len(said) == 2 + (
+        training.MEMBERS + training.MEMBERS_NEARBY
+    ) * 80
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
@@ -81,7 +94,7 @@ def test_an_interval_that_is_half_as_wide_as_it_should_be_is_widened_to_hold_nin
     rng = np.random.default_rng(5)
     place = rng.uniform(np.log(0.05), np.log(0.2), 20000).astype(np.float32)
     truth = np.exp(place + 0.2 * rng.standard_normal(place.shape)).astype(np.float32)
-    answers = training.Answers(np.zeros((len(place), 1), np.float32), place, truth, "one", "bfactor")
+    answers = Answers(np.zeros((len(place), 1), np.float32), place, truth, "one", "bfactor")
     widening = training.calibrated_widening(committee, [answers])
     assert widening.shape[1] <= training.CALIBRATION_BINS and np.all(np.diff(widening[0]) >= 0)
     np.testing.assert_allclose(widening[0], 2 * 1.645 * 0.1, rtol=0.1)
@@ -96,18 +109,24 @@ def test_weighted_quantiles_count_by_weight():
     assert found == pytest.approx(2.0 + 1.0 / 3.0 * 1.0)
 
 
-def test_a_stored_example_is_the_same_again(tmp_path):
-    models = tmp_path / "models"
-    models.mkdir()
-    helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(models / "one.cif"))
-    found = [models / "one.cif"]
-    assert store_example(found, 3, tmp_path, 0) == tmp_path / "3-00000.npz"
-    first = list(stored_examples(found, 3, 2, tmp_path))
-    again = list(stored_examples(found, 3, 2, tmp_path))
-    assert len(first) == len(again) >= 1
-    np.testing.assert_array_equal(first[0].limit, again[0].limit)
-    voxels = np.argwhere(first[0].inside)[:50]
-    np.testing.assert_array_equal(first[0].correlations.read(voxels), again[0].correlations.read(voxels))
+def test_lessons_are_made_once_and_say_what_their_examples_do(tmp_path, monkeypatch):
+    helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
+    lessons = Lessons([tmp_path / "one.cif"], 3, tmp_path)
+    for number in range(4):
+        lessons.make(number)
+    serving = lessons.serving_nearby(4)
+    assert serving and all(number % 2 == 0 for number in serving)
+    made, kept = example(lessons.models, 3, serving[0]), lessons.whole(serving[0])
+    voxels = np.argwhere(made.inside)[:50]
+    np.testing.assert_array_equal(kept.correlations.read(voxels), made.correlations.read(voxels))
+    np.testing.assert_array_equal(kept.limit, made.limit)
+    assert (kept.model, kept.family, kept.number) == (made.model, made.family, made.number)
+    at = [number for number in range(4) if (tmp_path / f"3-{number:05d}-voxels.npz").exists()].index(serving[0])
+    found, wanted = list(lessons.voxels(4))[at], some_voxels(made, 3)
+    np.testing.assert_array_equal(found.inputs, wanted.inputs)
+    np.testing.assert_array_equal(found.limit, wanted.limit)
+    monkeypatch.setattr(_locres_lessons, "example", None)  # What is there is not made again.
+    lessons.make(serving[0])
 
 
 @pytest.mark.parametrize("is_faded", [False, True])

@@ -1,0 +1,65 @@
+"""Distributions over resolution: how likely it is finer than each of a row of frequencies; median and interval."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import numba
+import numpy as np
+
+from cryores.volume import FloatArray
+
+NYQUIST = 0.5
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+def quantiles(finer: FloatArray, log_frequency: FloatArray, at: Tuple[float, ...]) -> FloatArray:
+    """Return frequencies (cycles a voxel) at quantiles of monotonic rows, shape (rows, len(at)).
+
+    Parameters
+    ----------
+    finer : ndarray of float32, shape (rows, frequencies)
+        How likely the resolution is finer than each frequency, rising.
+    log_frequency : ndarray of float32, same shape
+        Their logarithms, falling.
+    at : tuple of float
+        The quantiles.
+    """
+    found = np.empty((len(finer), len(at)), dtype=np.float32)
+    _quantiles(np.ascontiguousarray(finer, dtype=np.float32), log_frequency, np.array(at), found)
+    return found
+
+
+def monotonic(finer: FloatArray) -> FloatArray:
+    """Make rows rise, in place."""
+    np.maximum.accumulate(finer, axis=1, out=finer)
+    return finer
+
+
+def told_by(finer: FloatArray, log_frequency: FloatArray) -> FloatArray:
+    """Return lowest, median and highest frequency and the probability of no signal, shape (rows, 4)."""
+    return np.concatenate([quantiles(finer, log_frequency, QUANTILES), 1.0 - finer[:, -1:]], axis=1)
+
+
+@numba.njit(cache=True)  # type: ignore[misc]
+def _read_quantiles(finer, log_frequency, at, out):  # type: ignore[no-untyped-def]
+    # `finer` rises along the row, from the finest frequency to the coarsest; beyond Nyquist it is 0.
+    last = finer.size - 1
+    signal = np.float64(finer[last])
+    for q in range(at.size):
+        target = (1.0 - at[q]) * signal
+        before, place_before = np.float64(0), max(np.log(NYQUIST), log_frequency[0])
+        out[q] = np.exp(log_frequency[last])
+        for j in range(finer.size):
+            here = np.float64(finer[j])
+            if here >= target:
+                share = (target - before) / (here - before) if here > before else 0.0
+                out[q] = min(np.exp(place_before + share * (log_frequency[j] - place_before)), NYQUIST)
+                break
+            before, place_before = here, log_frequency[j]
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _quantiles(finer, log_frequency, at, found):  # type: ignore[no-untyped-def]
+    for v in range(finer.shape[0]):
+        _read_quantiles(finer[v], log_frequency[v], at, found[v])
