@@ -41,6 +41,9 @@ FEWEST_COMMON_SHELLS = 8
 UNLIKE_POWERS = 4.0
 """Ratio of the powers of two half maps between a tenth and nine tenths of the shells; a filter makes it large."""
 
+UNLIKE_GREY = 1.2
+"""Ratio of the grey scales of two half maps from which their difference holds 1 % of the power of the signal."""
+
 WINDOW_RULE = (5.0, 7.0)
 """Least and largest window of a local FSC in units of the global resolution (Vilas et al. 2020)."""
 
@@ -308,6 +311,23 @@ def _belong_together(sums: ShellSums, curve: Float64) -> Iterator[Finding]:
             "the spectra of the half maps have different shapes",
             "is one of them sharpened, filtered or masked, or the full map?",
         )
+    grey = grey_ratio(sums, curve)
+    if not 1.0 / UNLIKE_GREY < grey < UNLIKE_GREY:
+        yield Finding(
+            "W_HALVES_DIFFER",
+            f"the half maps have different grey scales: the density of the second is {grey:.3g} times the first's",
+            "their difference holds signal, and what takes it as noise fails; give both as one program wrote them",
+        )
+
+
+def grey_ratio(sums: ShellSums, curve: Float64) -> float:
+    """Return by how much the signal of the second half map is stronger than the first's, 1 where they share none.
+
+    Of the shells where the FSC ``curve`` is above 0.5, by the root of their powers, without the mean of the maps.
+    """
+    shared = (curve > 0.5) & (np.arange(len(curve)) > 0)
+    one, two = (float(power[shared].sum()) for power in (sums.power1, sums.power2))
+    return float(np.sqrt(two / one)) if one > 0 and two > 0 else 1.0
 
 
 def _correlation(maps: HalfMaps, threads: int) -> Tuple[ShellSums, Float64]:
