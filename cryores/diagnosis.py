@@ -44,6 +44,9 @@ UNLIKE_POWERS = 4.0
 UNLIKE_GREY = 1.2
 """Ratio of the grey scales of two half maps from which their difference holds 1 % of the power of the signal."""
 
+MASK_EXCESS = 0.5
+"""How far a mask may go below 0 or above 1: interpolation overshoots, bytes from 0 to 255 and densities do more."""
+
 WINDOW_RULE = (5.0, 7.0)
 """Least and largest window of a local FSC in units of the global resolution (Vilas et al. 2020)."""
 
@@ -75,7 +78,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
         ``E_NO_VOLUME`` a file name · ``E_NO_HALVES``, ``E_NO_MAP`` the wrong kind of maps · ``E_MISSING_INPUT`` ·
         ``E_UNUSED_INPUT``.
     InputError
-        ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL``.
+        ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL`` · ``E_MASK_RANGE``.
     """
     for name, given in {"maps": inputs.maps, **inputs.beside_the_maps()}.items():
         if not isinstance(given, (Volume, HalfMaps)):
@@ -91,7 +94,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     for name, volume in inputs.beside_the_maps().items():
         _check_on_grid(in_words(name), volume, maps.grid)
     if inputs.mask is not None:
-        _check_mask(inputs.mask)
+        _check_mask(inputs.mask, multiplies=method.soft_mask)
 
 
 def _check_kind(inputs: Inputs, method: Method) -> None:
@@ -139,11 +142,18 @@ def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
         )
 
 
-def _check_mask(mask: Volume) -> None:
+def _check_mask(mask: Volume, multiplies: bool) -> None:
     inside = sum(int(np.count_nonzero(part > 0.5)) for part in slabs(mask.data))
+    low, high = _extremes(mask)
     if inside == 0:
+        # Bytes have a sign in MRC files: 255 of a program that writes them without one is read as -1.
+        bytes_without_sign = low == -1.0 and high == 0.0
         raise InputError(
-            "E_MASK_EMPTY", "the mask is empty: no voxel is above 0.5", "give a mask that is 1 on the particle"
+            "E_MASK_EMPTY",
+            f"the mask is empty: no voxel is above 0.5 (its values: {low:g} to {high:g})",
+            "it seems to hold 255 in bytes without a sign; write it with 1 inside and 0 outside"
+            if bytes_without_sign
+            else "give a mask that is 1 on the particle",
         )
     if inside == mask.data.size:
         raise InputError(
@@ -151,6 +161,21 @@ def _check_mask(mask: Volume) -> None:
             "the mask is full: every voxel is above 0.5",
             "leave the mask out, or give one that is 0 in the solvent",
         )
+    if multiplies and not _from_0_to_1(low, high):
+        raise InputError(
+            "E_MASK_RANGE",
+            f"the mask goes from {low:g} to {high:g}, and would multiply the maps: a mask goes from 0 to 1",
+            f"make one of it, if it is a mask: cryores mask --mask FILE --threshold {high / 2:g}",
+        )
+
+
+def _extremes(volume: Volume) -> Tuple[float, float]:
+    lows, highs = zip(*((part.min(), part.max()) for part in slabs(volume.data)))
+    return float(min(lows)) + 0.0, float(max(highs)) + 0.0  # no mask needs to be told of a negative zero
+
+
+def _from_0_to_1(low: float, high: float) -> bool:
+    return low >= -MASK_EXCESS and high <= 1.0 + MASK_EXCESS
 
 
 def _sizes(grid: Grid) -> str:
@@ -172,6 +197,7 @@ def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[s
 def suspicious(inputs: Inputs, method: Method, parameters: Any = None) -> List[Finding]:
     """Return what `suspicions` puts into words."""
     found = list(_grid_findings(inputs))
+    found += [] if inputs.mask is None else mask_range_findings(inputs.mask)
     if method.needs_noise:
         found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
         found += _practice_findings(inputs, method)
@@ -413,17 +439,42 @@ def _practice_findings(inputs: Inputs, method: Method) -> Iterator[Finding]:
         )
 
 
+def mask_range_findings(mask: Volume) -> Iterator[Finding]:
+    """Yield a finding if a mask that selects voxels above 0.5 goes beyond 0 to 1, and 0.5 is not its middle."""
+    low, high = _extremes(mask)
+    between = sum(int(np.count_nonzero((part > 0.5) & (part < 0.5 * high))) for part in slabs(mask.data))
+    if between and not _from_0_to_1(low, high):
+        yield Finding(
+            "W_MASK_RANGE",
+            f"the mask goes from {low:g} to {high:g}, and every voxel above 0.5 counts as inside",
+            f"if that is more than you mean: cryores mask --mask FILE --threshold {high / 2:g} makes one from 0 to 1",
+        )
+
+
 def margin_findings(mask: Volume, least: int) -> Iterator[Finding]:
-    """Yield a finding if fewer than ``least`` voxels lie between the mask and a face of the box."""
+    """Yield a finding if fewer than ``least`` voxels lie between the mask and a face of the box.
+
+    Where it runs from face to face along one or two axes, as a filament or a membrane has to, the finding says so, and
+    the room is that along the others.
+    """
     inside = mask.data > 0.5
-    free = min(_free(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    used = {name: inside.any(axis=axes) for name, axes in (("z", (1, 2)), ("y", (0, 2)), ("x", (0, 1)))}
+    crossed = [name for name, places in used.items() if places[0] and places[-1]]
+    others = [places for name, places in used.items() if name not in crossed]
+    free = min(map(_free, others)) if others else 0
+    if crossed and others:
+        yield Finding(
+            "W_MARGIN",
+            f"the mask runs from face to face of the box along {' and '.join(crossed)}",
+            "a filament or a membrane has to, but trust the values at its ends less; else take a larger box",
+        )
     if free < least:
         yield Finding(
             "W_MARGIN",
             "the mask touches the face of the box"
             if free == 0
-            else f"only {free} voxels lie between the mask and a face of the box",
-            f"at least {least} are wanted for the noise around the particle; take a larger box, or a tighter mask",
+            else f"only {free} {'voxel lies' if free == 1 else 'voxels lie'} between the mask and a face of the box",
+            f"{least} or more are wanted for the noise around the particle; take a larger box, or a tighter mask",
         )
 
 
