@@ -10,6 +10,7 @@ import numpy as np
 from cryores.blocks import slabs
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
+from cryores.masks import is_hard
 from cryores.method import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, Method, in_words
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
@@ -233,7 +234,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     full = full_map(maps)
     found = list(_masked(maps.half1 if isinstance(maps, HalfMaps) else maps, halves))
     frequency, power = radial_power(full.data, full.grid, threads)
-    found += _filtered(frequency, power)
+    found += filtered_findings(frequency, power)
     # Where a single map was masked or filtered its background tells nothing more.
     noise = None if found and not halves else _noise_amplitude(maps, mask, threads)
     if isinstance(maps, HalfMaps):
@@ -283,7 +284,8 @@ def _masked(volume: Volume, halves: bool) -> Iterator[Finding]:
         yield Finding("W_MASKED", f"the map is masked: {share:.0%} of its voxels are exactly {value:g}", hint)
 
 
-def _filtered(frequency: Float64, power: Float64) -> Iterator[Finding]:
+def filtered_findings(frequency: Float64, power: Float64) -> Iterator[Finding]:
+    """Yield a finding if the radial ``power`` of a map ends before Nyquist, as only a filter makes it end."""
     if len(power) < 8:
         return
     # The level is that of the shells that hold anything: a filter may have emptied more than half of them.
@@ -448,6 +450,16 @@ def mask_range_findings(mask: Volume) -> Iterator[Finding]:
             "W_MASK_RANGE",
             f"the mask goes from {low:g} to {high:g}, and every voxel above 0.5 counts as inside",
             f"if that is more than you mean: cryores mask --mask FILE --threshold {high / 2:g} makes one from 0 to 1",
+        )
+
+
+def hard_mask_findings(mask: Volume) -> Iterator[Finding]:
+    """Yield a finding if a mask that multiplies the maps has no soft edge."""
+    if is_hard(mask):
+        yield Finding(
+            "W_HARD_MASK",
+            "the mask has no soft edge: under it the FSC is inflated, and a correction for the mask noisy",
+            "cryores mask --mask FILE gives it one",
         )
 
 
