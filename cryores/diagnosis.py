@@ -241,7 +241,7 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
         found += _halves(maps, threads)
     if noise is not None:
         found += _sharpened(noise[1])
-    found += _inverted(full)
+    found += inverted_findings(full)
     return found
 
 
@@ -415,9 +415,10 @@ def _sharpened(amplitude: Float64) -> Iterator[Finding]:
         )
 
 
-def _inverted(volume: Volume) -> Iterator[Finding]:
-    deviation = volume.data - np.float32(np.median(volume.data))
-    if float(np.percentile(deviation, 0.1)) < -2.0 * float(np.percentile(deviation, 99.9)):
+def inverted_findings(volume: Volume) -> Iterator[Finding]:
+    """Yield a finding if the strong density of a map is negative."""
+    low, middle, high = np.percentile(volume.data, (0.1, 50.0, 99.9))
+    if low - middle < -2.0 * (high - middle):
         yield Finding(
             "W_INVERTED", "the density looks negative", "invert the contrast: the particle has to be positive"
         )
