@@ -11,6 +11,7 @@ from cryores.cli import progress
 from cryores.cli.options import Parser, add_output_options, add_parameter, add_run_options, positive_float
 from cryores.cli.output import OutputFolder
 from cryores.cli.stopping import stop_if_asked
+from cryores.contradictions import contradictions
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution, Stage
 from cryores.files import require_file, spelled, unchanging
@@ -85,6 +86,9 @@ def run_method(name: str, words: List[str]) -> None:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
             overall = _global_resolution(outcome, execution)
+        for finding in contradictions(outcome, overall):
+            outcome.findings.append(finding)
+            progress.say(f"warning: {finding}")
         from cryores.report import write_report
         from cryores.report.html import headline
 
