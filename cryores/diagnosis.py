@@ -11,6 +11,7 @@ from cryores.blocks import slabs
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
 from cryores.inputs import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, in_words
+from cryores.masks import is_hard
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -44,6 +45,12 @@ FEWEST_COMMON_SHELLS = 8
 UNLIKE_POWERS = 4.0
 """Ratio of the powers of two half maps between a tenth and nine tenths of the shells; a filter makes it large."""
 
+UNLIKE_GREY = 1.2
+"""Ratio of the grey scales of two half maps from which their difference holds 1 % of the power of the signal."""
+
+MASK_EXCESS = 0.5
+"""How far a mask may go below 0 or above 1: interpolation overshoots, bytes from 0 to 255 and densities do more."""
+
 WINDOW_RULE = (5.0, 7.0)
 """Least and largest window of a local FSC in units of the global resolution (Vilas et al. 2020)."""
 
@@ -75,7 +82,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
         ``E_NO_VOLUME`` a file name · ``E_NO_HALVES``, ``E_NO_MAP`` the wrong kind of maps · ``E_MISSING_INPUT`` ·
         ``E_UNUSED_INPUT``.
     InputError
-        ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL``.
+        ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL`` · ``E_MASK_RANGE``.
     """
     for name, given in {"maps": inputs.maps, **inputs.beside_the_maps()}.items():
         if not isinstance(given, (Volume, HalfMaps)):
@@ -91,7 +98,7 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
     for name, volume in inputs.beside_the_maps().items():
         _check_on_grid(in_words(name), volume, maps.grid)
     if inputs.mask is not None:
-        _check_mask(inputs.mask)
+        _check_mask(inputs.mask, multiplies=method.soft_mask)
 
 
 def _check_kind(inputs: Inputs, method: Method) -> None:
@@ -139,11 +146,18 @@ def _check_on_grid(name: str, volume: Volume, grid: Grid) -> None:
         )
 
 
-def _check_mask(mask: Volume) -> None:
+def _check_mask(mask: Volume, multiplies: bool) -> None:
     inside = sum(int(np.count_nonzero(part > 0.5)) for part in slabs(mask.data))
+    low, high = _extremes(mask)
     if inside == 0:
+        # Bytes have a sign in MRC files: 255 of a program that writes them without one is read as -1.
+        bytes_without_sign = low == -1.0 and high == 0.0
         raise InputError(
-            "E_MASK_EMPTY", "the mask is empty: no voxel is above 0.5", "give a mask that is 1 on the particle"
+            "E_MASK_EMPTY",
+            f"the mask is empty: no voxel is above 0.5 (its values: {low:g} to {high:g})",
+            "it seems to hold 255 in bytes without a sign; write it with 1 inside and 0 outside"
+            if bytes_without_sign
+            else "give a mask that is 1 on the particle",
         )
     if inside == mask.data.size:
         raise InputError(
@@ -151,6 +165,21 @@ def _check_mask(mask: Volume) -> None:
             "the mask is full: every voxel is above 0.5",
             "leave the mask out, or give one that is 0 in the solvent",
         )
+    if multiplies and not _from_0_to_1(low, high):
+        raise InputError(
+            "E_MASK_RANGE",
+            f"the mask goes from {low:g} to {high:g}, and would multiply the maps: a mask goes from 0 to 1",
+            f"make one of it, if it is a mask: cryores mask --mask FILE --threshold {high / 2:g}",
+        )
+
+
+def _extremes(volume: Volume) -> Tuple[float, float]:
+    lows, highs = zip(*((part.min(), part.max()) for part in slabs(volume.data)))
+    return float(min(lows)) + 0.0, float(max(highs)) + 0.0  # no mask needs to be told of a negative zero
+
+
+def _from_0_to_1(low: float, high: float) -> bool:
+    return low >= -MASK_EXCESS and high <= 1.0 + MASK_EXCESS
 
 
 def _sizes(grid: Grid) -> str:
@@ -172,6 +201,7 @@ def suspicions(inputs: Inputs, method: Method, parameters: Any = None) -> List[s
 def suspicious(inputs: Inputs, method: Method, parameters: Any = None) -> List[Finding]:
     """Return what `suspicions` puts into words."""
     found = list(_grid_findings(inputs))
+    found += [] if inputs.mask is None else mask_range_findings(inputs.mask)
     if method.needs_noise:
         found += [] if inputs.mask is None else margin_findings(inputs.mask, method.margin)
         found += _practice_findings(inputs, method)
@@ -207,14 +237,14 @@ def diagnose(maps: Maps, mask: Optional[Volume] = None, threads: int = 1) -> Lis
     full = full_map(maps)
     found = list(_masked(maps.half1 if isinstance(maps, HalfMaps) else maps, halves))
     frequency, power = radial_power(full.data, full.grid, threads)
-    found += _filtered(frequency, power)
+    found += filtered_findings(frequency, power)
     # Where a single map was masked or filtered its background tells nothing more.
     noise = None if found and not halves else _noise_amplitude(maps, mask, threads)
     if isinstance(maps, HalfMaps):
         found += _halves(maps, threads)
     if noise is not None:
         found += _sharpened(noise[1])
-    found += _inverted(full)
+    found += inverted_findings(full)
     return found
 
 
@@ -257,7 +287,8 @@ def _masked(volume: Volume, halves: bool) -> Iterator[Finding]:
         yield Finding("W_MASKED", f"the map is masked: {share:.0%} of its voxels are exactly {value:g}", hint)
 
 
-def _filtered(frequency: Float64, power: Float64) -> Iterator[Finding]:
+def filtered_findings(frequency: Float64, power: Float64) -> Iterator[Finding]:
+    """Yield a finding if the radial ``power`` of a map ends before Nyquist, as only a filter makes it end."""
     if len(power) < 8:
         return
     # The level is that of the shells that hold anything: a filter may have emptied more than half of them.
@@ -311,6 +342,23 @@ def _belong_together(sums: ShellSums, curve: Float64) -> Iterator[Finding]:
             "the spectra of the half maps have different shapes",
             "is one of them sharpened, filtered or masked, or the full map?",
         )
+    grey = grey_ratio(sums, curve)
+    if not 1.0 / UNLIKE_GREY < grey < UNLIKE_GREY:
+        yield Finding(
+            "W_HALVES_DIFFER",
+            f"the half maps have different grey scales: the density of the second is {grey:.3g} times the first's",
+            "their difference holds signal, and what takes it as noise fails; give both as one program wrote them",
+        )
+
+
+def grey_ratio(sums: ShellSums, curve: Float64) -> float:
+    """Return by how much the signal of the second half map is stronger than the first's, 1 where they share none.
+
+    Of the shells where the FSC ``curve`` is above 0.5, by the root of their powers, without the mean of the maps.
+    """
+    shared = (curve > 0.5) & (np.arange(len(curve)) > 0)
+    one, two = (float(power[shared].sum()) for power in (sums.power1, sums.power2))
+    return float(np.sqrt(two / one)) if one > 0 and two > 0 else 1.0
 
 
 def _correlation(maps: HalfMaps, threads: int) -> Tuple[ShellSums, Float64]:
@@ -370,9 +418,10 @@ def _sharpened(amplitude: Float64) -> Iterator[Finding]:
         )
 
 
-def _inverted(volume: Volume) -> Iterator[Finding]:
-    deviation = volume.data - np.float32(np.median(volume.data))
-    if float(np.percentile(deviation, 0.1)) < -2.0 * float(np.percentile(deviation, 99.9)):
+def inverted_findings(volume: Volume) -> Iterator[Finding]:
+    """Yield a finding if the strong density of a map is negative."""
+    low, middle, high = np.percentile(volume.data, (0.1, 50.0, 99.9))
+    if low - middle < -2.0 * (high - middle):
         yield Finding(
             "W_INVERTED", "the density looks negative", "invert the contrast: the particle has to be positive"
         )
@@ -396,17 +445,52 @@ def _practice_findings(inputs: Inputs, method: Method) -> Iterator[Finding]:
         )
 
 
+def mask_range_findings(mask: Volume) -> Iterator[Finding]:
+    """Yield a finding if a mask that selects voxels above 0.5 goes beyond 0 to 1, and 0.5 is not its middle."""
+    low, high = _extremes(mask)
+    between = sum(int(np.count_nonzero((part > 0.5) & (part < 0.5 * high))) for part in slabs(mask.data))
+    if between and not _from_0_to_1(low, high):
+        yield Finding(
+            "W_MASK_RANGE",
+            f"the mask goes from {low:g} to {high:g}, and every voxel above 0.5 counts as inside",
+            f"if that is more than you mean: cryores mask --mask FILE --threshold {high / 2:g} makes one from 0 to 1",
+        )
+
+
+def hard_mask_findings(mask: Volume) -> Iterator[Finding]:
+    """Yield a finding if a mask that multiplies the maps has no soft edge."""
+    if is_hard(mask):
+        yield Finding(
+            "W_HARD_MASK",
+            "the mask has no soft edge: under it the FSC is inflated, and a correction for the mask noisy",
+            "cryores mask --mask FILE gives it one",
+        )
+
+
 def margin_findings(mask: Volume, least: int) -> Iterator[Finding]:
-    """Yield a finding if fewer than ``least`` voxels lie between the mask and a face of the box."""
+    """Yield a finding if fewer than ``least`` voxels lie between the mask and a face of the box.
+
+    Where it runs from face to face along one or two axes, as a filament or a membrane has to, the finding says so, and
+    the room is that along the others.
+    """
     inside = mask.data > 0.5
-    free = min(_free(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    used = {name: inside.any(axis=axes) for name, axes in (("z", (1, 2)), ("y", (0, 2)), ("x", (0, 1)))}
+    crossed = [name for name, places in used.items() if places[0] and places[-1]]
+    others = [places for name, places in used.items() if name not in crossed]
+    free = min(map(_free, others)) if others else 0
+    if crossed and others:
+        yield Finding(
+            "W_MARGIN",
+            f"the mask runs from face to face of the box along {' and '.join(crossed)}",
+            "a filament or a membrane has to, but trust the values at its ends less; else take a larger box",
+        )
     if free < least:
         wanted = "one voxel" if least == 1 else f"{least} voxels"
         yield Finding(
             "W_MARGIN",
             "the mask touches the face of the box"
             if free == 0
-            else f"only {free} voxels lie between the mask and a face of the box",
+            else f"only {free} {'voxel lies' if free == 1 else 'voxels lie'} between the mask and a face of the box",
             f"leave {wanted} or more free for the noise around the particle: take a larger box, or a tighter mask",
         )
 

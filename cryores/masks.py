@@ -97,8 +97,12 @@ def softened(mask: Volume, width: float) -> Volume:
 
     A hard edge spreads low frequencies over all others: under it, maps of steep spectra agree beyond their resolution.
     """
-    soft = np.any((mask.data > HARD) & (mask.data < 1.0 - HARD))
-    return mask if soft else soft_edge(mask, width)
+    return soft_edge(mask, width) if is_hard(mask) else mask
+
+
+def is_hard(mask: Volume) -> bool:
+    """Tell whether a mask has no soft edge: no value between 0 and 1."""
+    return not np.any((mask.data > HARD) & (mask.data < 1.0 - HARD))
 
 
 def soft_rim(mask: Volume, width: float) -> Volume:

@@ -9,6 +9,7 @@ from cryores.cli.method_inputs import named_by_file, read_inputs
 from cryores.cli.method_parser import parser_of, reads_resolution, roles_of, several_of
 from cryores.cli.output import OutputFolder
 from cryores.cli.stopping import stop_if_asked
+from cryores.contradictions import contradictions
 from cryores.execution import Execution, Stage
 from cryores.files import unchanging
 from cryores.localres_maps import AUTO
@@ -52,6 +53,9 @@ def run_method(name: str, words: List[str]) -> None:
             progress.say(f"warning: {finding}")
         with execution.stage("global resolution"):
             overall = _global_resolution(outcome, execution)
+        for finding in contradictions(outcome, overall):
+            outcome.findings.append(finding)
+            progress.say(f"warning: {finding}")
         from cryores.report import write_report
         from cryores.report.html import headline
 

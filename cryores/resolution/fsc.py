@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 
 from cryores.backend import gpu_bytes
-from cryores.diagnosis import rises_again
+from cryores.diagnosis import filtered_findings, hard_mask_findings, rises_again
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
@@ -203,7 +203,9 @@ def _half_map_curves(
     curves["reaches_nyquist"] = {name: stays_above(curves["corrected"], t) for name, t in thresholds.items()}
     curves["fdr"] = thresholds.get("fdr")
     details["estimate"] = curves["resolution"][f"{parameters.cutoff:g}"]
-    details["warnings"] = _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
+    power = (sums.power1 + sums.power2) / np.maximum(sums.count, 1)
+    details["warnings"] = [str(finding) for finding in filtered_findings(sums.frequency, power)]
+    details["warnings"] += _doubts(curves, mask, details["estimate"], f"{parameters.cutoff:g}")
     return {**curves, "details": details}
 
 
@@ -393,8 +395,8 @@ def _check(inputs: Inputs, parameters: FSCParameters) -> List[str]:
         found += doubts_about(read_model(inputs.model))
         if inputs.mask is None:
             found.append("map and model are compared with no mask: noise lowers their FSC; give a soft --mask")
-    if inputs.mask is not None and not np.any((inputs.mask.data > 0.01) & (inputs.mask.data < 0.99)):
-        found.append("the mask has no soft edge: the masked FSC is inflated and the correction noisy; soften its edge")
+    if inputs.mask is not None:
+        found += map(str, hard_mask_findings(inputs.mask))
     if isinstance(inputs.maps, HalfMaps):
         data = inputs.maps.half1.data
         share = np.count_nonzero(data == data[0, 0, 0]) / data.size

@@ -14,6 +14,7 @@ import numpy as np
 
 from cryores.backend import gpu_bytes
 from cryores.curves import Curve, csv_text, star_text, xml_text
+from cryores.diagnosis import hard_mask_findings
 from cryores.directions import geodesic_axes, rotation_and_tilt
 from cryores.execution import Execution
 from cryores.fourier import Complex, Float64, rfft, shell_sums
@@ -463,6 +464,10 @@ def _doubts(result: FSOResult, inputs: Inputs, parameters: FSOParameters) -> Lis
 # --- declaration --------------------------------------------------------------------------------------------------
 
 
+def _check(inputs: Inputs, parameters: FSOParameters) -> List[str]:
+    return [] if inputs.mask is None else [str(finding) for finding in hard_mask_findings(inputs.mask)]
+
+
 def _memory(inputs: Inputs, parameters: FSOParameters, threads: int) -> float:
     # In volumes of 4 bytes a voxel: spectra, frequencies and the sorted list; then the list, the 3DFSC and the filter.
     return 4.0 * inputs.grid.size * (9.7 if parameters.estimate_3dfsc else 7.2)
@@ -494,5 +499,6 @@ METHOD = Method(
     mask="used",
     soft_mask=True,
     needs_noise=False,
+    check=_check,
     gpu_memory=_gpu_memory,
 )

@@ -226,7 +226,8 @@ def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
     assert inputs.mask is not None
     grid, inside = inputs.grid, inputs.mask.data > 0.5
     for finding in margin_findings(inputs.mask, 1):
-        raise InputError("E_MARGIN", finding.message, finding.hint)
+        hint = "take a larger box, or a mask that ends before the faces: a filament is measured in its middle then"
+        raise InputError("E_MARGIN", finding.message, hint)
     distance = _distances(grid)
     if parameters.map_radius is None:
         usable = filled_sphere(full_map(inputs.maps).data, inside, grid)

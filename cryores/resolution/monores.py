@@ -10,7 +10,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 import scipy.special
 
 from cryores.backend import Array, gpu_bytes
@@ -44,6 +43,9 @@ from cryores.volume import BoolArray, Grid, HalfMaps, IntTriple, Maps, Volume, f
 
 DEFAULT_COARSEST = 18.0
 """Å at which the sweep starts where the user states nothing and the box has room for it."""
+
+SLOW_PRIME = 31
+"""Largest prime factor of an edge with which a transform was measured to take less than twice its neighbours' time."""
 
 SMALLEST_ACTIVE_SHARE = 0.025
 """The sweep ends when a smaller share of the voxels is still tested."""
@@ -141,12 +143,25 @@ def monores(
 def check(inputs: Inputs, parameters: MonoresParameters) -> List[str]:
     """Say in words what is suspicious; raise for a range that cannot be tested."""
     said = doubts_about_sweep(_resolutions(inputs.grid, parameters))
-    slow = [n for n in sorted(set(inputs.grid.shape)) if scipy.fft.next_fast_len(n) != n]
-    if slow:
-        said.append(
-            f"a box edge of {slow[0]} voxels has a large prime factor: every Fourier transform is several times slower"
-        )
+    for edge in sorted(set(inputs.grid.shape)):
+        prime = largest_prime_factor(edge)
+        if prime > SLOW_PRIME:
+            said.append(
+                f"a box edge of {edge} voxels has the prime factor {prime}: transforms take two to five times as long"
+            )
+            break
     return said
+
+
+def largest_prime_factor(number: int) -> int:
+    """Return the largest prime factor of a number of at least 2."""
+    divisor = 2
+    while divisor * divisor <= number:
+        if number % divisor:
+            divisor += 1
+        else:
+            number //= divisor
+    return number
 
 
 def _resolutions(grid: Grid, parameters: MonoresParameters) -> Float64:

@@ -321,6 +321,13 @@ def test_our_own_network_needs_no_tensorflow(tmp_path, made):
     assert (tmp_path / "out" / "resolution.mrc").exists()
 
 
+def test_negative_density_is_told(made):
+    volume, mask = made
+    negative = METHOD.run(Inputs(volume.like(-volume.data), mask=mask), METHOD.make_parameters({"range": "2.5-13"}))
+    assert any("density looks negative" in finding for finding in negative.findings)
+    assert METHOD.check(Inputs(volume, mask=mask), METHOD.make_parameters({"range": "2.5-13"})) == []
+
+
 def test_an_unknown_range_is_refused(made):
     with pytest.raises(UsageError, match=r"2\.5-13"):
         deepres(made[0], made[1], range="2-4")

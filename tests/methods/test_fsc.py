@@ -155,6 +155,14 @@ def test_maps_with_nothing_in_common_have_no_resolution(halves):
     assert "rlnFinalResolution" not in result.tables()["fsc.star"]
 
 
+def test_filtered_halves_are_told_with_the_end_of_the_filter():
+    halves = halves_of(30.0, noise=1.0)
+    ended = HalfMaps(*(h.like(filtered(h.data, lambda s: s < 0.1, h.grid, 1)) for h in (halves.half1, halves.half2)))
+    (told,) = [w for w in fsc(ended).details["warnings"] if "low-pass filtered" in w]
+    assert abs(1 / float(told.split("beyond ")[1].split()[0]) - 0.1) < shell_width(halves.grid)
+    assert not any("low-pass filtered" in w for w in fsc(halves).details["warnings"])
+
+
 def test_a_mask_that_makes_the_correlation_is_told():
     halves = halves_of(30.0, noise=1.0)
     with pytest.warns(CryoresWarning, match="soft edge"):

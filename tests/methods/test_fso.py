@@ -475,3 +475,16 @@ def test_the_figure_shows_the_curves(found):
 
 def test_the_literature_is_known():
     assert set(METHOD.citations) <= set(BIBTEX)
+
+
+# --- masks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_without_a_soft_edge_is_told_and_a_soft_one_not():
+    halves = isotropic(0)
+    masks = {edge: sphere(halves.grid, 20.0, edge) for edge in (0.0, 12.0)}
+    told = {
+        edge: METHOD.run(Inputs(halves, mask=mask), METHOD.make_parameters({"estimate_3dfsc": False})).findings
+        for edge, mask in masks.items()
+    }
+    assert told[12.0] == [] and len(told[0.0]) == 1 and "no soft edge" in told[0.0][0]

@@ -370,7 +370,7 @@ def test_a_mask_that_touches_the_box_is_an_error_and_a_close_one_a_warning():
     halves, ball = phantom()
     touching = ball.data.copy()
     touching[20, 20, :] = 1
-    with pytest.raises(InputError, match="touches the face") as caught:
+    with pytest.raises(InputError, match="from face to face of the box along x") as caught:
         monodir(halves, Volume(touching, BOX))
     assert caught.value.code == "E_MARGIN"
     outcome = METHOD.run(Inputs(halves, mask=ball), METHOD.make_parameters({"fast": True, "min_resolution": 8.0}))

@@ -249,7 +249,7 @@ def test_memory_stays_below_eight_volumes(halves):
         assert memory(Inputs(OfGrid(big), mask=mask), parameters, 4) < 8 * 4.0 * big.size
 
 
-@pytest.mark.parametrize(("edge", "slow"), [(112, False), (90, False), (46, True)])
+@pytest.mark.parametrize(("edge", "slow"), [(112, False), (76, False), (46, False), (94, True), (97, True)])
 def test_an_edge_with_a_large_prime_factor_is_said(edge, slow):
     maps, mask = phantom(shape=(edge, 48, 48))
     said = check(Inputs(maps, mask=mask), METHOD.make_parameters({}))

@@ -10,6 +10,7 @@ from cryores.diagnosis import (
     constant_fraction,
     diagnose,
     margin_findings,
+    mask_range_findings,
     range_findings,
     rises_again,
     suspicions,
@@ -19,6 +20,7 @@ from cryores.errors import CryoresError
 from cryores.filters import bfactor, low_pass
 from cryores.fourier import filtered
 from cryores.mapio import read_half_maps, read_map
+from cryores.masks import soft_edge
 from cryores.method import Inputs, load_method
 from cryores.simulation import simulate
 from cryores.volume import Grid, HalfMaps, Volume
@@ -77,6 +79,8 @@ BAD = {
     "constant": (MONORES, lambda h, m: Inputs(h.half1.like(0 * h.half1.data - 0.0)), "E_CONSTANT", 3),
     "NaN in the mask": (MONORES, lambda h, m: Inputs(h, mask=spoilt(m, np.nan)), "E_NOT_FINITE", 3),
     "empty mask": (MONORES, lambda h, m: Inputs(h, mask=m.like(0.5 * m.data)), "E_MASK_EMPTY", 3),
+    "a mask of bytes": (FSC, lambda h, m: Inputs(h, mask=m.like(255 * m.data)), "E_MASK_RANGE", 3),
+    "a density for a mask": (FSC, lambda h, m: Inputs(h, mask=m.like(m.data - 3 * (m.data == 0))), "E_MASK_RANGE", 3),
     "full mask": (MONORES, lambda h, m: Inputs(h, mask=m.like(m.data + 1)), "E_MASK_FULL", 3),
     "another grid": (
         MONORES,
@@ -93,6 +97,26 @@ def test_what_cannot_be_analysed_is_refused(case, good):
     with pytest.raises(CryoresError) as raised:
         check_inputs(make(*good), method)
     assert raised.value.code == code and raised.value.exit_status == status and raised.value.hint
+
+
+def test_an_empty_mask_tells_its_values_and_bytes_without_a_sign(good):
+    halves, mask = good
+    with pytest.raises(CryoresError, match=r"\(its values: 0 to 0.1\); hint: give a mask that is 1"):
+        check_inputs(Inputs(halves, mask=mask.like(0.1 * mask.data)), MONORES)
+    with pytest.raises(CryoresError, match=r"\(its values: -1 to 0\); hint: it seems to hold 255"):
+        check_inputs(Inputs(halves, mask=mask.like(-mask.data)), MONORES)
+
+
+def test_a_mask_from_0_to_255_is_told_where_0_5_is_not_its_middle(good):
+    hard = good[1].like(255 * (good[1].data > 0.5))
+    assert list(mask_range_findings(hard)) == [], "0 and 255 select the same voxels"
+    soft = soft_edge(good[1], 6.0)
+    assert list(mask_range_findings(soft)) == []
+    assert list(mask_range_findings(soft.like(1.2 * soft.data - 0.1))) == [], "interpolation overshoots"
+    bytes_255 = soft.like(255 * soft.data)
+    (told,) = mask_range_findings(bytes_255)
+    assert "from 0 to 255" in told.message and "--threshold 127.5" in told.hint
+    assert str(told) in suspicions(Inputs(good[0], mask=bytes_255), BLOCRES)
 
 
 def test_a_constant_map_is_not_minus_zero(good):
@@ -206,6 +230,17 @@ def test_a_mask_wants_room_around_it(good):
     (found,) = margin_findings(mask.like(data), 1)
     assert "touches the face" in found.message
     assert "touches the face" in "\n".join(suspicions(Inputs(halves, mask=mask.like(data)), MONORES))
+
+
+@pytest.mark.parametrize("axes, words", [((0,), "along z;"), ((1,), "along y;"), ((0, 2), "along z and x;")])
+def test_a_filament_or_a_membrane_may_cross_the_box(good, axes, words):
+    data = np.zeros(good[1].grid.shape, np.float32)
+    data[tuple(slice(None) if axis in axes else slice(12, -12) for axis in range(3))] = 1
+    (found,) = margin_findings(good[1].like(data), 10)
+    assert found.code == "W_MARGIN" and words in str(found) and "a filament or a membrane has to" in found.hint
+    data[tuple(slice(None) if axis in axes else slice(1, -12) for axis in range(3))] = 1
+    crosses, close = margin_findings(good[1].like(data), 10)
+    assert words in str(crosses) and "only 1 voxel lies" in close.message
 
 
 @pytest.mark.parametrize(

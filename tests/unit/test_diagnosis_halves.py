@@ -34,3 +34,19 @@ def test_a_sharpened_half_is_told(made):
     half2 = made.halves.half2
     other = half2.like(filtered(half2.data, bfactor(-100.0), half2.grid, 2))
     assert "W_HALVES_DIFFER" in codes(made.halves.half1, other, made.mask)
+
+
+@pytest.mark.parametrize("factor", [30.0, 1.5, 0.02])
+def test_halves_of_different_grey_scales_are_told_with_the_factor(made, factor):
+    half2 = made.halves.half2
+    other = HalfMaps(made.halves.half1, half2.like(half2.data * np.float32(factor) + np.float32(5.0)))
+    (found,) = (f for f in diagnose(other, made.mask) if f.code == "W_HALVES_DIFFER")
+    told = float(found.message.split("the second is ")[1].split()[0])
+    assert "grey scales" in found.message and abs(told / factor - 1) < 0.02
+
+
+@pytest.mark.parametrize("factor, offset", [(1.05, 0.0), (1.0, 5.0)])
+def test_halves_that_are_scaled_a_little_or_have_another_mean_are_not_suspected(made, factor, offset):
+    half2 = made.halves.half2
+    other = half2.like(half2.data * np.float32(factor) + np.float32(offset))
+    assert "W_HALVES_DIFFER" not in codes(made.halves.half1, other, made.mask)
