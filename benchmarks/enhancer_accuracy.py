@@ -35,7 +35,7 @@ from cryores.volume import HalfMaps, Volume
 DEPOSITED = {
     "EMD-3488": ("EMD-3488_hemoglobin/emd_3488.map", "EMD-3488_hemoglobin/5ni1.pdb"),
     "EMD-5778": ("EMD-5778_TRPV1_chainA/5578_ChainA.mrc", "EMD-5778_TRPV1_chainA/pdb3j5p.pdb"),
-    "EMD-0093": ("EMD-0093_HCN4_seg/region0.mrc.gz", "EMD-0093_HCN4_seg/6gyn.pdb"),
+    "EMD-0093": ("EMD-0093_HCN4_seg/MAP_m4A.mrc.gz", "EMD-0093_HCN4_seg/6gyn.pdb"),
     "EMD-3240": ("qrefine_5fn5/5fn5_box.ccp4", "qrefine_5fn5/5fn5_box_complete.pdb"),
     "EMD-5185": ("qrefine_3j06_TMV/3j06_no_ligand_box.ccp4", "qrefine_3j06_TMV/3j06_no_ligand_box_complete.pdb"),
 }

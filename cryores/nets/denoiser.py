@@ -53,11 +53,11 @@ KNOWN = (0.04, 0.1)
 LEAST_WITHIN = 0.01
 """Noise let through, of the most, from which a block belongs to the molecule."""
 
-LIKE_MODELS, SLOW = 0.25, 3
+LIKE_MODELS, SLOW = 0.35, 3
 """Power to which a band is raised at the end, as a share of what a model has in it times what of it is signal; the
 first bands, by which the others are measured."""
 
-MOST_RAISED = 4.0
+MOST_RAISED = 8.0
 """Most that a band's amplitude is raised."""
 
 

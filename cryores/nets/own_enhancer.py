@@ -57,6 +57,9 @@ LEAST_STRENGTH = 0.3
 PURE = 4
 """Power of the share of signal with which averaged gains take over."""
 
+SECOND_STEP_OF = {"tightTarget": "tightTarget", "wideTarget": "tightTarget", "highRes": "tightTarget"}
+"""Behind which target's first step the second step of a target has learnt: noise is noise behind the others too."""
+
 TOGETHER = 8
 """Cubes at a time: a small network is faster on several."""
 
@@ -99,7 +102,7 @@ def read_enhancer(path: PathLike) -> Any:
 
 def denoiser_file(target: str) -> Optional[Path]:
     """Return the weights of the second step for ``target``, or None where there are none."""
-    path = SHIPPED / f"denoiser-{target}.npz"
+    path = SHIPPED / f"denoiser-{SECOND_STEP_OF[target]}.npz"
     return path if path.is_file() else None
 
 

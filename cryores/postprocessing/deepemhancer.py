@@ -120,9 +120,9 @@ def deepemhancer(
     4 Å a network sees the local power of each band, in itself and over the solvent's, and says how strong the band is
     to be there: as strong as local scaling to a model would make it, 0 outside the molecule. The result is the sum of
     the bands with these local gains (`cryores.nets.enhancer`, `cryores.nets.enhancer_bands`): the network changes
-    amplitudes, from place to place and band to band, and makes no density of its own. For the tight target a second
-    network takes noise out of that, no more than the gains have let through, and fast bands come nearer to a model's
-    power (`cryores.nets.denoiser`). Published networks: see `cryores.nets.published_enhancer`.
+    amplitudes, from place to place and band to band, and makes no density of its own. A second network takes
+    noise out of that, no more than the gains have let through, and fast bands come nearer to a model's power
+    (`cryores.nets.denoiser`). Published networks: see `cryores.nets.published_enhancer`.
     """
     result: EnhancedMap = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result

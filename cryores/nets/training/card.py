@@ -131,7 +131,8 @@ DENOISER_LIMITS = (
     "It sees density and learnt from atomic models: within the noise of a map it prefers what looks like a molecule.",
     "In every band of frequency and every place its correction has no more power than the noise that was let through; "
     "bands in which the molecule has no more power than the noise are left alone.",
-    "It is for the tight target: belts of detergent or lipid would be noise to it.",
+    "It learnt behind the first step of its target alone, the tight one's on maps without belts of detergent or lipid; "
+    "what the tight one's does behind the others is in docs/methods/deepemhancer.rst.",
     *ENHANCER_LIMITS[2:],
 )
 
