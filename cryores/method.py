@@ -21,7 +21,7 @@ import numpy as np
 
 from cryores.blocks import is_mapped
 from cryores.errors import CryoresWarning, UsageError
-from cryores.execution import Execution
+from cryores.execution import Execution, network_addresses
 from cryores.localres_maps import ResolutionMap
 from cryores.volume import Grid, HalfMaps, Maps, Volume
 
@@ -402,6 +402,7 @@ class Method:
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
+        execution.held_addresses = network_addresses() if self.network(parameters) else 0.0
         execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
         if self.gpu_memory is not None:
             execution.use_device(self.gpu_memory(inputs, parameters))
