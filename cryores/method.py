@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from cryores.errors import CryoresWarning, UsageError
-from cryores.execution import Execution
+from cryores.execution import Execution, network_addresses
 from cryores.inputs import HALVES, MAP, SEVERAL_ROLES, VOLUME_ROLES, Inputs, in_words, several_role
 from cryores.parameters import Parameter, make_parameters, parameter, parameters_of
 from cryores.results import LocalMap, LocalResolution, Result, statistics
@@ -128,6 +128,7 @@ class Method:
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
+        execution.held_addresses = network_addresses() if self.network(parameters) else 0.0
         execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
         if self.gpu_memory is not None:
             execution.use_device(self.gpu_memory(inputs, parameters))

@@ -24,8 +24,9 @@ def predictor(network: Any, devices: Sequence[str] = ()) -> Callable[[FloatArray
     load_keras()
     import tensorflow
 
-    # XLA makes these convolutions several times slower on processors.
-    graph = tensorflow.function(lambda given: network(given, training=False), jit_compile=False)
+    # XLA makes these convolutions several times slower on processors. AutoGraph would write programs into the folder of
+    # temporary files, which stay there where a run is killed; the networks have no loops or conditions to translate.
+    graph = tensorflow.function(lambda given: network(given, training=False), jit_compile=False, autograph=False)
 
     def predict(given: FloatArray) -> FloatArray:
         return np.asarray(graph(tensorflow.constant(given)), dtype=np.float32)

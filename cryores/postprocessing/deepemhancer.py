@@ -34,6 +34,10 @@ TENSORFLOW_BYTES = 0.6e9
 DENOISER_BYTES = 0.3e9
 """What the second step holds besides."""
 
+PUBLISHED_BYTES, CUBE_BYTES = 0.08e9, 0.25e9
+"""What a published network holds besides, and for each cube at a time: measured with one of its size (3.9 million
+weights) on 1, 2 and 4 cubes."""
+
 LEAST_SYMMETRIC = 0.9
 """Correlation of a map with its turned self below which it does not have the symmetry."""
 
@@ -244,11 +248,14 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
-    fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
     from cryores.nets.own_enhancer import denoiser_file
 
-    twice = parameters.weights == OWN and parameters.denoise and denoiser_file(parameters.target) is not None
-    volumes, more = (28.0, DENOISER_BYTES) if twice else (13.0, 0.0)
+    fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
+    volumes, more = 13.0, 0.0
+    if parameters.weights != OWN:
+        more = PUBLISHED_BYTES + CUBE_BYTES * (parameters.batch or 1)
+    elif parameters.denoise and denoiser_file(parameters.target) is not None:
+        volumes, more = 28.0, DENOISER_BYTES
     return 4.0 * (4.0 * inputs.grid.size + volumes * max(fine, 96.0**3)) + TENSORFLOW_BYTES + more
 
 

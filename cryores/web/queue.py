@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, NamedTuple
 
 from cryores.web import processes, progress, scipion
 from cryores.web.examine import FULL
@@ -26,6 +26,16 @@ PROJECTS = "projects"
 LOG = "run.log"
 
 
+class Runner(NamedTuple):
+    """The process of a job, and when it was started on a clock that nobody sets and that stands while the machine does.
+
+    What the store notes is the time of day: for showing, as it may be set meanwhile.
+    """
+
+    process: subprocess.Popen[bytes]
+    since: float
+
+
 class Queue:
     """Starts, watches and ends jobs; `start` recovers what an earlier server left.
 
@@ -40,7 +50,7 @@ class Queue:
     def __init__(self, store: Store, threads: int) -> None:
         self.store = store
         self.threads = threads
-        self._running: Dict[str, subprocess.Popen[bytes]] = {}
+        self._running: Dict[str, Runner] = {}
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
@@ -111,8 +121,8 @@ class Queue:
                 print(f"queue: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
     def _collect(self) -> None:
-        for job, process in list(self._running.items()):
-            status = process.poll()
+        for job, runner in list(self._running.items()):
+            status = runner.process.poll()
             if status is not None:
                 folder = self.store.folder_of(job)
                 done = status == 0
@@ -130,19 +140,18 @@ class Queue:
         now = time.monotonic()
         if now > self._next["look"]:
             self._next["look"] = now + LOOKED_AT_EVERY
-            for job in list(self._running):
-                found = self.store.get(job)
-                over = self._over_limits(found)
+            for job, runner in list(self._running.items()):
+                over = self._over_limits(now - runner.since)
                 if over:
-                    self._end(found)
+                    self._end(self.store.get(job))
                     self._finish(job, FAILED, over)
         if now > self._next["expire"]:
             self._next["expire"] = now + EXPIRED_EVERY
             self.store.expire()
 
-    def _over_limits(self, job: Job) -> str:
+    def _over_limits(self, seconds: float) -> str:
         limit = self.store.limits.seconds
-        if time.time() - (job.started or 0.0) > limit:
+        if seconds > limit:
             return f"It took longer than the {limit / 3600:.3g} hours that this server allows."
         try:
             self.store.require_room(0)
@@ -163,7 +172,7 @@ class Queue:
         except OSError:
             self.store.update(job.id, state=WAITING, started=None, attempts=job.attempts)
             raise
-        self._running[job.id] = process
+        self._running[job.id] = Runner(process, time.monotonic())
         self.store.update(job.id, pid=process.pid, born=processes.birth(process.pid))
 
     def _runner(self, folder: Path) -> subprocess.Popen[bytes]:
@@ -199,12 +208,12 @@ class Queue:
         }
 
     def _end(self, job: Job) -> None:
-        process = self._running.get(job.id)
-        if process is None:
+        runner = self._running.get(job.id)
+        if runner is None:
             processes.end(job.pid, job.born)
         else:
-            processes.end(process.pid, processes.birth(process.pid))
-            process.wait()
+            processes.end(runner.process.pid, processes.birth(runner.process.pid))
+            runner.process.wait()
 
     def _finish(self, job: str, state: str, message: str) -> None:
         """Note how a job has ended; where that cannot be noted, it is tried again with the next look at the process."""

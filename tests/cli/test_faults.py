@@ -121,9 +121,9 @@ def halves(tmp_path_factory):
     return folder
 
 
-def fsc(halves, out, limit):
+def run(method, halves, out, limit):
     words = [word for role in ("half1", "half2", "mask") for word in (f"--{role}", str(halves / f"{role}.mrc"))]
-    command = [sys.executable, "-m", "cryores", "fsc", *words, "--threads", "1", "--quiet", "--out", str(out)]
+    command = [sys.executable, "-m", "cryores", method, *words, "--threads", "1", "--quiet", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
     return done.returncode, done.stderr.strip().splitlines()[-1:]
 
@@ -134,19 +134,21 @@ def no_room():
 
 
 def test_without_room_nothing_is_left(halves, tmp_path):
-    status, (said,) = fsc(halves, tmp_path / "out", no_room)
+    status, (said,) = run("fsc", halves, tmp_path / "out", no_room)
     assert status == 3 and said.startswith("error E_WRITE: cannot write the results in") and "make room" in said
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_limit_of_the_address_space_is_part_of_the_plan(halves, tmp_path):
-    limit = 700 << 20
+@pytest.mark.parametrize("method, megabytes", [("fsc", 700), ("deepemhancer", 2200)])
+def test_a_limit_of_the_address_space_is_part_of_the_plan(halves, tmp_path, method, megabytes):
+    """2200 MB would hold all that DeepEMhancer computes on; TensorFlow ends the process where it has no addresses."""
 
     def little():
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
 
-    status, said = fsc(halves, tmp_path / "out", little)
+    status, said = run(method, halves, tmp_path / "out", little)
     assert status == 4 and said[0].startswith("error E_MEMORY: "), said
+    assert "hint: raise the limit of addresses (ulimit -v) by " in said[0]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from pyworkflow.protocol.constants import MODE_RESUME
 pyworkflow.Config.getDomain().getPlugins()
 from pwem.protocols import ProtImportVolumes
 from cryores.mapio import read_map
-from cryoresplugin.protocols import CryoresProtLocScale, CryoresProtMonoRes
+import cryoresplugin.protocols
 
 folder = sys.argv[1]
 project = Manager().createProject("Continued")
@@ -60,10 +61,14 @@ def output(protocol):
     name = next(n for n, _ in protocol.iterOutputAttributes() if n in ("resolution_Volume", "Volume"))
     return read_map(getattr(protocol, name).getFileName().replace(":mrc", "")).data
 
-for kind, field, options in (
-    (CryoresProtMonoRes, "associatedHalves", dict(useHalfVolumes=True, maxRes=12.0)),
-    (CryoresProtLocScale, "inputVolume", dict(refType=0, resol=4)),
-):
+FORMS = dict(
+    CryoresProtMonoRes=("associatedHalves", dict(useHalfVolumes=True, maxRes=12.0)),
+    CryoresProtLocScale=("inputVolume", dict(refType=0, resol=4)),
+    CryoresProtLocres=("inputVolume", dict()),
+    CryoresProtDeepEMhancer=("inputVolume", dict(useHalfMapsInsteadVol=True, views=1)),
+)
+for name in sys.argv[2:]:
+    kind, (field, options) = getattr(cryoresplugin.protocols, name), FORMS[name]
     whole = made(kind, field, options)
     project.launchProtocol(whole, wait=True)
     protocol = made(kind, field, options)
@@ -84,10 +89,13 @@ for kind, field, options in (
 
 
 def test_a_protocol_that_was_killed_is_continued_to_the_same_result(simulated, tmp_path):
+    names = ["CryoresProtMonoRes", "CryoresProtLocScale", "CryoresProtLocres"]
+    if find_spec("tensorflow"):
+        names.append("CryoresProtDeepEMhancer")
     done = subprocess.run(
-        [sys.executable, "-c", CONTINUED, str(simulated)], env=environment(tmp_path / "home"), cwd=tmp_path,
-        capture_output=True, text=True, timeout=600, check=False,
+        [sys.executable, "-c", CONTINUED, str(simulated), *names], env=environment(tmp_path / "home"), cwd=tmp_path,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
-    for name in ("CryoresProtMonoRes", "CryoresProtLocScale"):
+    for name in names:
         assert f"LEFT {name} 1 0" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
         assert f"RESULT {name} finished True 0" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]

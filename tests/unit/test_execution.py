@@ -1,5 +1,8 @@
 """Threads, the memory budget and the times of the stages."""
 
+import subprocess
+import sys
+
 import numba
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -53,6 +56,30 @@ def test_a_plan_beyond_the_budget_or_the_machine_is_refused(memory, needed):
     assert raised.value.code == "E_MEMORY" and raised.value.exit_status == 4
     said = float(raised.value.hint.split("--memory to ")[1].split()[0])
     Execution(memory=said).require_memory(needed)
+
+
+LIMITED = """
+import resource, sys
+from cryores.errors import MemoryBudgetError
+from cryores.execution import GIGABYTE, Execution
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+execution = Execution(threads=1, memory=1000.0)
+free = execution.budget
+execution.held_addresses = GIGABYTE
+print(round((free - execution.budget) / GIGABYTE, 2))
+try:
+    execution.require_memory(free - 0.005 * GIGABYTE)
+except MemoryBudgetError as error:
+    print(error.hint)
+"""
+
+
+def test_what_takes_addresses_alone_is_kept_free_within_a_limit_of_them():
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "1.0",
+        "raise the limit of addresses (ulimit -v) by 1.00 GB or more, or crop or bin the maps",
+    ], done.stdout
 
 
 def test_products_of_matrices_have_one_thread_each_while_a_method_works():

@@ -1,5 +1,7 @@
 """TensorFlow starts without a word, and where there is none that is said."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -32,6 +34,19 @@ shared = predictor(network, ["/CPU:0", "/CPU:1"])
 print(numpy.allclose(shared(given), alone, atol=1e-6), sorted(set(used)), shared(given[:1]).shape)
 """
 
+KILLED = """
+import numpy, os, signal
+from cryores.nets import load_keras
+keras = load_keras()
+from cryores.nets.predictor import predictor
+from cryores.nets.slab_norm import slab_normalization
+layers = [keras.layers.Conv3D(2, 3, padding="same"), slab_normalization(2)]
+network = keras.Sequential([keras.Input((4, 4, 4, 1)), *layers])
+given = numpy.zeros((1, 4, 4, 4, 1), numpy.float32)
+print(predictor(network)(given).shape, network.predict_on_batch(given).shape, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 WITHOUT = """
 import sys
 
@@ -54,8 +69,8 @@ print(*weights.weight_sets())
 """
 
 
-def run(code, *words):
-    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+def run(code, *words, **more):
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, **more)
 
 
 def test_tensorflow_starts_without_a_word():
@@ -73,3 +88,10 @@ def test_cubes_are_shared_over_the_devices_and_come_back_in_order():
     pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
     done = run(SHARED)
     assert done.stdout == "True ['/CPU:0', '/CPU:1'] (1, 6, 6, 6, 2)\n", done.stderr
+
+
+def test_a_killed_run_leaves_no_programs_of_autograph_among_temporary_files(tmp_path):
+    pytest.importorskip("keras", reason="the networks need Python 3.10 and Keras 3")
+    done = run(KILLED, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "(1, 4, 4, 4, 2) (1, 4, 4, 4, 2)\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -87,6 +87,18 @@ def test_a_job_that_fails_or_takes_too_long_says_so(serve, maps):
         assert not alive(child)
 
 
+def test_a_clock_that_is_set_ends_no_job(serve, maps):
+    server = serve("--hours", "1")
+    with server.user() as user:
+        (job,) = drafts(server, maps, user)
+        begin(user, job, box=80)
+        user.wait(job, "running")
+        # As if it had been set to ten hours later: the job, noted as begun long ago, is looked at while it runs.
+        with contextlib.closing(sqlite3.connect(server.store / "jobs.sqlite")) as base, base:
+            assert base.execute("UPDATE jobs SET started = started - 36000 WHERE id = ?", (job,)).rowcount == 1
+        assert user.wait(job, "done", "failed")["state"] == "done"
+
+
 def test_nothing_is_lost_when_the_server_is_killed(serve, maps):
     server = serve()
     user, other = server.user(), server.user()
