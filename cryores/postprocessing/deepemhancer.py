@@ -244,12 +244,16 @@ def without_small_parts(density: FloatArray, share: float) -> FloatArray:
 
 def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> float:
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
-    fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
     from cryores.nets.own_enhancer import denoiser_file
 
-    twice = parameters.weights == OWN and parameters.denoise and denoiser_file(parameters.target) is not None
-    volumes, more = (28.0, DENOISER_BYTES) if twice else (13.0, 0.0)
-    return 4.0 * (4.0 * inputs.grid.size + volumes * max(fine, 96.0**3)) + TENSORFLOW_BYTES + more
+    grid = 4.0 * inputs.grid.size
+    fine = 4.0 * max(float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)])), 96.0**3)
+    if parameters.weights != OWN:
+        return 4.0 * grid + 13.0 * fine + TENSORFLOW_BYTES
+    twice = parameters.denoise and denoiser_file(parameters.target) is not None
+    # The second step is shown ten volumes; at the end come the results and what has changed.
+    working, telling = 2.0 * grid + (17.5 if twice else 10.0) * fine, 8.0 * grid + 5.0 * fine
+    return max(working, telling) + TENSORFLOW_BYTES + (DENOISER_BYTES if twice else 0.0)
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:
