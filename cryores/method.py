@@ -30,6 +30,9 @@ ROOMS = ("resolution", "postprocessing")
 RUNNING_BYTES = 0.22e9
 """What a process holds of Python, libraries and compiled loops before there is any map."""
 
+REPORTING_BYTES, REPORTING_VOLUMES = 0.05e9, 3.0
+"""What the libraries of a report's pictures take, and what its FSC and its pictures hold beside inputs and results."""
+
 
 # --- parameters ---------------------------------------------------------------------------------------------------
 
@@ -402,7 +405,7 @@ class Method:
             check_inputs(inputs, self)
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
-        execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
+        execution.require_memory(self.needed(inputs, parameters, execution.threads, execution.budget))
         if self.gpu_memory is not None:
             execution.use_device(self.gpu_memory(inputs, parameters))
         elif execution.device != "cpu" and not self.network(parameters):
@@ -433,6 +436,17 @@ class Method:
         if self.mask == "made" and inputs.mask is None:
             needed.append(making_bytes(inputs.maps))
         return max(needed)
+
+    def needed(self, inputs: Inputs, parameters: Any, threads: int, budget: float = math.inf) -> float:
+        """Return the bytes beyond the inputs that a run and then its report take at the peak.
+
+        A method that goes on with less memory is not refused for its report: of that the plan is silent.
+        """
+        running = self.plan(inputs, parameters, threads, budget)
+        if self.memory_within is not None:
+            return running
+        results = sum(name.endswith(".mrc") for name in self.outputs)
+        return max(running, REPORTING_BYTES + 4.0 * inputs.grid.size * (results + REPORTING_VOLUMES))
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""
