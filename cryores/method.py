@@ -33,6 +33,9 @@ RUNNING_BYTES = 0.22e9
 REPORTING_BYTES, REPORTING_VOLUMES = 0.05e9, 3.0
 """What the libraries of a report's pictures take, and what its FSC and its pictures hold beside inputs and results."""
 
+MADE_WHEN_WRITTEN = ("masked.mrc", "difference.mrc")
+"""What of a processed map no result holds."""
+
 
 # --- parameters ---------------------------------------------------------------------------------------------------
 
@@ -445,7 +448,7 @@ class Method:
         running = self.plan(inputs, parameters, threads, budget)
         if self.memory_within is not None:
             return running
-        results = sum(name.endswith(".mrc") for name in self.outputs)
+        results = sum(name.endswith(".mrc") and name not in MADE_WHEN_WRITTEN for name in self.outputs)
         return max(running, REPORTING_BYTES + 4.0 * inputs.grid.size * (results + REPORTING_VOLUMES))
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:

@@ -252,7 +252,7 @@ def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> 
         return 4.0 * grid + 13.0 * fine + TENSORFLOW_BYTES
     twice = parameters.denoise and denoiser_file(parameters.target) is not None
     # The second step is shown ten volumes; at the end come the results and what has changed.
-    working, telling = 2.0 * grid + (17.5 if twice else 10.0) * fine, 8.0 * grid + 5.0 * fine
+    working, telling = 2.0 * grid + (16.0 if twice else 10.0) * fine, 8.0 * grid + 5.0 * fine
     return max(working, telling) + TENSORFLOW_BYTES + (DENOISER_BYTES if twice else 0.0)
 
 
