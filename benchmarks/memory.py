@@ -134,7 +134,7 @@ def print_plans(methods: List[str], sizes: List[int], threads: List[int]) -> Non
             for size in sizes:
                 inputs, parameters = inputs_of(name, given, size, Path(folder)), method.make_parameters({})
                 for count in threads:
-                    needed = RUNNING_BYTES + inputs.held_bytes + method.plan(inputs, parameters, count)
+                    needed = RUNNING_BYTES + inputs.held_bytes + method.needed(inputs, parameters, count)
                     print(f"{name:18}{given:8}{size:6d}{count:8d}{needed / GIGABYTE:10.1f}", flush=True)
 
 

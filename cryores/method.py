@@ -35,6 +35,12 @@ ROOMS = ("resolution", "postprocessing")
 RUNNING_BYTES = 0.22e9
 """What a process holds of Python, libraries and compiled loops before there is any map."""
 
+REPORTING_BYTES, REPORTING_VOLUMES = 0.05e9, 3.0
+"""What the libraries of a report's pictures take, and what its FSC and its pictures hold beside inputs and results."""
+
+MADE_WHEN_WRITTEN = ("masked.mrc", "difference.mrc")
+"""What of a processed map no result holds."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -129,7 +135,7 @@ class Method:
             findings = suspicions(inputs, self, parameters) + self.check(inputs, parameters)
         execution.held_bytes = RUNNING_BYTES + inputs.held_bytes
         execution.held_addresses = network_addresses() if self.network(parameters) else 0.0
-        execution.require_memory(self.plan(inputs, parameters, execution.threads, execution.budget))
+        execution.require_memory(self.needed(inputs, parameters, execution.threads, execution.budget))
         if self.gpu_memory is not None:
             execution.use_device(self.gpu_memory(inputs, parameters))
         elif execution.device != "cpu" and not self.network(parameters):
@@ -160,6 +166,17 @@ class Method:
         if self.mask == "made" and inputs.mask is None:
             needed.append(making_bytes(inputs.maps))
         return max(needed)
+
+    def needed(self, inputs: Inputs, parameters: Any, threads: int, budget: float = math.inf) -> float:
+        """Return the bytes beyond the inputs that a run and then its report take at the peak.
+
+        A method that goes on with less memory is not refused for its report: of that the plan is silent.
+        """
+        running = self.plan(inputs, parameters, threads, budget)
+        if self.memory_within is not None:
+            return running
+        results = sum(name.endswith(".mrc") and name not in MADE_WHEN_WRITTEN for name in self.outputs)
+        return max(running, REPORTING_BYTES + 4.0 * inputs.grid.size * (results + REPORTING_VOLUMES))
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""

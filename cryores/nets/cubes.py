@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from cryores.execution import Stage
-from cryores.volume import FloatArray, IntTriple
+from cryores.volume import BoolArray, FloatArray, IntTriple
 
 Predict = Callable[[FloatArray], FloatArray]
 """From cubes, shape (n, edge, edge, edge), to cubes of the same shape."""
@@ -51,7 +51,9 @@ class CubePlan:
         return weight
 
 
-def occupied(places: Sequence[IntTriple], edge: int, density: FloatArray, least: float = EMPTY) -> List[IntTriple]:
+def occupied(
+    places: Sequence[IntTriple], edge: int, density: Union[FloatArray, BoolArray], least: float = EMPTY
+) -> List[IntTriple]:
     """Return the places whose cube has a voxel of ``density`` above ``least``."""
     above = density > np.float32(least)
     return [place for place in places if bool(above[block(place, edge)].any())]
@@ -67,7 +69,7 @@ def predicted(
     volume: FloatArray,
     predict: Predict,
     plan: CubePlan,
-    density: Optional[FloatArray] = None,
+    density: Union[FloatArray, BoolArray, None] = None,
     batch: int = 1,
     stage: Optional[Stage] = None,
     channels: int = 0,
@@ -82,7 +84,7 @@ def predicted(
         The network.
     plan : CubePlan
         The cubes.
-    density : ndarray of float32, same shape, optional
+    density : ndarray of float32 or bool, shape (nz, ny, nx), optional
         Cubes in which it stays below `EMPTY` are not computed; their result is 0.
     batch : int
         Cubes that are computed at a time, halved when the memory runs out.
@@ -99,12 +101,13 @@ def predicted(
     total = np.zeros(shape, dtype=np.float32)
     for place, cube in _each(volume, predict, plan.edge, chosen, batch, stage):
         total[block(place, plan.edge)] += weight[each] * cube
-    total /= _weights(plan, volume.shape[:3])[each]
+    for plane, sums in zip(total, _weights(plan, volume.shape[:3])):
+        plane /= sums[each]
     return total
 
 
-def _weights(plan: CubePlan, shape: Any) -> FloatArray:
-    """Return the sum of the weights of all cubes: it is a product of sums along the axes."""
+def _weights(plan: CubePlan, shape: Any) -> Iterator[FloatArray]:
+    """Yield the sum of the weights of all cubes in each plane: it is a product of sums along the axes."""
     along = plan.weight()[plan.edge // 2, plan.edge // 2]
     along = along / along.max()
     sums = []
@@ -113,8 +116,8 @@ def _weights(plan: CubePlan, shape: Any) -> FloatArray:
         for start in plan.starts(length):
             one[start : start + plan.edge] += along
         sums.append(one)
-    total: FloatArray = sums[0][:, None, None] * sums[1][:, None] * sums[2] * plan.weight().max()
-    return total
+    for of_plane in sums[0]:
+        yield of_plane * sums[1][:, None] * sums[2] * plan.weight().max()
 
 
 def _each(

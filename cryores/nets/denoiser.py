@@ -103,17 +103,24 @@ def shown(enhanced: FloatArray, let_through: FloatArray, threads: int = 1) -> Fl
     Enhanced density and the standard deviation of its noise, both over `CONTRAST`; then of each of `RANGES` the
     density over the deviation of its noise, its large values drawn together (asinh), and these deviations.
     """
-    return as_shown(enhanced / np.float32(CONTRAST), let_through / np.float32(CONTRAST**2), threads)
+    return as_shown(enhanced, let_through / np.float32(CONTRAST**2), threads, CONTRAST)
 
 
-def as_shown(density: FloatArray, let_through: FloatArray, threads: int = 1) -> FloatArray:
-    """Return `shown` of density over `CONTRAST`, and of the noise's power on that scale."""
+def as_shown(density: FloatArray, let_through: FloatArray, threads: int = 1, contrast: float = 1.0) -> FloatArray:
+    """Return `shown` of density that is divided by ``contrast``, and of the noise's power on that scale."""
     given = np.empty((*density.shape, CHANNELS), dtype=np.float32)
-    given[..., 0], given[..., 1] = density, deviation(let_through)
-    for k, (part, (first, end)) in enumerate(zip(joined_bands(density, RANGES, threads), RANGES)):
+    unit, ranges = np.float32(contrast), given[..., 2 : 2 + len(RANGES)]
+    given[..., 0], given[..., 1] = density / unit, deviation(let_through)
+    parts = joined_bands(density, RANGES, threads)
+    for k in range(len(RANGES)):
+        # Without a name no part is held while the next one is made.
+        np.divide(next(parts), unit, out=ranges[..., k])
+    for k, (first, end) in enumerate(RANGES):
         spread = deviation(let_through[..., first:end])
-        given[..., 2 + k] = np.arcsinh(part / (spread + np.float32(LEAST_DEVIATION)))
         given[..., 2 + len(RANGES) + k] = spread
+        spread += np.float32(LEAST_DEVIATION)
+        ranges[..., k] /= spread
+        np.arcsinh(ranges[..., k], out=ranges[..., k])
     return given
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Sequence, Tuple
 
 import numpy as np
-import scipy.fft
 
+from cryores.fourier import Complex, irfft, rfft
 from cryores.nets.enhancer_scale import DensityScale, density_scale
 from cryores.volume import FloatArray
 
@@ -82,18 +82,24 @@ def bands(density: FloatArray, threads: int = 1) -> Iterator[FloatArray]:
 
 def joined_bands(density: FloatArray, joined: Sequence[Tuple[int, int]], threads: int = 1) -> Iterator[FloatArray]:
     """Yield the sum of the bands from the first to before the second number of each pair."""
-    spectrum: Any = scipy.fft.rfftn(density, workers=threads)
-    axes = [np.fft.fftfreq(n) for n in density.shape[:2]] + [np.fft.rfftfreq(density.shape[2])]
-    squares = (a.astype(np.float32) ** 2 for a in axes)
-    z, y, x = squares
-    s = np.sqrt(z[:, None, None] + y[:, None] + x)
-    position = s / np.float32(WIDTH)
+    spectrum = rfft(density, threads)
     for first, end in joined:
+        yield irfft(_band(spectrum, density.shape, first, end), density.shape, threads, destroy=True)  # type: ignore[arg-type]
+
+
+def _band(spectrum: Complex, shape: Any, first: int, end: int) -> Complex:
+    """Return the coefficients of the bands from ``first`` to before ``end``."""
+    axes = [np.fft.fftfreq(n) for n in shape[:2]] + [np.fft.rfftfreq(shape[2])]
+    z, y, x = (a.astype(np.float32) ** 2 for a in axes)
+    band = np.empty_like(spectrum)
+    # Plane by plane: the shares of all coefficients would take as much as a map.
+    for plane, given, z2 in zip(band, spectrum, z):
+        position = np.sqrt(z2 + y[:, None] + x) / np.float32(WIDTH)
         share = np.clip(position - (first - 1), 0.0, 1.0)
         if end < COUNT:
             share = np.minimum(share, np.clip(end - position, 0.0, 1.0))
-        band: FloatArray = scipy.fft.irfftn(spectrum * share, s=density.shape, workers=threads)
-        yield band
+        np.multiply(given, share, out=plane)
+    return band
 
 
 def described(density: FloatArray, threads: int = 1) -> Described:
@@ -128,7 +134,7 @@ def noise_is_told(told: Described) -> bool:
 
 def block_powers(density: FloatArray, threads: int = 1) -> FloatArray:
     """Return the power of each band in every block alone, shape (nz / 4, ny / 4, nx / 4, COUNT)."""
-    return np.stack([block_means(np.square(band)) for band in bands(density, threads)], axis=-1)
+    return np.stack([block_means(np.square(band, out=band)) for band in bands(density, threads)], axis=-1)
 
 
 def widened(blocks: FloatArray) -> FloatArray:
@@ -148,16 +154,26 @@ def block_means(volume: FloatArray) -> FloatArray:
 
 def spread_over_voxels(blocks: FloatArray) -> FloatArray:
     """Return values of blocks at the voxels, linear between the blocks' middles and constant beyond the outermost."""
-    result = blocks
-    for axis in range(3):
-        n = result.shape[axis]
-        at = np.clip((np.arange(n * BLOCK) + 0.5) / BLOCK - 0.5, 0, n - 1).astype(np.float32)
-        low = np.minimum(at.astype(int), max(n - 2, 0))
-        share = (at - low).reshape([-1 if i == axis else 1 for i in range(result.ndim)])
-        high = np.minimum(low + 1, n - 1)
-        result = result.take(low, axis) * (1 - share) + result.take(high, axis) * share
-    spread: FloatArray = result.astype(np.float32)
+    spread = np.empty([n * BLOCK for n in blocks.shape], dtype=np.float32)
+    low, high, shares = _neighbours(blocks.shape[0])
+    for plane, before, after, share in zip(spread, low, high, shares):
+        between = blocks[before] * (1 - share) + blocks[after] * share
+        plane[...] = _spread_along(_spread_along(between, 0), 1)
     return spread
+
+
+def _spread_along(blocks: Any, axis: int) -> Any:
+    """Return values of blocks at the voxels along one axis."""
+    low, high, share = _neighbours(blocks.shape[axis])
+    share = share.reshape([-1 if i == axis else 1 for i in range(blocks.ndim)])
+    return blocks.take(low, axis) * (1 - share) + blocks.take(high, axis) * share
+
+
+def _neighbours(n: int) -> Tuple[Any, Any, Any]:
+    """Return the blocks before and after each voxel of an axis of ``n`` blocks, and the share of the latter."""
+    at = np.clip((np.arange(n * BLOCK) + 0.5) / BLOCK - 0.5, 0, n - 1)
+    low = np.minimum(at.astype(int), max(n - 2, 0))
+    return low, np.minimum(low + 1, n - 1), at - low
 
 
 def with_gains(described_map: Described, gains: FloatArray, threads: int = 1) -> FloatArray:
@@ -179,5 +195,6 @@ def weighted_bands(density: FloatArray, factors: FloatArray, threads: int = 1) -
     """Return the sum of a map's bands, each multiplied by its factor in each block, shape (..., COUNT)."""
     total = np.zeros(density.shape, dtype=np.float32)
     for k, band in enumerate(bands(density, threads)):
-        total += band * spread_over_voxels(factors[..., k])
+        band *= spread_over_voxels(factors[..., k])
+        total += band
     return total

@@ -134,10 +134,9 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
         From `read_denoiser`.
     """
     threads = execution.threads
-    data = full_map(maps).data
     way = OneAngstrom.of(maps.grid, BLOCK, BLOCK * PLAN.edge)
     with execution.stage("bands of the map"):
-        told = described(way.there(data, float(np.median(data)), threads), threads)
+        told = described(_on_one_angstrom(full_map(maps).data, way, threads), threads)
     with execution.stage("network", views * len(PLAN.places(told.amplitude.shape[:3]))) as stage:  # type: ignore[arg-type]
         devices = device_names(execution)
         gains, variance = local_gains(told, predictor(network, devices), views, stage, TOGETHER * len(devices))
@@ -166,6 +165,10 @@ def enhance(maps: Maps, network: Any, execution: Execution, views: int = 1, seco
         "denoised": second is not None,
     }
     return Enhanced(density, likely, deviation, details)
+
+
+def _on_one_angstrom(data: FloatArray, way: OneAngstrom, threads: int) -> FloatArray:
+    return way.there(data, float(np.median(data)), threads)
 
 
 def local_gains(
@@ -224,12 +227,13 @@ def _correction(
     given = denoiser.shown(density, let_through, execution.threads)
     devices = device_names(execution)
     predict = on_channels(network, devices)
-    noisy = (given[..., 1] > 0).astype(np.float32)
+    noisy = given[..., 1] > 0
     total = np.zeros(density.shape, dtype=np.float32)
     cubes = len(occupied(DENOISER_PLAN.places(density.shape), DENOISER_PLAN.edge, noisy))  # type: ignore[arg-type]
     with execution.stage("noise", views * cubes) as stage:
         for turn in rotated_views(views):
-            found = predicted(seen(given, turn), predict, DENOISER_PLAN, seen(noisy, turn), len(devices), stage)
-            total += unseen(found, turn)
-    correction: FloatArray = total * np.float32(CONTRAST / views)
-    return correction
+            turned = seen(given, turn), seen(noisy, turn)
+            # Without a name nothing is held of one view while the next is computed.
+            total += unseen(predicted(turned[0], predict, DENOISER_PLAN, turned[1], len(devices), stage), turn)
+    total *= np.float32(CONTRAST / views)
+    return total

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import List, Tuple, TypeVar
 
 import numpy as np
 
-from cryores.volume import FloatArray
+from cryores.volume import BoolArray, FloatArray
+
+Array = TypeVar("Array", FloatArray, BoolArray)
 
 View = Tuple[Tuple[int, int, int], Tuple[bool, bool, bool]]
 """Where the axes go, and which of them are then reversed."""
@@ -26,16 +28,14 @@ def rotated_views(count: int) -> List[View]:
     return [views[k] for k in order[:count]]  # type: ignore[misc]
 
 
-def seen(volume: FloatArray, view: View) -> FloatArray:
-    """Return a volume, or several along a fourth axis, as it is seen in a view."""
+def seen(volume: Array, view: View) -> Array:
+    """Return a volume, or several along a fourth axis, as it is seen in a view: the same array, not a copy."""
     axes, flips = view
-    turned = np.flip(volume.transpose(*axes, *range(3, volume.ndim)), [axis for axis in range(3) if flips[axis]])
-    return np.ascontiguousarray(turned)
+    return np.flip(volume.transpose(*axes, *range(3, volume.ndim)), [axis for axis in range(3) if flips[axis]])
 
 
-def unseen(volume: FloatArray, view: View) -> FloatArray:
-    """Return what `seen` was given."""
+def unseen(volume: Array, view: View) -> Array:
+    """Return what `seen` was given: the same array, not a copy."""
     axes, flips = view
     flipped = np.flip(volume, [axis for axis in range(3) if flips[axis]])
-    turned = flipped.transpose(*np.argsort(axes), *range(3, volume.ndim))
-    return np.ascontiguousarray(turned)
+    return flipped.transpose(*np.argsort(axes), *range(3, volume.ndim))

@@ -119,25 +119,34 @@ def blocfilt(
 
 def _compute(inputs: Inputs, parameters: BlocfiltParameters, execution: Execution) -> ProcessedMap:
     found = resolution_of(inputs, execution)
+    filtered = _filtered(full_map(inputs.maps), found, parameters, execution)
+    criterion = (
+        f"Low-pass at the local resolution, {in_a_sentence(found)}, in a box of "
+        f"{parameters.box} voxels around each; scale of the input"
+    )
+    chosen = dataclasses.replace(inputs, mask=found.mask)
+    details, extra = details_of(inputs, found), extra_maps(inputs, found)
+    # A resolution map that is not written is not held while changes are looked for.
+    del found
+    return ProcessedMap(**finish(chosen, filtered, criterion, details, execution, extra))
+
+
+def _filtered(
+    before: Volume, found: LocalResolution, parameters: BlocfiltParameters, execution: Execution
+) -> FloatArray:
+    """Return the map low-passed to the resolution that was found, 0 where no voxel is wanted."""
     wanted = _wanted(found, parameters)
     if not wanted.any():
         raise InputError("E_MASK_EMPTY", "every voxel of the mask is too near to the border", "give a smaller --box")
     resolution = found.resolution.data[wanted]
     if not np.isfinite(resolution).all():
         resolution = resolution_everywhere(found.resolution)[wanted]
-    before = full_map(inputs.maps)
     filtered = np.zeros(before.grid.shape, dtype=np.float32)
     filtered[wanted] = centres_of_boxes(
         before.data, np.flatnonzero(wanted), 1.0 / resolution.astype(np.float64), parameters.box,
         before.grid.voxel_size, 0.5 if parameters.compat else 1.0, execution,
     )  # fmt: skip
-    criterion = (
-        f"Low-pass at the local resolution, {in_a_sentence(found)}, in a box of "
-        f"{parameters.box} voxels around each; scale of the input"
-    )
-    chosen = dataclasses.replace(inputs, mask=found.mask)
-    details = details_of(inputs, found)
-    return ProcessedMap(**finish(chosen, filtered, criterion, details, execution, extra_maps(inputs, found)))
+    return filtered
 
 
 def _wanted(found: LocalResolution, parameters: BlocfiltParameters) -> BoolArray:

@@ -250,13 +250,15 @@ def memory(inputs: Inputs, parameters: DeepemhancerParameters, threads: int) -> 
     """Return the peak in bytes: volumes on the map's grid and on that of 1 Å, and what the network holds."""
     from cryores.nets.own_enhancer import denoiser_file
 
-    fine = float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)]))
-    volumes, more = 13.0, 0.0
+    grid = 4.0 * inputs.grid.size
+    fine = 4.0 * max(float(np.prod([n * v for n, v in zip(inputs.grid.shape, inputs.grid.voxel_size)])), 96.0**3)
     if parameters.weights != OWN:
-        more = PUBLISHED_BYTES + CUBE_BYTES * (parameters.batch or 1)
-    elif parameters.denoise and denoiser_file(parameters.target) is not None:
-        volumes, more = 28.0, DENOISER_BYTES
-    return 4.0 * (4.0 * inputs.grid.size + volumes * max(fine, 96.0**3)) + TENSORFLOW_BYTES + more
+        cubes = CUBE_BYTES * (parameters.batch or 1)
+        return 4.0 * grid + 13.0 * fine + TENSORFLOW_BYTES + PUBLISHED_BYTES + cubes
+    twice = parameters.denoise and denoiser_file(parameters.target) is not None
+    # The second step is shown ten volumes; at the end come the results and what has changed.
+    working, telling = 2.0 * grid + (16.0 if twice else 10.0) * fine, 8.0 * grid + 5.0 * fine
+    return max(working, telling) + TENSORFLOW_BYTES + (DENOISER_BYTES if twice else 0.0)
 
 
 def _check(inputs: Inputs, parameters: DeepemhancerParameters) -> List[str]:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
+from cryores.array_backend import slabs
 from cryores.backend import gpu_bytes
 from cryores.execution import Execution
 from cryores.masks import BINARY_THRESHOLD
@@ -108,7 +109,8 @@ def _compute(inputs: Inputs, parameters: LococcupancyParameters, execution: Exec
     there = execution.backend
     count = there.asarray(np.zeros(grid.shape, dtype=np.uint16))
     for band in bank.bands(centres):
-        count += there.xp.asarray(band.amplitude >= band.noise, dtype=count.dtype)
+        for part in slabs(grid.shape):
+            count[part, ...] += there.xp.asarray(band.amplitude[part, ...] >= band.noise, dtype=count.dtype)
     reached = there.to_host(count)
     occupancy = np.where(inside, reached / np.float32(len(centres)), np.nan).astype(np.float32)
     criterion = (

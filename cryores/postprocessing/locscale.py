@@ -180,6 +180,8 @@ def _compute(inputs: Inputs, parameters: LocscaleParameters, execution: Executio
     details["local_bfactor"] = statistics(found[np.isfinite(found)], found.size)
     if fitted is not None:
         details.update(fit_details(fitted, before, before.like(scaled.data), inside, execution.threads))
+    # The mean of half maps and their noise are not held while changes are looked for.
+    del before, noise, volumes, tapered
     return LocscaleResult(**finish(inputs, scaled.data, _criterion(inputs, details), details, execution, extra))
 
 

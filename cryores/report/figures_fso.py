@@ -79,12 +79,18 @@ def between_directions(axes: Float64, values: Float64, wanted: Float64) -> Float
     wanted : ndarray of float64, shape (..., 3)
         Unit vectors.
     """
-    cosines = np.abs(wanted @ axes.T)
-    known = np.isfinite(values)
-    if not known.any():
+    if not np.isfinite(values).any():
         return np.full(wanted.shape[:-1], np.nan)
+    # Row by row: the weights of all directions at all places of a picture are 0.6 GB.
+    rows = wanted.reshape(-1, *wanted.shape[-2:])
+    return np.array([_along_row(axes, values, row) for row in rows]).reshape(wanted.shape[:-1])
+
+
+def _along_row(axes: Float64, values: Float64, wanted: Float64) -> Float64:
+    """Return `between_directions` of one row of unit vectors, shape (n, 3), where some direction has a value."""
+    cosines, known = np.abs(wanted @ axes.T), np.isfinite(values)
     # 2 (1 - cos) is the square of the angle, where it counts.
-    weights = np.exp(-(1.0 - cosines[..., known]) / np.radians(SMOOTHING) ** 2)
+    weights = np.exp(-(1.0 - cosines[:, known]) / np.radians(SMOOTHING) ** 2)
     found: Float64 = (weights @ values[known]) / np.maximum(weights.sum(axis=-1), 1e-300)
     found[~known[np.argmax(cosines, axis=-1)]] = np.nan
     return found

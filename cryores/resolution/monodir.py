@@ -317,9 +317,8 @@ def _compared(
         "slopes": {name: slope_over_radius(averages, name)._asdict() for name in ("radial", "tangential")},
     }
     highest = volumes.pop("highest")
-    mask = Volume((inputs.mask.data > 0.5).astype(np.float32), grid)
     criterion = _criterion(inputs, parameters)
-    return MonodirResult(highest, mask, criterion, details, volumes, directions, averages)
+    return MonodirResult(highest, inputs.mask, criterion, details, volumes, directions, averages)
 
 
 def _outwards(asked: npt.NDArray[np.int64], grid: Grid) -> Tuple[FloatArray, FloatArray]:
