@@ -102,7 +102,13 @@ def plain(value: Any) -> Any:
 
 
 def peak_memory() -> float:
-    """Return the most memory in bytes that this process has held so far."""
+    """Return the most memory in bytes that this process has held so far.
+
+    Linux hands ``ru_maxrss`` on to a new program: started by a larger process, it would tell of that one's memory.
+    """
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return peak if sys.platform == "darwin" else peak * 1024.0
 

@@ -343,8 +343,9 @@ def test_every_stage_is_timed_and_the_memory_is_planned(halves, mask):
     assert {"FSC of the half maps", "FSC under the mask", "FSC under the mask with random phases"} < set(
         execution.timings
     )
-    planned = METHOD.memory(Inputs(halves, mask=mask), METHOD.make_parameters({}), 2)
-    assert execution.planned_bytes == planned > 4 * halves.grid.size
+    inputs, parameters = Inputs(halves, mask=mask), METHOD.make_parameters({})
+    assert METHOD.memory(inputs, parameters, 2) > 4 * halves.grid.size
+    assert execution.planned_bytes == METHOD.needed(inputs, parameters, 2)
 
 
 # --- map and model ------------------------------------------------------------------------------------------------

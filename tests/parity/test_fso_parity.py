@@ -11,6 +11,9 @@ from cryores.curves import read_curve
 from cryores.mapio import read_half_maps, read_map
 from cryores.resolution import fso
 
+# The mask of the sets has no soft edge: that is told, and the same for Xmipp.
+pytestmark = pytest.mark.filterwarnings("ignore:the mask has no soft edge:cryores.errors.CryoresWarning")
+
 
 @pytest.fixture(scope="module", params=("haemoglobin", "porin"))
 def case(request, shared_data):

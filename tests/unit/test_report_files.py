@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Optional
@@ -157,6 +159,14 @@ def test_schema_refuses_a_record_without_inputs_or_with_a_broken_hash(record):
     for bad in (without, broken):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(bad, schema)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux hands the peak of a process on to those that it starts")
+def test_the_peak_of_memory_is_not_that_of_the_process_that_started_this_one():
+    ours = np.ones(100_000_000, dtype=np.float32)
+    words = [sys.executable, "-c", "from cryores.report.record import peak_memory; print(peak_memory())"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+    assert 1e7 < float(done.stdout) < ours.nbytes
 
 
 def test_record_tells_what_was_run(record, outcome, sources):
