@@ -18,7 +18,7 @@ from cryores.resolution._band_correlation import WINDOWS, band_correlations, ban
 from cryores.resolution._band_inputs import CONTEXT, PROFILE, STRONGEST, inputs, profiles, usable_bands
 from cryores.resolution._locres_training import fit
 from cryores.resolution._neighbourhood import FirstAnswers, surroundings
-from cryores.resolution._resolution_distribution import quantiles
+from cryores.resolution._resolution_distribution import medians, quantiles
 from cryores.resolution._resolution_network import (
     Committee,
     Network,
@@ -272,6 +272,16 @@ def test_a_perceptron_learns_a_threshold():
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
     perceptron = fit(x, answers, (16, 16), 40, 0.0, rng, lambda line: None)
     assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
+
+
+def test_the_median_of_log_odds_is_the_quantile_of_their_probabilities():
+    rng = np.random.default_rng(3)
+    odds = np.cumsum(rng.normal(0.4, 1.0, (500, 27)), axis=1).astype(np.float32) + rng.normal(-6, 4, (500, 1)).astype(
+        "f4"
+    )
+    places = (np.log(0.2) - np.linspace(-0.9, 0.9, 27)[None] + rng.normal(0, 0.3, (500, 1))).astype(np.float32)
+    finer = np.maximum.accumulate(1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30))), axis=1)
+    np.testing.assert_allclose(medians(odds, places), quantiles(finer, places, (0.5,))[:, 0], rtol=1e-4)
 
 
 def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
