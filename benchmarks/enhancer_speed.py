@@ -9,7 +9,6 @@ whole cube, so that no two cubes agree on what they share.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from typing import Any, Sequence
 
@@ -21,6 +20,7 @@ from cryores.nets import published_enhancer as published
 from cryores.nets.cubes import CubePlan, occupied
 from cryores.nets.slab_norm import slab_normalization
 from cryores.postprocessing import deepemhancer
+from cryores.report.record import peak_memory
 from cryores.volume import FloatArray, Grid, Volume
 
 
@@ -41,7 +41,7 @@ def own(edge: int, threads: int) -> None:
     wall, processor = time.perf_counter(), time.process_time()
     deepemhancer(volume, execution=Execution(threads))
     spent = time.perf_counter() - wall, time.process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = peak_memory() / 1e9
     print(f"own network, {edge}^3 at 1 Å: {spent[0]:.0f} s, {spent[1]:.0f} processor seconds, peak {peak:.2f} GB")
 
 

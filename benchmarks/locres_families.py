@@ -9,7 +9,6 @@ models that nothing was fitted to.
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import List
 
@@ -27,7 +26,7 @@ def judged_without(family: str, lessons: Lessons, maps: int, epochs: int, thread
 
     def nearby(bands: Committee) -> List[Answers]:
         with side_by_side(threads) as each:
-            whole.extend(each(partial(lessons.nearby, bands), lessons.serving_nearby(maps)))
+            whole.extend(lessons.all_nearby(bands, maps, each))
         return [a for a in whole if a.family != family]
 
     voxels = [v for v in lessons.voxels(maps) if v.family != family]
@@ -50,8 +49,7 @@ def main() -> None:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     lessons = Lessons(listed_models(arguments.models, arguments.exclude), arguments.seed, arguments.cache)
     with side_by_side(arguments.threads) as each:
-        for _ in each(lessons.make, range(arguments.maps)):
-            pass
+        lessons.make_all(arguments.maps, each)
     for family in arguments.families:
         found = judged_without(family, lessons, arguments.maps, arguments.epochs, arguments.threads)
         print(

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict
 import numpy as np
 import scipy.fft
 
-from cryores.execution import Execution
+from cryores.execution import Execution, process_memory
 from cryores.masks import soft_edge, sphere
 from cryores.method import Inputs, Method
 from cryores.volume import Grid, HalfMaps, Volume, full_map
@@ -91,17 +91,11 @@ class PeakMemory:
         _give_back_at_once()
         # Makes the kernel forget the highest mark so far.
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        self.start = _held("VmRSS")
+        self.start = process_memory("VmRSS")
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bytes = _held("VmHWM") - self.start
-
-
-def _held(name: str) -> float:
-    """Return a number of bytes from what Linux tells of this process: ``VmRSS`` now, ``VmHWM`` at most."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+        self.bytes = process_memory("VmHWM") - self.start
 
 
 def _give_back_at_once() -> None:

@@ -54,6 +54,12 @@ def available_memory() -> float:
     return float(psutil.virtual_memory().available)
 
 
+def process_memory(name: str) -> float:
+    """Return bytes that Linux tells of this process: ``VmRSS``, what it holds, or ``VmHWM``, the most it has held."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+
 def available_addresses(threads: int) -> float:
     """Return the bytes of arrays that a limit on the address space (``ulimit -v``) leaves; infinite without a limit.
 

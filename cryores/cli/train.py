@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
-from typing import List
 
 from cryores.cli.options import positive_int
 from cryores.cli.progress import say
@@ -113,9 +111,8 @@ def _train_locres(arguments: argparse.Namespace) -> None:
     """Simulate, train, measure, and write the network with its errors."""
     from cryores.nets.training.chunks import side_by_side
     from cryores.nets.training.pieces import listed_models
-    from cryores.resolution._locres_lessons import Answers, Lessons
+    from cryores.resolution._locres_lessons import Lessons
     from cryores.resolution._locres_training import errors_by_family, train
-    from cryores.resolution._resolution_network import Committee
 
     models = listed_models(arguments.models, arguments.exclude)
     tell = (lambda line: None) if arguments.quiet else say
@@ -126,13 +123,11 @@ def _train_locres(arguments: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     lessons = Lessons(models, seed, cache)
     with side_by_side(arguments.threads) as each:
-        for _ in each(lessons.make, range(arguments.maps)):
-            pass
-
-        def nearby(bands: Committee) -> List[Answers]:
-            return list(each(partial(lessons.nearby, bands), lessons.serving_nearby(arguments.maps)))
-
-        network, kept = train(list(lessons.voxels(arguments.maps)), nearby, arguments.epochs, seed, tell)
+        lessons.make_all(arguments.maps, each)
+        voxels = list(lessons.voxels(arguments.maps))
+        network, kept = train(
+            voxels, lambda bands: lessons.all_nearby(bands, arguments.maps, each), arguments.epochs, seed, tell
+        )
     found = {name: asdict(errors) for name, errors in errors_by_family(network, kept).items()}
     network.save(out / "locres.npz")
     about = {"maps": arguments.maps, "epochs": arguments.epochs, "seed": seed, "models": len(models)}

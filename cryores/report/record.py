@@ -15,6 +15,7 @@ import numpy as np
 
 import cryores
 from cryores.citations import cite
+from cryores.execution import process_memory
 from cryores.files import sha256, spelled
 from cryores.method import Inputs, Outcome
 from cryores.volume import HalfMaps, Volume
@@ -107,8 +108,7 @@ def peak_memory() -> float:
     Linux hands ``ru_maxrss`` on to a new program: started by a larger process, it would tell of that one's memory.
     """
     if sys.platform == "linux":
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        return process_memory("VmHWM")
     peak = float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return peak if sys.platform == "darwin" else peak * 1024.0
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, List, Sequence
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from cryores.resolution._local_average import CoarseMaps
 from cryores.resolution._locres_examples import Example, example
 from cryores.resolution._resolution_network import Committee, first_answers
 from cryores.volume import FloatArray
+
+Each = Callable[..., Iterator[Any]]
+"""What `map` is."""
 
 MEMBERS = 3
 """Perceptrons of either step. Each leaves out as large a share of the models."""
@@ -130,6 +134,11 @@ class Lessons:
         some = some_voxels(made, self.seed)
         _save(self._voxels(number), vars(some))
 
+    def make_all(self, count: int, each: Each) -> None:
+        """Make lessons 0 ... ``count`` - 1, with a ``map`` that may do several at a time."""
+        for _ in each(self.make, range(count)):
+            pass
+
     def voxels(self, count: int) -> Iterator[Answers]:
         """Return what the first step learns from, of lessons 0 ... ``count`` - 1."""
         for number in range(count):
@@ -144,6 +153,10 @@ class Lessons:
     def nearby(self, bands: Committee, number: int) -> Answers:
         """Return what the second step learns from, or is calibrated on, of a lesson."""
         return answers_nearby(self.whole(number), bands, self.seed)
+
+    def all_nearby(self, bands: Committee, count: int, each: Each) -> List[Answers]:
+        """Return the same of all that serve the second step, of lessons 0 ... ``count`` - 1."""
+        return list(each(partial(self.nearby, bands), self.serving_nearby(count)))
 
     def whole(self, number: int) -> Example:
         """Return a lesson that serves the second step."""
