@@ -62,6 +62,8 @@ class Planted:
     ----------
     halves : HalfMaps
         Signal and noise.
+    signal : Volume
+        What both halves have.
     mask : Volume
         1 within 3 Å of an atom, or as much farther as was asked for.
     truth : Volume
@@ -72,6 +74,7 @@ class Planted:
     """
 
     halves: HalfMaps
+    signal: Volume
     mask: Volume
     truth: Volume
     description: Dict[str, Any] = field(default_factory=dict)
@@ -137,7 +140,8 @@ def plant(
         "family": family, "field": field_shape, "finest": finest, "coarsest": coarsest, "noise_b": noise_b,
         "seed": seed, **details,
     }  # fmt: skip
-    return Planted(HalfMaps(*halves), mask, Volume(np.where(inside, truth, np.float32(np.nan)), grid), description)
+    truth = np.where(inside, truth, np.float32(np.nan))
+    return Planted(HalfMaps(*halves), Volume(signal, grid), mask, Volume(truth, grid), description)
 
 
 class _World:

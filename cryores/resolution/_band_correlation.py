@@ -13,7 +13,7 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import numba
 import numpy as np
@@ -25,7 +25,6 @@ from cryores.fourier import (
     Complex,
     Float64,
     frequency_axes,
-    irfft,
     irfft_inside,
     power_to_corners,
     rfft,
@@ -58,6 +57,9 @@ BAND_REACH = 2.5
 PRODUCT_SAMPLING = 1.3
 """Nyquist of the grid of a band, in units of the band's highest frequency: what its products fold back is beyond every
 window."""
+
+RIPPLES = 3
+"""Voxels of a coarser grid by which the mask, of which it has the low frequencies only, is seen beyond its block."""
 
 FULL = 32767.0
 """What stands for a correlation of 1 in the 16 bit integers that are kept."""
@@ -162,12 +164,24 @@ def comparing_bytes(grid: Grid, block: Block) -> float:
 
 def comparing_volumes(grid: Grid, block: Block) -> float:
     """Return what of this, in volumes, is transformed and averaged: all but the results."""
-    nz, ny, nx = (float(part.stop - part.start) / n for part, n in zip(block, grid.shape))
-    coarser = [float(np.prod(band.shape)) / grid.size for band in bands(grid) if band.shape != grid.shape]
     # In volumes: two spectra, both halves in the block, and a band with its rows or what becomes of the products; on a
-    # coarser grid the block is the whole, and there is the mask's spectrum.
-    finest = 2.0 + 2.0 * nz * ny * nx + max(1.0 + nz * ny, 4.0 * nz * ny * nx)
-    return max(3.0, finest, 7.0 * max(coarser, default=0.0))
+    # coarser grid the mask's spectrum too. Before its first one, the mask's and that of the mask as float32.
+    nz, ny, filled = _shares(block, grid.shape)
+    finest = 2.0 + 2.0 * filled + max(1.0 + nz * ny, 4.0 * filled)
+    most = max(3.0, finest)
+    for band in bands(grid):
+        if band.shape != grid.shape:
+            nz, ny, filled = _shares(_block_on(band.shape, block, grid.shape), band.shape)
+            scale = float(np.prod(band.shape)) / grid.size
+            compared = 3.0 + 2.0 * filled + max(1.0 + nz * ny, 2.0 * filled)
+            most = max(most, 2.0 + 2.0 * scale * (1.0 + filled), scale * compared)
+    return most
+
+
+def _shares(block: Block, shape: IntTriple) -> Tuple[float, float, float]:
+    """Return the shares of the z and y edges that a block fills, and of all voxels."""
+    nz, ny, nx = (float(part.stop - part.start) / n for part, n in zip(block, shape))
+    return nz, ny, nz * ny * nx
 
 
 def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> BandCorrelations:
@@ -214,15 +228,13 @@ class _Inside:
 
     def __init__(self, mask: Share, threads: int) -> None:
         self._mask, self._threads = mask, threads
+        self._block = block_around(mask > 0)
         self._have: Any = mask.shape
         self._spectrum: Optional[Complex] = None
 
     def block_on(self, shape: IntTriple) -> Block:
-        """Return the block that the mask fills. On a coarser grid it has ripples everywhere."""
-        if shape == self._mask.shape:
-            return block_around(self._mask > 0)
-        z, y, x = (slice(0, n) for n in shape)
-        return z, y, x
+        """Return the block of a grid that the mask fills."""
+        return _block_on(shape, self._block, self._mask.shape)
 
     def on(self, shape: IntTriple, block: Block) -> FloatArray:
         """Return the mask in a block of a grid."""
@@ -232,8 +244,19 @@ class _Inside:
             self._spectrum = rfft(self._mask.astype(np.float32), self._threads)
         if shape != self._have:
             self._spectrum, self._have = resampled_spectrum(self._spectrum, self._have, shape), shape
-        there = irfft(self._spectrum, shape, self._threads)
-        return np.clip(there, 0.0, 1.0, out=there)
+        there = irfft_inside(self._spectrum.copy(), shape, block, self._threads)
+        return np.clip(there, 0.0, 1.0)
+
+
+def _block_on(shape: IntTriple, block: Block, whole: Sequence[int]) -> Block:
+    """Return the block of a coarser grid that holds one of the ``whole``, and on it what ripples around."""
+    if shape == tuple(whole):
+        return block
+    z, y, x = (
+        slice(max(0, part.start * n // N - RIPPLES), min(n, -(-(part.stop - 1) * n // N) + 1 + RIPPLES))
+        for part, n, N in zip(block, shape, whole)
+    )
+    return z, y, x
 
 
 def _strong(found: CoarseMaps, feature: int, mask: Share) -> float:

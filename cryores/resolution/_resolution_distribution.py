@@ -30,13 +30,13 @@ def quantiles(finer: FloatArray, log_frequency: FloatArray, at: Tuple[float, ...
     return found
 
 
-def medians(log_odds: FloatArray, log_frequency: FloatArray) -> FloatArray:
-    """Return the frequencies (cycles a voxel) at the medians of rows of log odds, as `quantiles` does of probabilities.
+def log_medians(log_odds: FloatArray, log_frequency: FloatArray) -> FloatArray:
+    """Return the logarithms of the medians of rows of log odds, as `quantiles` reads them from probabilities.
 
     Only the odds about the median become probabilities.
     """
     found = np.empty(len(log_odds), dtype=np.float32)
-    _medians(log_odds, log_frequency, found)
+    _log_medians(log_odds, log_frequency, found)
     return found
 
 
@@ -86,19 +86,19 @@ def _probability(log_odds):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _medians(log_odds, log_frequency, found):  # type: ignore[no-untyped-def]
+def _log_medians(log_odds, log_frequency, found):  # type: ignore[no-untyped-def]
     for v in range(log_odds.shape[0]):
         row, places = log_odds[v], log_frequency[v]
-        target = 0.5 * _probability(_clipped(row.max()))
-        # The odds at which that is the probability; rows are made to rise on the way.
-        wanted = np.log(target / (1.0 - target))
+        # Half of the probability of any signal, p, and its log odds: -ln(2 / p - 1), with 1 / p = 1 + exp(-highest).
+        against = np.exp(-_clipped(row.max()))
+        target, wanted = 0.5 / (1.0 + against), -np.log(1.0 + 2.0 * against)
         highest, place_before = -np.inf, max(np.log(NYQUIST), places[0])
-        found[v] = np.exp(places[-1])
+        found[v] = places[-1]
         for j in range(row.size):
             here = _clipped(row[j])
             if here >= wanted:
                 before = _probability(highest)
                 share = (target - before) / (_probability(here) - before)
-                found[v] = min(np.exp(place_before + share * (places[j] - place_before)), NYQUIST)
+                found[v] = min(place_before + share * (places[j] - place_before), np.log(NYQUIST))
                 break
             highest, place_before = max(highest, here), places[j]

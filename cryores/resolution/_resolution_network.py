@@ -25,7 +25,7 @@ from cryores.fourier import Float64
 from cryores.resolution._band_correlation import BandCorrelations
 from cryores.resolution._band_inputs import PROFILE, inputs, profiles
 from cryores.resolution._neighbourhood import Estimate, FirstAnswers, offsets, surroundings
-from cryores.resolution._resolution_distribution import NYQUIST, medians, monotonic, told_by
+from cryores.resolution._resolution_distribution import NYQUIST, log_medians, monotonic, told_by
 from cryores.volume import BoolArray, FloatArray
 
 DISAGREEMENT = 18.0
@@ -232,7 +232,7 @@ def told_nearby(nearby: Committee, x: FloatArray, place: FloatArray) -> FloatArr
     """
     log_odds, log_frequency = nearby.log_odds(x), (place[:, None] + offsets()).astype(np.float32)
     read = told_by(monotonic(_likely(log_odds)), log_frequency)
-    apart = DISAGREEMENT * np.log([medians(own, log_frequency) for own in log_odds]).std(axis=0)
+    apart = DISAGREEMENT * np.std([log_medians(own, log_frequency) for own in log_odds], axis=0)
     lowest, middle, highest = np.log(read[:, :3]).T
     share = np.hypot(1.0, apart / np.maximum(highest - lowest, LEAST_WIDTH))
     for k, end in ((0, lowest), (2, highest)):
