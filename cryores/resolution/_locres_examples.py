@@ -85,10 +85,15 @@ class Example:
     number: int
 
 
+def model_of(models: Sequence[Path], seed: int, number: int) -> Tuple[Path, Any]:
+    """Return the model of example ``number``, and the source of what else is random in it."""
+    rng = np.random.default_rng((seed, number))
+    return models[int(rng.integers(len(models)))], rng
+
+
 def example(models: Sequence[Path], seed: int, number: int) -> Optional[Example]:
     """Make example ``number`` of those that ``seed`` gives; None where the model does not lend itself to it."""
-    rng = np.random.default_rng((seed, number))
-    path = models[int(rng.integers(len(models)))]
+    path, rng = model_of(models, seed, number)
     try:
         if rng.random() < STEEP_SHARE:
             is_faded = rng.random() < DAMPED_SHARE

@@ -19,7 +19,7 @@ from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import BandCorrelations
 from cryores.resolution._band_inputs import inputs
 from cryores.resolution._local_average import CoarseMaps
-from cryores.resolution._locres_examples import Example, example
+from cryores.resolution._locres_examples import Example, example, model_of
 from cryores.resolution._resolution_network import Committee, first_answers
 from cryores.volume import FloatArray
 
@@ -70,9 +70,14 @@ def stranger_of(model: str) -> int:
     return hashlib.sha256(model.encode()).digest()[1] % MEMBERS
 
 
+def may_serve_nearby(number: int) -> bool:
+    """Tell whether an example may serve the second step: every other one."""
+    return number % 2 == 0
+
+
 def serves_nearby(e: Example) -> bool:
     """Tell whether an example serves the second step."""
-    return e.number % 2 == 0 and np.count_nonzero(e.inside) <= LARGEST_NEARBY
+    return may_serve_nearby(e.number) and np.count_nonzero(e.inside) <= LARGEST_NEARBY
 
 
 def some_voxels(e: Example, seed: int) -> Answers:
@@ -124,7 +129,10 @@ class Lessons:
         """Make a lesson, unless that was done."""
         if self._voxels(number).exists() or self._none(number).exists():
             return
-        made = example(self.models, self.seed, number)
+        model = model_of(self.models, self.seed, number)[0].name
+        # The first step never sees models of calibration: what does not serve the second serves nobody.
+        wanted = may_serve_nearby(number) or not for_calibration(model)
+        made = example(self.models, self.seed, number) if wanted else None
         if made is None:
             self._none(number).touch()
             return

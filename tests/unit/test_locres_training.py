@@ -129,6 +129,18 @@ def test_lessons_are_made_once_and_say_what_their_examples_do(tmp_path, monkeypa
     lessons.make(serving[0])
 
 
+def test_lessons_that_neither_step_would_use_are_not_made(tmp_path, monkeypatch):
+    kept = next(name for name in (f"m{i}.cif" for i in range(50)) if for_calibration(name))
+    asked = []
+    monkeypatch.setattr(_locres_lessons, "example", lambda models, seed, number: asked.append(number))
+    for name, wanted in ((kept, [0, 2]), ("one.cif", [0, 1, 2, 3])):
+        lessons = Lessons([tmp_path / name], 3, tmp_path / name)
+        lessons.folder.mkdir()
+        lessons.make_all(4, map)
+        assert asked == wanted
+        asked.clear()
+
+
 @pytest.mark.parametrize("is_faded", [False, True])
 def test_a_steep_lesson_has_the_noise_that_was_asked_for(tmp_path, is_faded):
     helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
