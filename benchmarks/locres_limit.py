@@ -37,14 +37,14 @@ def read_from_signal(made: Planted, share: float, window: float) -> FloatArray:
     grid, inside = made.halves.grid, made.mask.data > 0.5
     edge = min(grid.shape)
     frequencies = band_frequencies()[: usable_bands(edge)]
-    spectrum, (sz, sy, sx) = rfft(made.signal.data), frequency_axes(grid.shape, grid.voxel_size)
+    spectrum, (sz, sy, sx) = rfft(made.signal.data, 1), frequency_axes(grid.shape, grid.voxel_size)
     s = np.sqrt(sz[:, None, None] ** 2 + sy[:, None] ** 2 + sx**2)
     noise = (made.description["noise"] * bfactor(0.5 * made.description["noise_b"])(s)) ** 2
     twice = np.where((np.arange(spectrum.shape[2]) % (grid.shape[2] / 2)) == 0, 1.0, 2.0)
     ratios = []
     for frequency in frequencies:
         gain = np.exp(-0.5 * ((s * grid.spacing - frequency) / np.hypot(share * frequency, LEAST_WIDTH / edge)) ** 2)
-        band, width = irfft((spectrum * gain).astype(np.complex64), grid.shape), window / frequency
+        band, width = irfft((spectrum * gain).astype(np.complex64), grid.shape, 1), window / frequency
         power = gaussian_filter(inside * band**2, width) / np.maximum(gaussian_filter(1.0 * inside, width), 1e-3)
         ratios.append(power[inside] / (np.sum(twice * gain**2 * noise) / grid.size))
     found = np.full(grid.shape, np.nan, dtype=np.float32)

@@ -10,7 +10,7 @@ distribution, given that there is signal; where they disagree, the interval is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Sequence, Tuple
 from zipfile import BadZipFile
@@ -60,7 +60,13 @@ class Perceptron:
 
     def log_odds(self, x: FloatArray) -> FloatArray:
         """Return the answers to rows of inputs."""
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+        x = x @ self.weights[0]
+        _rectify(x, self.biases[0])
+        return self.after_first_layer(x)
+
+    def after_first_layer(self, x: FloatArray) -> FloatArray:
+        """Return the answers to what the first layer makes of rows of inputs."""
+        for weight, bias in zip(self.weights[1:-1], self.biases[1:-1]):
             x = x @ weight
             _rectify(x, bias)
         x = x @ self.weights[-1]
@@ -86,7 +92,17 @@ class Committee:
 
     def log_odds(self, x: FloatArray) -> List[FloatArray]:
         """Return the log odds of each member for rows of inputs."""
-        return [member.log_odds(x) for member in self.members]
+        weight, bias, ends = self._first_layers
+        x = x @ weight
+        _rectify(x, bias)
+        return [member.after_first_layer(own) for member, own in zip(self.members, np.split(x, ends, axis=1))]
+
+    @cached_property
+    def _first_layers(self) -> Tuple[FloatArray, FloatArray, List[int]]:
+        """Those of all members side by side, and where each but the last ends: one product of matrices for all."""
+        bias = [member.biases[0] for member in self.members]
+        weight = np.concatenate([member.weights[0] for member in self.members], axis=1)
+        return weight, np.concatenate(bias), np.cumsum([len(b) for b in bias])[:-1].tolist()
 
 
 def _likely(log_odds: Sequence[FloatArray]) -> FloatArray:
