@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Iterator, List, NamedTuple, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -140,6 +140,13 @@ def _row(name: str, kind: str, found: Any) -> str:
     return f"{kind:36s} {name:12s} {errors}  interval {held:.2f}"
 
 
+def use_network(path: Optional[Path]) -> None:
+    """Make locres use the network of a file, if there is one."""
+    if path:
+        network = Network.load(path)
+        import_module("cryores.resolution.locres").shipped_network = lambda: network  # type: ignore[attr-defined]
+
+
 def main() -> None:
     """Print a row a map, and the mean of every kind."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,9 +154,7 @@ def main() -> None:
     parser.add_argument("--exclude", nargs="+", default=[])
     parser.add_argument("--network", type=Path, help="default: the one that ships")
     arguments = parser.parse_args()
-    if arguments.network:
-        network = Network.load(arguments.network)
-        import_module("cryores.resolution.locres").shipped_network = lambda: network  # type: ignore[attr-defined]
+    use_network(arguments.network)
     all_found: List[Tuple[str, Any]] = []
     for case in cases(listed_models(arguments.models, arguments.exclude)):
         all_found.append((case.kind, measured(case)))

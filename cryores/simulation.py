@@ -48,7 +48,7 @@ class Simulation:
     truth : Volume
         The planted resolution in Å: up to 1/truth the signal is whole.
     truth_snr : Volume
-        The resolution in Å at which signal and noise of a half map are equal (FSC 0.5).
+        The resolution in Å at which signal, a voxel of the mask, and noise of a half map are equal (FSC 0.5).
     description : dict
         Every parameter, the seed included.
     structure : gemmi.Structure
@@ -96,7 +96,7 @@ def simulate(
     axis : str
         ``x``, ``y`` or ``z``.
     snr : float
-        Ratio of signal to noise power of a half map in the shell of the finest resolution.
+        Ratio of signal to noise power of a half map in the shell of the finest resolution, over the whole box.
     noise : str
         ``white``, or ``coloured``: its amplitude falls as that of B = 50 Å².
     b : float
@@ -126,7 +126,9 @@ def simulate(
     noise_power = _power_at(1.0 / finest, frequency, power) / snr
     scale = float(np.sqrt(noise_power / grid.size / colour(np.array([1.0 / finest]))[0] ** 2))
     halves = [_half(clean, grid, lambda s: scale * colour(s), b, rng, threads) for _ in range(2)]
-    snr_curve = power / np.maximum(scale**2 * colour(frequency) ** 2 * grid.size, np.finfo(float).tiny)
+    # Of signal a voxel of the mask: what counts is how it stands out where it is.
+    occupied = np.count_nonzero(mask.data > 0.5)
+    snr_curve = power / np.maximum(scale**2 * colour(frequency) ** 2 * occupied, np.finfo(float).tiny)
     return Simulation(
         halves=HalfMaps(*halves),
         clean=Volume(clean, grid),

@@ -125,6 +125,14 @@ def test_snr_truth_is_where_signal_equals_noise_and_near_the_planted_cut(gradien
     assert np.all(ratio <= 1.001) and np.median(ratio) > 0.85
 
 
+def test_snr_truth_counts_the_signal_of_the_mask_not_of_the_box():
+    # Half as strong as the noise in the whole box, the signal is stronger than it where it is.
+    made = simulate(shape=(64, 64, 64), finest=5.0, snr=0.5, resolution_field="constant")
+    inside = made.mask.data > 0.5
+    assert 0.5 / inside.mean() > 1.5
+    assert 0.85 < np.median(made.truth_snr.data[inside]) / 5.0 < 1.1
+
+
 def test_seed_decides_the_noise():
     one, same, other = (simulate(shape=(32, 32, 32), finest=4.0, seed=s) for s in (1, 1, 2))
     assert np.array_equal(one.halves.half1.data, same.halves.half1.data)
