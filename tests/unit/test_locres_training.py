@@ -1,13 +1,16 @@
 """The training of locres: examples follow from their number, both steps are fitted, the interval is calibrated."""
 
+import numba
 import numpy as np
 import pytest
 from scipy.stats import norm
+from threadpoolctl import threadpool_info
 
 from cryores.atoms import helix_bundle
 from cryores.cli import main
 from cryores.execution import Execution
 from cryores.fourier import radial_power
+from cryores.nets.training.chunks import side_by_side
 from cryores.planted import plant
 from cryores.resolution import _locres_lessons, _neighbourhood
 from cryores.resolution import _locres_training as training
@@ -139,6 +142,16 @@ def test_lessons_that_neither_step_would_use_are_not_made(tmp_path, monkeypatch)
         lessons.make_all(4, map)
         assert asked == wanted
         asked.clear()
+
+
+def test_processes_that_make_lessons_have_one_thread_each():
+    with side_by_side(2) as each:
+        assert set(each(threads_of_this_process, range(2))) == {(1, 1)}
+
+
+def threads_of_this_process(_):
+    of_numpy = [pool["num_threads"] for pool in threadpool_info() if "numpy" in pool["filepath"]]
+    return (numba.get_num_threads(), *of_numpy)
 
 
 @pytest.mark.parametrize("is_faded", [False, True])

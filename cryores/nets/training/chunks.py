@@ -11,6 +11,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Callable, Iterator, Sequence, Tuple
 
+from threadpoolctl import threadpool_limits
+
+from cryores.execution import Execution
+
 LOOK_EVERY = 2.0
 """Seconds between two looks whether the process that started one is still there."""
 
@@ -42,10 +46,17 @@ def side_by_side(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
 
 
 def workers(processes: int) -> ProcessPoolExecutor:
-    """Return a pool of processes that end with this one, however it ends: by themselves they would wait for ever."""
-    return ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
-    )
+    """Return a pool of processes that end with this one, however it ends: by themselves they would wait for ever.
+
+    Each has one thread: those of products of matrices, one a processor in every process, would be in each other's way.
+    """
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
+
+
+def _begin(parent: int) -> None:
+    Execution(threads=1).use_threads()
+    threadpool_limits(1, "blas")
+    _end_with(parent)
 
 
 def _end_with(parent: int) -> None:
