@@ -133,6 +133,10 @@ class PostprocessResult(ProcessedMap):
             "postprocess.star": star_text(general, star),
         }
 
+    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
+        """Return the resolutions of the FSC that the map was weighted by, None without one."""
+        return None if self.fsc is None else self.fsc.resolution
+
 
 GUINIER_LABELS = {
     "original": "rlnLogAmplitudesOriginal",
