@@ -147,7 +147,8 @@ def backend_of(array: Array) -> Backend:
 
 
 ARRAY_FORMS = (
-    "cryores.array_backend",
+    "cryores.array_spectra",
+    "cryores.array_monogenic",
     "cryores.array_banks",
     "cryores.array_boxes",
     "cryores.array_directions",
@@ -184,7 +185,7 @@ FFT_VOLUMES = 2.0
 """Volumes that a transform on a GPU takes for itself: cuFFT's workspace, and the copy that keeps its input."""
 
 EXPRESSION_BYTES = 0.4e9
-"""What expressions of `cryores.array_backend` hold for a moment, whatever the box, with room for CUDA's libraries."""
+"""What expressions of array forms hold for a moment, whatever the box, with room for CUDA's libraries."""
 
 
 BATCH_BYTES = 1e9

@@ -179,9 +179,11 @@ class Method:
         return max(running, REPORTING_BYTES + 4.0 * inputs.grid.size * (results + REPORTING_VOLUMES))
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
-        """Run from Python: what is suspicious is issued as `CryoresWarning`, and the result returned."""
+        """Run from Python: issue what is suspicious, before or after, as `CryoresWarning`, and return the result."""
+        from cryores.contradictions import contradictions
+
         outcome = self.run(inputs, self.make_parameters(values), execution)
-        for finding in outcome.findings:
+        for finding in [*outcome.findings, *contradictions(outcome)]:
             warnings.warn(finding, CryoresWarning, stacklevel=3)
         return outcome.result
 
@@ -203,6 +205,13 @@ class Outcome:
         """The numbers that describe the result; computed once, for a tomogram has many values."""
         numbers: Dict[str, Any] = self.result.summary()
         return numbers
+
+    @cached_property
+    def global_resolution(self) -> Optional[float]:
+        """The resolution (Å) at FSC 0.143 of the half maps under the mask, None where there is none; measured once."""
+        from cryores.global_resolution import resolution_of_halves
+
+        return resolution_of_halves(self)
 
 
 # --- registry -----------------------------------------------------------------------------------------------------

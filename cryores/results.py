@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from cryores.volume import Volume
 
 
 class Result:
-    """What every result of a method can do; the report is written from these four."""
+    """What every result of a method can do; the report is written from it."""
 
     criterion: str
     """One sentence: what a value means, with threshold and window."""
@@ -27,6 +27,10 @@ class Result:
     def summary(self) -> Dict[str, Any]:
         """Return the numbers that describe the result in a few lines, for the report."""
         raise NotImplementedError
+
+    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
+        """Return criterion -> global resolution (Å) of the half maps under the mask; None if it was not measured."""
+        return None
 
 
 class LocalMap(Result):

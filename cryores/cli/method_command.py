@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional
+from typing import Callable, List
 
 from cryores.cli import progress
 from cryores.cli.method_inputs import named_by_file, read_inputs
@@ -13,8 +13,7 @@ from cryores.contradictions import contradictions
 from cryores.execution import Execution, Stage
 from cryores.files import unchanging
 from cryores.localres_maps import AUTO
-from cryores.method import SEVERAL_ROLES, Inputs, Outcome, load_method, parameters_of, several_role
-from cryores.volume import HalfMaps, Volume
+from cryores.method import SEVERAL_ROLES, load_method, parameters_of, several_role
 
 
 def run_method(name: str, words: List[str]) -> None:
@@ -51,49 +50,18 @@ def run_method(name: str, words: List[str]) -> None:
         outcome = method.run(inputs, parameters, execution)
         for finding in [*outcome.findings, *outcome.summary.get("warnings", [])]:
             progress.say(f"warning: {finding}")
-        with execution.stage("global resolution"):
-            overall = _global_resolution(outcome, execution)
-        for finding in contradictions(outcome, overall):
+        for finding in contradictions(outcome):
             outcome.findings.append(finding)
             progress.say(f"warning: {finding}")
         from cryores.report import write_report
         from cryores.report.html import headline
 
-        record = write_report(outcome, folder, files, overall)
+        record = write_report(outcome, folder, files, outcome.global_resolution)
     if not arguments.quiet:
         told = "; ".join(f"{name}: {text}" for name, text in headline(record["summary"]))
         if told:
             progress.say(told)
         progress.say(f"done: {arguments.out}/report.html")
-
-
-def _global_resolution(outcome: Outcome, execution: Execution) -> Optional[float]:
-    """Return the resolution (Å) at FSC 0.143 that ``cryores fsc`` gives, without computing it twice."""
-    from cryores.resolution._fsc_result import FSCResult
-    from cryores.resolution.fsc import METHOD as FSC
-
-    # Post-processing keeps the curves that it weights by.
-    own = outcome.result if isinstance(outcome.result, FSCResult) else getattr(outcome.result, "fsc", None)
-    if isinstance(own, FSCResult):
-        return own.resolution.get("0.143")
-    maps, mask = outcome.inputs.maps, outcome.inputs.mask
-    if not isinstance(maps, HalfMaps):
-        return None
-    silent = Execution(execution.threads, execution.memory)
-    silent.held_bytes = execution.held_bytes + _held_by_result(outcome)
-    if FSC.memory(Inputs(maps, mask=mask), FSC.make_parameters({}), silent.threads) > silent.budget:
-        return None
-    found = FSC.compute(Inputs(maps, mask=mask), FSC.make_parameters({}), silent).summary()["resolution"]
-    return found.get("0.143")  # type: ignore[no-any-return]
-
-
-def _held_by_result(outcome: Outcome) -> float:
-    """Return the bytes that the maps of the result take beside the inputs."""
-    kept = list(vars(outcome.result).values())
-    kept += [item for some in kept if isinstance(some, dict) for item in some.values()]
-    given = {id(volume.data) for volume in outcome.inputs.beside_the_maps().values()}
-    made = {id(item.data): item.data.nbytes for item in kept if isinstance(item, Volume)}
-    return float(sum(size for name, size in made.items() if name not in given))
 
 
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cryores.backend import gpu_bytes
 from cryores.curves import csv_text, read_curve, star_text
+from cryores.diagnosis import hard_mask_findings
 from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import Response, bfactor, low_pass
@@ -34,8 +35,18 @@ NOTHING_LEFT = 1e-4
 SIGNIFICANT = "3-sigma"
 """Here it ends before the first shell whose FSC could be that of noise."""
 
-USUAL_BFACTORS = (-1000.0, 0.0)
-"""A B-factor outside of this range (Å²) is worth a warning."""
+USUAL_BFACTORS = (-500.0, 0.0)
+"""A B-factor outside of this range (Å²) is worth a warning.
+
+At -500 the amplitudes fall from 10 to 4 Å by a factor of 700: with noise as strong at both, half maps whose FSC is
+0.143 at 4 Å would have a signal of 80 000 times the power of the noise at 10 Å.
+"""
+
+SHORTEST_FIT = 0.01
+"""Range of 1/d² (1/Å²), as that from 10 to 7.07 Å, below which the Guinier plot shows the shape of the molecule.
+
+Where that changes ln F by 1 between the ends, the B-factor is wrong by 400 Å² or more.
+"""
 
 POOR_FIT = 0.8
 """Squared correlation below which the Guinier plot is no line."""
@@ -132,6 +143,10 @@ class PostprocessResult(ProcessedMap):
             "guinier.csv": csv_text(guinier),
             "postprocess.star": star_text(general, star),
         }
+
+    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
+        """Return the resolutions of the FSC that the map was weighted by, None without one."""
+        return None if self.fsc is None else self.fsc.resolution
 
 
 GUINIER_LABELS = {
@@ -331,9 +346,16 @@ def _details(
             f"amplitudes do not decay (B-factor {b:.1f} Å²): the map looks sharpened before; give the raw half maps"
         )
     elif not USUAL_BFACTORS[0] <= b <= USUAL_BFACTORS[1]:
-        doubts.append(f"the B-factor {b:.1f} Å² is unusual: look at the Guinier plot")
+        doubts.append(
+            f"the B-factor {b:.1f} Å² is unusual, beyond {USUAL_BFACTORS[0]:g} to 0: look at the Guinier plot"
+        )
     found: Dict[str, Any] = {"bfactor": b, "estimate": estimate, "low_pass_resolution": cut, "seed": parameters.seed}
     if fit is not None:
+        if fit.finest**-2 - fit.coarsest**-2 < SHORTEST_FIT:
+            doubts.append(
+                f"the Guinier fit from {fit.coarsest:.2f} to {fit.finest:.2f} Å is short: there the shape of the "
+                f"molecule makes the slope, and the B-factor {b:.1f} Å² is a guess; give one with --bfactor"
+            )
         if fit.quality < POOR_FIT:
             doubts.append(f"the Guinier plot is no line (r^2 = {fit.quality:.2f}): the B-factor {b:.1f} Å² is a guess")
         found.update(
@@ -374,6 +396,8 @@ def _check(inputs: Inputs, parameters: PostprocessParameters) -> List[str]:
         found.append("a single map is not weighted: sharpening raises its noise too; give the half maps, or --low-pass")
     if parameters.mtf is not None:
         _without_mtf(parameters, inputs.grid)
+    if not single and inputs.mask is not None:
+        found += map(str, hard_mask_findings(inputs.mask))
     return found
 
 

@@ -189,6 +189,10 @@ class Verdict(Result):
             **self.details,
         }
 
+    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
+        """Return the resolutions of the FSC that the sharpened maps were weighted by, None without one."""
+        return None if self.fsc is None else self.fsc.resolution
+
 
 def verdict(
     halves: HalfMaps,

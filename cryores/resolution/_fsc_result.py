@@ -117,6 +117,10 @@ class FSCResult(Result):
         }
         return {**{name: value for name, value in numbers.items() if value != {}}, **self.details}
 
+    def measured_resolution(self) -> Dict[str, Optional[float]]:
+        """Return the resolutions of the corrected curve; empty for a single map."""
+        return self.resolution
+
 
 STAR_LABELS = {
     "corrected": "rlnFourierShellCorrelationCorrected",

@@ -95,7 +95,8 @@ def _packages() -> Tuple[Any, Any, Any]:
     try:
         import uvicorn
 
-        from cryores.web.app import Service, make_app
+        from cryores.web.app import make_app
+        from cryores.web.service import Service
     except ImportError as error:
         raise CryoresError(
             "E_NO_WEB", f"the web tool needs the package {error.name}", "pip install 'scipion-em-cryores[web]'"

@@ -22,6 +22,10 @@ class TestBlocres(CryoresTest):
         expected = blocres(self.halves, box=16, min_resolution=2.0)
         self.assertSameResolution(protocol.resolution_Volume, expected.resolution)
         self.assertEqual(protocol.outputMask.getDim(), (52, 48, 44))
+        warnings = protocol.readReport()["warnings"]
+        self.assertTrue(any("no mask was given" in warning for warning in warnings))
+        told = [line for line in protocol._summary() if line.startswith("Warning: ")]
+        self.assertEqual(told, [f"Warning: {warning}" for warning in warnings])
 
     def test_blocres_takes_the_halves_of_a_volume(self):
         pointers = {"inputVolume": (self.full, "outputVolume")}

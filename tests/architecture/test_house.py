@@ -89,7 +89,7 @@ def test_a_method_is_complete(name):
     files = (f"tests/methods/test_{stem}.py", f"docs/methods/{stem}.rst", f"cryoresplugin/protocols/protocol_{stem}.py")
     missing = [part for part in files if not (ROOT / part).exists()]
     for place, line in (
-        (f"cryores/{room}/__init__.py", f"import {stem}\\b"),
+        (f"cryores/{room}/__init__.py", f"import {stem} as {stem}$"),
         ("README.rst", f"^{name} +\\S"),
         ("docs/index.rst", f"methods/{stem}.rst"),
         ("cryoresplugin/protocols/__init__.py", f"protocol_{stem} import"),

@@ -15,7 +15,6 @@ import cryores
 from cryores.cli import COMMANDS, main
 from cryores.fourier import filtered
 from cryores.mapio import read_map, write_map
-from cryores.masks import sphere
 from cryores.method import load_method, method_summaries, parameters_of
 from cryores.simulation import simulate
 from cryores.volume import Grid, Volume
@@ -67,24 +66,6 @@ def test_every_help_explains_every_option(name, capsys):
 def test_the_module_is_the_command():
     done = subprocess.run([*ENGINE, "nonsense"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("error E_USAGE: ") and done.stdout == ""
-
-
-# --- results that contradict each other ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name, told", [("blocres", True), ("monores", False)])
-def test_values_finer_than_the_global_fsc_allows_are_told(tmp_path, name, told):
-    """A texture of much signal that ends sharply at 10 Å, which small boxes let reach into the next of their shells."""
-    grid, rng = Grid.regular((48, 48, 48), 2.0), np.random.default_rng(4)
-    ball = sphere(grid, 30.0, 6.0).data
-    texture = filtered(ball * rng.standard_normal(grid.shape).astype(np.float32), lambda s: s < 0.1, grid, 1)
-    for half in ("half1", "half2"):
-        noise = np.float32(0.02 * texture.std()) * rng.standard_normal(grid.shape).astype(np.float32)
-        write_map(tmp_path / f"{half}.mrc", Volume(texture + noise, grid))
-    write_map(tmp_path / "mask.mrc", sphere(grid, 28.0))
-    assert main([*words(tmp_path, name), f"--out={tmp_path / 'out'}", "--quiet"]) == 0
-    warnings = json.loads((tmp_path / "out" / "report.json").read_text())["warnings"]
-    assert any("a quarter of the values are finer than" in warning for warning in warnings) == told
 
 
 # --- cite, diagnose, doctor ---------------------------------------------------------------------------------------
@@ -160,7 +141,6 @@ def test_simulate_says_which_options_play_no_part(folder, tmp_path, capsys):
 
 def test_simulate_warns_of_a_background_without_noise_at_high_frequency(folder, tmp_path, capsys):
     from cryores.filters import low_pass
-    from cryores.fourier import filtered
 
     volume = read_map(folder / "map.mrc")
     write_map(tmp_path / "soft.mrc", volume.like(filtered(volume.data, low_pass(14.0, 0.02), volume.grid, 1)))

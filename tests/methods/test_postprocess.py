@@ -1,5 +1,7 @@
 """What B-factor sharpening keeps to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,11 @@ from cryores import HalfMaps, Volume
 from cryores.errors import CryoresWarning, UsageError
 from cryores.filters import bfactor
 from cryores.fourier import filtered, rfft, shell_frequencies
-from cryores.guinier import fit_guinier, mean_amplitudes
-from cryores.masks import sphere
+from cryores.guinier import GuinierFit, fit_guinier, mean_amplitudes
+from cryores.masks import binarise, soft_edge, sphere
+from cryores.method import Inputs
 from cryores.postprocessing import postprocess
-from cryores.postprocessing.postprocess import shell_weights
+from cryores.postprocessing.postprocess import METHOD, PostprocessParameters, _details, shell_weights
 from cryores.simulation import simulate
 from cryores.volume import Grid
 
@@ -19,7 +22,9 @@ GRID = Grid.regular((48, 48, 48), 1.2)
 
 @pytest.fixture(scope="module")
 def made():
-    return simulate(shape=(48, 52, 50), voxel_size=1.4, finest=3.5, coarsest=7.0, seed=3)
+    """Half maps, and their mask with a soft edge."""
+    simulated = simulate(shape=(48, 52, 50), voxel_size=1.4, finest=3.5, coarsest=7.0, seed=3)
+    return replace(simulated, mask=soft_edge(simulated.mask, 8.4))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +111,47 @@ def test_no_bfactor_overflows(made):
     # Raised by exp(B s^2 / 4) = e^83 at Nyquist, and low-passed to 8 Å: what passes is that of a factor that fits.
     wild = postprocess(made.halves, made.mask, bfactor=-3000.0, low_pass="8.0")
     assert np.isfinite(wild.sharpened.data).all() and wild.sharpened.data.std() > 0
-    assert any("unusual" in warning for warning in wild.details["warnings"])
+    assert any("the B-factor -3000.0 Å² is unusual" in warning for warning in wild.details["warnings"])
+
+
+@pytest.mark.parametrize("given, told", [(-499.0, 0), (-501.0, 1), (0.0, 0), (1.0, 1)])
+def test_a_bfactor_beyond_the_usual_is_told(made, given, told):
+    doubts = postprocess(made.halves, made.mask, bfactor=given).details["warnings"]
+    assert sum(f"the B-factor {given:.1f} Å² is unusual" in doubt for doubt in doubts) == told
+
+
+def doubts_about_a_fit(coarsest, finest, bfactor):
+    fit = GuinierFit(bfactor, 0.0, 0.97, coarsest, finest, 4)
+    return _details(bfactor, fit, finest, None, None, PostprocessParameters())["warnings"]
+
+
+@pytest.mark.parametrize("finest, told", [(7.08, 1), (7.06, 0), (3.0, 0)])
+def test_a_fit_that_is_too_short_is_told(finest, told):
+    doubts = doubts_about_a_fit(10.0, finest, -200.0)
+    assert len(doubts) == told
+    assert all(f"from 10.00 to {finest:.2f} Å is short" in doubt and "-200.0 Å²" in doubt for doubt in doubts)
+
+
+def test_the_bfactor_of_a_small_coarse_map_is_told_to_be_doubtful():
+    """Four shells from 9 to 6.5 Å lie on a line: it tells of the molecule's shape, and of where its signal ends."""
+    small = simulate(shape=(24, 24, 24), voxel_size=3.0, finest=7.0, coarsest=9.0, seed=1)
+    result = postprocess(small.halves, soft_edge(small.mask, 18.0))
+    assert result.fit.bfactor < -600 and result.fit.quality > 0.9
+    assert result.details["bfactor"] == result.fit.bfactor
+    (doubt,) = (doubt for doubt in result.details["warnings"] if "unusual" in doubt)
+    assert f"the B-factor {result.fit.bfactor:.1f} Å² is unusual" in doubt
+
+
+def test_a_mask_without_a_soft_edge_is_told_where_an_fsc_is_taken_under_it(made):
+    hard = binarise(made.mask)
+    parameters = METHOD.make_parameters({})
+    (told,) = METHOD.check(Inputs(made.halves, mask=hard), parameters)
+    assert told.startswith("the mask has no soft edge: under it the FSC is inflated")
+    with pytest.warns(CryoresWarning, match="the mask has no soft edge"):
+        postprocess(made.halves, hard)
+    assert METHOD.check(Inputs(made.halves, mask=made.mask), parameters) == []
+    (single,) = METHOD.check(Inputs(made.halves.half1, mask=hard), parameters)
+    assert "single map is not weighted" in single
 
 
 def test_what_is_kept_is_the_input(made):

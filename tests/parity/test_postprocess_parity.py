@@ -10,6 +10,9 @@ from cryores.fourier import filtered
 from cryores.guinier import fit_guinier
 from cryores.postprocessing import postprocess
 
+# The mask of the sets has no soft edge: that is told, and the same for RELION.
+pytestmark = pytest.mark.filterwarnings("ignore:the mask has no soft edge:cryores.errors.CryoresWarning")
+
 BFACTORS = {"haemoglobin": -129.86, "porin": -80.16}
 
 

@@ -70,6 +70,7 @@ def test_what_the_page_draws_is_what_the_report_holds(done):
     assert dict(shown["numbers"])["Median"] == f"{report['summary']['median']:.2f} Å"
     page = user.get(f"{base}/report.html")
     assert page.headers["content-security-policy"].startswith("sandbox allow-scripts")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert len(page.content) < 15e6
     assert str(served.store) not in user.get(f"/api/jobs/{job['id']}").text
     compared = user.get(f"/api/jobs/{job['id']}/results/compare").json()
