@@ -27,7 +27,7 @@ from cryores.resolution._resolution_network import (
 from cryores.volume import FloatArray
 
 HIDDEN = (192, 96)
-HIDDEN_NEARBY = (48, 32)
+HIDDEN_NEARBY = (96, 64)
 MEMBERS_NEARBY = 3 * MEMBERS
 """Of the second step. They are small, and how far they disagree is known better of more."""
 

@@ -164,7 +164,7 @@ def _averaged(
     there = inside[block]
     values = np.zeros((1, *there.shape), dtype=np.float32)
     for f, field in enumerate(fields):
-        values[0, there] = field
+        np.place(values[0], there, field)
         for i, width in enumerate(widths):
             shares = (width / nz, width / ny, width / nx)
             averaged = found.averages(i * count + f, values, block, whole, shares, threads)

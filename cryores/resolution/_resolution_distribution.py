@@ -31,10 +31,7 @@ def quantiles(finer: FloatArray, log_frequency: FloatArray, at: Tuple[float, ...
 
 
 def log_medians(log_odds: FloatArray, log_frequency: FloatArray) -> FloatArray:
-    """Return the logarithms of the medians of rows of log odds, as `quantiles` reads them from probabilities.
-
-    Only the odds about the median become probabilities.
-    """
+    """Return the logarithms of the medians of rows of log odds, read between them; `quantiles` reads probabilities."""
     found = np.empty(len(log_odds), dtype=np.float32)
     _log_medians(log_odds, log_frequency, found)
     return found
@@ -75,30 +72,22 @@ def _quantiles(finer, log_frequency, at, found):  # type: ignore[no-untyped-def]
         _read_quantiles(finer[v], log_frequency[v], at, found[v])
 
 
-@numba.njit(inline="always", cache=True)  # type: ignore[misc]
-def _clipped(log_odds):  # type: ignore[no-untyped-def]
-    return min(max(np.float64(log_odds), -30.0), 30.0)
-
-
-@numba.njit(inline="always", cache=True)  # type: ignore[misc]
-def _probability(log_odds):  # type: ignore[no-untyped-def]
-    return 1.0 / (1.0 + np.exp(-log_odds))
-
-
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _log_medians(log_odds, log_frequency, found):  # type: ignore[no-untyped-def]
+    certain, nyquist = np.float32(30.0), np.float32(np.log(NYQUIST))
     for v in range(log_odds.shape[0]):
         row, places = log_odds[v], log_frequency[v]
-        # Half of the probability of any signal, p, and its log odds: -ln(2 / p - 1), with 1 / p = 1 + exp(-highest).
-        against = np.exp(-_clipped(row.max()))
-        target, wanted = 0.5 / (1.0 + against), -np.log(1.0 + 2.0 * against)
-        highest, place_before = -np.inf, max(np.log(NYQUIST), places[0])
+        most = row[0]
+        for j in range(1, row.size):
+            most = max(most, row[j])
+        # The log odds of half of the probability of any signal, p: -ln(2 / p - 1), with 1 / p = 1 + exp(-most).
+        wanted = -np.log(np.float32(1.0) + np.float32(2.0) * np.exp(-min(max(most, -certain), certain)))
+        before, place_before = -certain, max(nyquist, places[0])
         found[v] = places[-1]
         for j in range(row.size):
-            here = _clipped(row[j])
+            here = min(max(row[j], -certain), certain)
             if here >= wanted:
-                before = _probability(highest)
-                share = (target - before) / (_probability(here) - before)
-                found[v] = min(place_before + share * (places[j] - place_before), np.log(NYQUIST))
+                share = (wanted - before) / (here - before) if here > before else np.float32(0.0)
+                found[v] = min(place_before + share * (places[j] - place_before), nyquist)
                 break
-            highest, place_before = max(highest, here), places[j]
+            before, place_before = max(before, here), places[j]

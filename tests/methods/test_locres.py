@@ -274,14 +274,24 @@ def test_a_perceptron_learns_a_threshold():
     assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
 
 
-def test_the_median_of_log_odds_is_the_quantile_of_their_probabilities():
+def test_the_median_of_log_odds_is_where_half_of_the_signal_is_finer():
+    steps = np.arange(27, dtype=np.float32)
+    places = np.repeat((np.log(0.2) - 0.05 * steps)[None], 3, axis=0).astype(np.float32)
+    odds = np.stack([0.8 * steps - 6.0, 0.5 * steps - 12.5, np.where(steps == 3, 2.0, 0.8 * steps - 6.0)]).astype("f4")
+    likely = 1.0 / (1.0 + np.exp(-odds.max(axis=1).astype(float)))
+    wanted = np.log(0.5 * likely / (1.0 - 0.5 * likely))
+    # The last row does not rise: who is finer than the fourth place is finer than all that follow.
+    at = [(wanted[0] + 6.0) / 0.8, (wanted[1] + 12.5) / 0.5, 2.0 + (wanted[2] + 4.4) / 6.4]
+    np.testing.assert_allclose(log_medians(odds, places), np.log(0.2) - 0.05 * np.array(at), atol=1e-5)
+
+
+def test_the_median_of_log_odds_is_near_the_quantile_of_their_probabilities():
     rng = np.random.default_rng(3)
-    odds = np.cumsum(rng.normal(0.4, 1.0, (500, 27)), axis=1).astype(np.float32) + rng.normal(-6, 4, (500, 1)).astype(
-        "f4"
-    )
+    odds = np.cumsum(rng.uniform(0.1, 1.0, (500, 27)), axis=1) - rng.uniform(5, 10, (500, 1))
     places = (np.log(0.2) - np.linspace(-0.9, 0.9, 27)[None] + rng.normal(0, 0.3, (500, 1))).astype(np.float32)
     finer = np.maximum.accumulate(1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30))), axis=1)
-    np.testing.assert_allclose(np.exp(log_medians(odds, places)), quantiles(finer, places, (0.5,))[:, 0], rtol=1e-4)
+    off = log_medians(odds.astype("f4"), places) - np.log(quantiles(finer, places, (0.5,))[:, 0])
+    assert np.abs(off).max() < 0.01
 
 
 def test_the_network_survives_its_file_and_damage_is_told(tmp_path):
