@@ -13,7 +13,7 @@ holds its products, an average on the coarsest one that holds its Gaussian; `rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
 import numba
 import numpy as np
@@ -32,8 +32,15 @@ from cryores.fourier import (
     spectrum_shape,
 )
 from cryores.masks import block_around
-from cryores.resample import resampled_spectrum
-from cryores.resolution._local_average import SAMPLING, Block, CoarseMaps, grid_for, interpolated, voxels_kept
+from cryores.resolution._local_average import (
+    SAMPLING,
+    Block,
+    CoarseMaps,
+    averages_at,
+    grid_for,
+    interpolated,
+    voxels_kept,
+)
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Triple
 
 BANDS = 26
@@ -164,17 +171,13 @@ def comparing_bytes(grid: Grid, block: Block) -> float:
 
 def comparing_volumes(grid: Grid, block: Block) -> float:
     """Return what of this, in volumes, is transformed and averaged: all but the results."""
-    # In volumes: two spectra, both halves in the block, and a band with its rows or what becomes of the products; on a
-    # coarser grid the mask's spectrum too. Before its first one, the mask's and that of the mask as float32.
-    nz, ny, filled = _shares(block, grid.shape)
-    finest = 2.0 + 2.0 * filled + max(1.0 + nz * ny, 4.0 * filled)
-    most = max(3.0, finest)
+    # Two spectra, three while one becomes coarser, both halves in the block and the mask, and a band with its rows or
+    # what becomes of the products.
+    most = 3.0
     for band in bands(grid):
-        if band.shape != grid.shape:
-            nz, ny, filled = _shares(_block_on(band.shape, block, grid.shape), band.shape)
-            scale = float(np.prod(band.shape)) / grid.size
-            compared = 3.0 + 2.0 * filled + max(1.0 + nz * ny, 2.0 * filled)
-            most = max(most, 2.0 + 2.0 * scale * (1.0 + filled), scale * compared)
+        nz, ny, filled = _shares(_block_on(band.shape, block, grid.shape), band.shape)
+        scale = float(np.prod(band.shape)) / grid.size
+        most = max(most, scale * (2.0 + 3.0 * filled + max(1.0 + nz * ny, 4.0 * filled)))
     return most
 
 
@@ -206,7 +209,9 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
     with execution.stage("comparing bands", len(listed)) as stage:
         for band in listed:
             # Every grid holds the next one's frequencies: what a coarser one lacks is not needed any more.
-            spectra = [_cropped(spectrum, band.shape) for spectrum in spectra]
+            for half, spectrum in enumerate(spectra):
+                spectra[half] = _cropped(spectrum, band.shape)
+            del spectrum
             block = inside.block_on(band.shape)
             fields = there.zeros((2, *(part.stop - part.start for part in block)), np.float32)
             for half, spectrum in enumerate(spectra):
@@ -219,33 +224,30 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
                 averages = found.averages(feature, fields, block, band.shape, (z, y, x), threads)
                 _ratio(there.to_host(averages), np.float32(least), found[feature])
                 strong[feature] = _strong(found, feature, mask)
+            del fields, averages
             stage.advance()
     return BandCorrelations(found, strong)
 
 
 class _Inside:
-    """A mask on its own grid and then on ever coarser ones."""
+    """A mask on its own grid and on coarser ones."""
 
     def __init__(self, mask: Share, threads: int) -> None:
-        self._mask, self._threads = mask, threads
-        self._block = block_around(mask > 0)
-        self._have: Any = mask.shape
-        self._spectrum: Optional[Complex] = None
+        self._whole, self._block, self._threads = mask.shape, block_around(mask > 0), threads
+        self._filled = mask[self._block].astype(np.float32)
 
     def block_on(self, shape: IntTriple) -> Block:
         """Return the block of a grid that the mask fills."""
-        return _block_on(shape, self._block, self._mask.shape)
+        return _block_on(shape, self._block, self._whole)
 
     def on(self, shape: IntTriple, block: Block) -> FloatArray:
         """Return the mask in a block of a grid."""
-        if shape == self._mask.shape:
-            return self._mask[block].astype(np.float32)
-        if self._spectrum is None:
-            self._spectrum = rfft(self._mask.astype(np.float32), self._threads)
-        if shape != self._have:
-            self._spectrum, self._have = resampled_spectrum(self._spectrum, self._have, shape), shape
-        there = irfft_inside(self._spectrum.copy(), shape, block, self._threads)
-        return np.clip(there, 0.0, 1.0)
+        if shape == self._whole:
+            return self._filled
+        voxels = [np.arange(part.start, part.stop) for part in block]
+        there = averages_at(voxels, shape, self._filled[None], self._block, self._whole, (0.0, 0.0, 0.0), self._threads)
+        clipped: FloatArray = np.clip(there[..., 0], 0.0, 1.0)
+        return clipped
 
 
 def _block_on(shape: IntTriple, block: Block, whole: Sequence[int]) -> Block:

@@ -122,14 +122,14 @@ def _height(correlation):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _inputs(values, starts, scales, firsts, shapes, voxels, best, wanted, x, nearest):  # type: ignore[no-untyped-def]
     usable, seen, each = wanted.size, 2 * CONTEXT + 1, WINDOWS + len(COMPARED)
-    scale = np.float32(1.0 / FULL)
+    scale, counted = np.float32(1.0 / FULL), np.empty(usable, dtype=np.float32)
     for v in range(voxels.shape[0]):
         pz, py, px = voxels[v, 0], voxels[v, 1], voxels[v, 2]
         agreeing = np.float32(0.0)
         for band in range(usable):
             i = band * WINDOWS + COUNTED
-            height = _height(scale * interpolated(values, starts, scales, firsts, shapes, i, pz, py, px))
-            share = np.float32(2.0) * height / wanted[band] - np.float32(1.0)
+            counted[band] = _height(scale * interpolated(values, starts, scales, firsts, shapes, i, pz, py, px))
+            share = np.float32(2.0) * counted[band] / wanted[band] - np.float32(1.0)
             agreeing += min(max(share, np.float32(0.0)), np.float32(1.0))
         place = min(max(np.float32(usable - 0.5) - agreeing, np.float32(0.0)), np.float32(usable - 1))
         middle = int(np.rint(place))
@@ -138,6 +138,9 @@ def _inputs(values, starts, scales, firsts, shapes, voxels, best, wanted, x, nea
         for k in range(max(0, CONTEXT - middle), min(seen, usable + CONTEXT - middle)):
             band = middle - CONTEXT + k
             for window in range(WINDOWS):
+                if window == COUNTED:
+                    x[v, k * each + window] = counted[band]
+                    continue
                 i = band * WINDOWS + window
                 c = scale * interpolated(values, starts, scales, firsts, shapes, i, pz, py, px)
                 x[v, k * each + window] = _height(c)

@@ -122,18 +122,30 @@ class CoarseMaps:
         threads : int
             Threads to use.
         """
-        result, voxels, there = fields, self.voxels_of(i), backend_of(fields)
-        # Each product takes the last axis and puts what becomes of it first: after x, y and z, all are in order again.
-        for axis in (2, 1, 0):
-            of = np.arange(block[axis].start, block[axis].stop)
-            weights = _weights(voxels[axis], int(self.grids[i, axis]), of, shape[axis], widths[axis])
-            rows = there.xp.reshape(result, (-1, len(of)))
-            result = there.xp.reshape(_weighted_rows(rows, weights, threads), (-1, *result.shape[:-1]))
-        return result
+        return averages_at(self.voxels_of(i), self.grids[i], fields, block, shape, widths, threads)
 
     def reading(self) -> Tuple[Any, Integers, Float64, Integers, Integers]:
         """Return what `interpolated` needs of all maps: values, starts, scales, firsts, shapes."""
         return self.values, self.starts, self.grids / self.whole, self.firsts, self.shapes
+
+
+def averages_at(
+    voxels: Sequence[Integers], grid: Sequence[int], fields: Array, block: Block, shape: Sequence[int], widths: Triple,
+    threads: int,
+) -> Array:  # fmt: skip
+    """Return fields in ``block`` of ``shape`` voxels under a Gaussian, at voxels of a coarser grid along z, y and x.
+
+    Of a width of 0 it is the fields themselves, as far as the frequencies of the coarser grid reach. For the rest see
+    `CoarseMaps.averages`.
+    """
+    result, there = fields, backend_of(fields)
+    # Each product takes the last axis and puts what becomes of it first: after x, y and z, all are in order again.
+    for axis in (2, 1, 0):
+        of = np.arange(block[axis].start, block[axis].stop)
+        weights = _weights(voxels[axis], int(grid[axis]), of, shape[axis], widths[axis])
+        rows = there.xp.reshape(result, (-1, len(of)))
+        result = there.xp.reshape(_weighted_rows(rows, weights, threads), (-1, *result.shape[:-1]))
+    return result
 
 
 @kernel

@@ -115,8 +115,13 @@ def _compute(inputs: Inputs, parameters: LocresParameters, execution: Execution)
     assert isinstance(halves, HalfMaps) and mask is not None
     network = shipped_network()
     inside = mask.data > BINARY_THRESHOLD
-    first = first_answers(band_correlations(halves, inside, execution), inside, network.bands, execution)
-    found = corrected(first, inside, network, execution)
+    # What a step was given goes when it is done: only the answers are held while maps are made of them.
+    found = corrected(
+        first_answers(band_correlations(halves, inside, execution), inside, network.bands, execution),
+        inside,
+        network,
+        execution,
+    )
     told = found.none < NO_SIGNAL
     grid = halves.grid
     # An interval runs from the finest to the coarsest: the higher frequency is the lower end in Å.
