@@ -166,18 +166,19 @@ def _grids_of_averages(grid: Grid) -> List[IntTriple]:
 def comparing_bytes(grid: Grid, block: Block) -> float:
     """Return the bytes that `band_correlations` holds at most, of a mask of bool in ``block``."""
     kept = 2.0 * voxels_kept(_grids_of_averages(grid), block, grid.shape)
-    return 4.0 * comparing_volumes(grid, block) * grid.size + kept
+    mask = _shares(block, grid.shape)[2]
+    return 4.0 * (comparing_volumes(grid, block) + mask) * grid.size + kept
 
 
 def comparing_volumes(grid: Grid, block: Block) -> float:
     """Return what of this, in volumes, is transformed and averaged: all but the results."""
-    # Two spectra, three while one becomes coarser, both halves in the block and the mask, and a band with its rows or
-    # what becomes of the products.
+    # Two spectra, three while one becomes coarser, both halves in the block, and a band with its rows or what becomes
+    # of the products.
     most = 3.0
     for band in bands(grid):
         nz, ny, filled = _shares(_block_on(band.shape, block, grid.shape), band.shape)
         scale = float(np.prod(band.shape)) / grid.size
-        most = max(most, scale * (2.0 + 3.0 * filled + max(1.0 + nz * ny, 4.0 * filled)))
+        most = max(most, scale * (2.0 + 2.0 * filled + max(1.0 + nz * ny, 2.5 * filled)))
     return most
 
 
