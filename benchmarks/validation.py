@@ -115,7 +115,8 @@ def print_means(rows: List[Row]) -> None:
     for family in dict.fromkeys(row.family for row in rows):
         own = [row for row in rows if row.family == family]
         sets = [[row for row in own if row.number == number] for number in sorted({row.number for row in own})]
-        best = [min((r for r in one if r.cover > 0.9), key=lambda r: r.median).method for one in sets]
+        compared = [[row for row in one if row.cover > 0.9] for one in sets]
+        best = [min(one, key=lambda row: row.median).method for one in compared if one]
         for name in dict.fromkeys(row.method for row in own):
             found = np.array([row[4:10] for row in own if row.method == name])
             cover, median, p90, bias, rank, held = np.nanmean(found, axis=0)
