@@ -16,7 +16,7 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from benchmarks.validation import errors_of
+from benchmarks.validation import errors_of, interval_share
 from cryores.atoms import isotropic, read_model
 from cryores.nets.training.pieces import listed_models
 from cryores.planted import plant
@@ -127,11 +127,8 @@ def measured(case: Case) -> Tuple[float, ...]:
     """Return median, p90 and bias in per cent of the truth, the rank correlation, and what the interval holds."""
     inside = (case.mask.data > 0.5) & np.isfinite(case.truth)
     found = locres(case.halves, case.mask)
-    low, high = (found.extra[name].data for name in ("lower", "upper"))
     _, median, p90, bias, rank = errors_of(found.resolution.data, case.truth, inside)
-    told = inside & np.isfinite(found.resolution.data)
-    held = float(np.mean(((low <= case.truth * 1.0001) & (case.truth <= high * 1.0001))[told]))
-    return median, p90, bias, rank, held
+    return median, p90, bias, rank, interval_share(found, case.truth, inside)
 
 
 def _row(name: str, kind: str, found: Any) -> str:

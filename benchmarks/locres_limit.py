@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from pathlib import Path
 from typing import Dict, List, Tuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.validation import errors_of, planted_sets
+from benchmarks.validation import add_set_arguments, errors_of, kept_models, planted_sets
 from cryores.filters import bfactor
-from cryores.fourier import Float64, frequency_axes, irfft, rfft
-from cryores.nets.training.pieces import listed_models
+from cryores.fourier import Float64, frequency_axes, hermitian_weights, irfft, rfft
 from cryores.planted import Planted
 from cryores.resolution import locres
 from cryores.resolution._band_correlation import BANKS, LEAST_WIDTH, band_frequencies
 from cryores.resolution._band_inputs import usable_bands
-from cryores.resolution._locres_lessons import for_calibration
 from cryores.volume import FloatArray
 
 WINDOWS = [(share, window) for share, windows in BANKS for window in windows]
@@ -40,13 +37,13 @@ def read_from_signal(made: Planted, share: float, window: float) -> FloatArray:
     spectrum, (sz, sy, sx) = rfft(made.signal.data, 1), frequency_axes(grid.shape, grid.voxel_size)
     s = np.sqrt(sz[:, None, None] ** 2 + sy[:, None] ** 2 + sx**2)
     noise = (made.description["noise"] * bfactor(0.5 * made.description["noise_b"])(s)) ** 2
-    twice = np.where((np.arange(spectrum.shape[2]) % (grid.shape[2] / 2)) == 0, 1.0, 2.0)
+    counted = hermitian_weights(grid.shape[2])
     ratios = []
     for frequency in frequencies:
         gain = np.exp(-0.5 * ((s * grid.spacing - frequency) / np.hypot(share * frequency, LEAST_WIDTH / edge)) ** 2)
         band, width = irfft((spectrum * gain).astype(np.complex64), grid.shape, 1), window / frequency
         power = gaussian_filter(inside * band**2, width) / np.maximum(gaussian_filter(1.0 * inside, width), 1e-3)
-        ratios.append(power[inside] / (np.sum(twice * gain**2 * noise) / grid.size))
+        ratios.append(power[inside] / (np.sum(counted * gain**2 * noise) / grid.size))
     found = np.full(grid.shape, np.nan, dtype=np.float32)
     found[inside] = grid.spacing / np.exp(_last_crossing(np.log(frequencies), np.log(np.maximum(ratios, 1e-9))))
     return found
@@ -68,14 +65,10 @@ def _last_crossing(places: Float64, heights: Float64) -> Float64:
 def main() -> None:
     """Print the means of each family."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", required=True)
-    parser.add_argument("--exclude", nargs="+", default=[])
-    parser.add_argument("--each", type=int, default=12)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=11)
+    add_set_arguments(parser)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    models: List[Path] = [p for p in listed_models(arguments.models, arguments.exclude) if for_calibration(p.name)]
+    models = kept_models(arguments.models, arguments.exclude)
     found: Dict[Tuple[str, str], List[Tuple[float, ...]]] = {}
     for family, _, made in planted_sets(models, arguments.each, arguments.size, arguments.seed):
         truth = made.truth.data

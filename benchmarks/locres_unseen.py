@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.locres_choice import use_network
+from benchmarks.validation import interval_share
 from cryores.atoms import atom_positions, read_model
 from cryores.nets.training.pieces import listed_models
 from cryores.resolution import locres
@@ -72,14 +73,12 @@ def measured(made: Simulation) -> Found:
     assert made.truth_snr is not None
     inside = made.mask.data > 0.5
     result = locres(made.halves, made.mask)
-    truth, value, low, high = (
-        v.data[inside] for v in (made.truth_snr, result.resolution, result.lower, result.upper)
-    )  # fmt: skip
+    truth, value = made.truth_snr.data[inside], result.resolution.data[inside]
     off, fine, beyond = value - truth, (truth >= FINE) & (truth < MIDDLE), truth >= MIDDLE
     return Found(
         *_spread(np.abs(off[fine])), float(np.nanmean(off[fine])) if fine.any() else np.nan,
         *_spread(100.0 * np.abs(off / truth)[beyond]), float(spearmanr(value, truth, nan_policy="omit")[0]),
-        float(np.mean((low <= 1.0001 * truth) & (truth <= 1.0001 * high))),
+        interval_share(result, made.truth_snr.data, inside),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from cryores.nets.training.pieces import listed_models
 from cryores.planted import FAMILIES, Planted
 from cryores.resolution import _locres_examples
 from cryores.resolution._locres_lessons import for_calibration
+from cryores.resolution.locres import CalibratedResolution
 from cryores.volume import Volume
 
 METHODS: Dict[str, Callable[..., Any]] = {
@@ -70,6 +71,27 @@ def errors_of(value: Any, truth: Any, inside: Any) -> Tuple[float, ...]:
     return told.sum() / asked.sum(), float(np.median(size)), float(np.percentile(size, 90)), float(off.mean()), rank
 
 
+def interval_share(found: CalibratedResolution, truth: Any, inside: Any) -> float:
+    """Return the share of the voxels with a value whose truth lies in the interval; both may end at Nyquist."""
+    told = inside & np.isfinite(truth) & np.isfinite(found.resolution.data)
+    held = (found.lower.data <= truth * 1.0001) & (truth <= found.upper.data * 1.0001)
+    return float(np.mean(held[told]))
+
+
+def kept_models(folder: str, exclude: List[str]) -> List[Path]:
+    """Return the models of a folder that networks of locres are never fitted to."""
+    return [path for path in listed_models(folder, exclude) if for_calibration(path.name)]
+
+
+def add_set_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what sets are planted in."""
+    parser.add_argument("--models", required=True)
+    parser.add_argument("--exclude", nargs="+", default=[])
+    parser.add_argument("--each", type=int, default=12)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=11)
+
+
 def planted_sets(models: List[Path], each: int, size: int, seed: int) -> List[Tuple[str, str, Planted]]:
     """Return family, model and planted halves, the same for all methods."""
     made = []
@@ -99,10 +121,7 @@ def judged(made: Planted, name: str) -> Tuple[Volume, Tuple[float, ...]]:
     result = METHODS[name](made.halves, made.mask, execution=Execution(threads=2))
     seconds = time.perf_counter() - start
     value: Volume = result.resolution
-    held = float("nan")
-    if name == "locres":
-        asked = inside & np.isfinite(truth) & np.isfinite(value.data)
-        held = float(np.mean(((result.lower.data <= truth) & (truth <= result.upper.data))[asked]))
+    held = interval_share(result, truth, inside) if name == "locres" else float("nan")
     return value, (*errors_of(value.data, truth, inside), held, seconds)
 
 
@@ -129,19 +148,15 @@ def print_means(rows: List[Row]) -> None:
 def main() -> None:
     """Measure, and write the table and the resolution maps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", required=True)
-    parser.add_argument("--exclude", nargs="+", default=[])
+    add_set_arguments(parser)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--each", type=int, default=12)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments = parser.parse_args()
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    models = [path for path in listed_models(arguments.models, arguments.exclude) if for_calibration(path.name)]
     warnings.simplefilter("ignore")
     rows: List[Row] = []
+    models = kept_models(arguments.models, arguments.exclude)
     sets = planted_sets(models, arguments.each, arguments.size, arguments.seed)
     for number, (family, model, made) in enumerate(sets):
         kept: Dict[str, Any] = {

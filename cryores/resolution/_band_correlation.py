@@ -204,16 +204,15 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
     extent = _edges(grid)
     there = execution.backend
     spectra = [_whitened(half.data, grid, there, threads) for half in (halves.half1, halves.half2)]
-    found = CoarseMaps.empty(_grids_of_averages(grid), block_around(mask > 0), grid.shape, np.int16)
-    strong = np.empty(FEATURES, dtype=np.float32)
     listed, inside = bands(grid), _Inside(mask, threads)
+    found = CoarseMaps.empty(_grids_of_averages(grid), inside.block, grid.shape, np.int16)
+    strong = np.empty(FEATURES, dtype=np.float32)
     with execution.stage("comparing bands", len(listed)) as stage:
         for band in listed:
             # Every grid holds the next one's frequencies: what a coarser one lacks is not needed any more.
-            for half, spectrum in enumerate(spectra):
-                spectra[half] = _cropped(spectrum, band.shape)
-            del spectrum
-            block = inside.block_on(band.shape)
+            for half in (0, 1):
+                spectra[half] = _cropped(spectra[half], band.shape)
+            block = _block_on(band.shape, inside.block, grid.shape)
             fields = there.zeros((2, *(part.stop - part.start for part in block)), np.float32)
             for half, spectrum in enumerate(spectra):
                 fields[half, ...] = irfft_inside(_in_band(spectrum, extent, band), band.shape, block, threads)
@@ -231,22 +230,18 @@ def band_correlations(halves: HalfMaps, mask: Share, execution: Execution) -> Ba
 
 
 class _Inside:
-    """A mask on its own grid and on coarser ones."""
+    """A mask on its own grid, of which it fills ``block``, and on coarser ones."""
 
     def __init__(self, mask: Share, threads: int) -> None:
-        self._whole, self._block, self._threads = mask.shape, block_around(mask > 0), threads
-        self._filled = mask[self._block].astype(np.float32)
-
-    def block_on(self, shape: IntTriple) -> Block:
-        """Return the block of a grid that the mask fills."""
-        return _block_on(shape, self._block, self._whole)
+        self.block, self._whole, self._threads = block_around(mask > 0), mask.shape, threads
+        self._filled = mask[self.block].astype(np.float32)
 
     def on(self, shape: IntTriple, block: Block) -> FloatArray:
         """Return the mask in a block of a grid."""
         if shape == self._whole:
             return self._filled
         voxels = [np.arange(part.start, part.stop) for part in block]
-        there = averages_at(voxels, shape, self._filled[None], self._block, self._whole, (0.0, 0.0, 0.0), self._threads)
+        there = averages_at(voxels, shape, self._filled[None], self.block, self._whole, (0.0, 0.0, 0.0), self._threads)
         clipped: FloatArray = np.clip(there[..., 0], 0.0, 1.0)
         return clipped
 

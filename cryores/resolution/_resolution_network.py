@@ -58,12 +58,6 @@ class Perceptron:
     weights: Tuple[FloatArray, ...]
     biases: Tuple[FloatArray, ...]
 
-    def log_odds(self, x: FloatArray) -> FloatArray:
-        """Return the answers to rows of inputs."""
-        x = x @ self.weights[0]
-        _rectify(x, self.biases[0])
-        return self.after_first_layer(x)
-
     def after_first_layer(self, x: FloatArray) -> FloatArray:
         """Return the answers to what the first layer makes of rows of inputs."""
         for weight, bias in zip(self.weights[1:-1], self.biases[1:-1]):

@@ -270,8 +270,8 @@ def test_a_perceptron_learns_a_threshold():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((20000, 3)).astype(np.float32)
     answers = (x[:, :1] + x[:, 1:2] ** 2 > 1).astype(np.float32)
-    perceptron = fit(x, answers, (16, 16), 40, 0.0, rng, lambda line: None)
-    assert np.mean((perceptron.log_odds(x) > 0.0) == (answers > 0.5)) > 0.93
+    alone = Committee((fit(x, answers, (16, 16), 40, 0.0, rng, lambda line: None),))
+    assert np.mean((alone.log_odds(x)[0] > 0.0) == (answers > 0.5)) > 0.93
 
 
 def test_the_median_of_log_odds_is_where_half_of_the_signal_is_finer():
