@@ -84,31 +84,32 @@ def test_ctrl_c_in_the_move_comes_too_late(tmp_path):
 
 
 def test_two_runs_do_not_mix_their_files(tmp_path, monkeypatch):
-    moving, go_on, act = threading.Event(), threading.Event(), os.replace
+    moving, go_on, act, moved = threading.Event(), threading.Event(), os.replace, []
 
     def slow(source, target):
-        if Path(source).read_text() == "first":  # and not the note of what is moved
+        word = Path(source).read_text()
+        if word == "first":  # and not the note of what is moved
             moving.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         act(source, target)
+        moved.append(word)  # here, where the folder is still locked: what a thread does after it has no order
 
     def run(word):
         with OutputFolder(tmp_path, overwrite=True) as folder:
             for name in ("a.mrc", "b.mrc", "report.json"):
                 (folder / name).write_text(word)
-        ended.append(word)
 
     monkeypatch.setattr("cryores.cli.output.os.replace", slow)
-    ended, runs = [], [threading.Thread(target=run, args=(word,)) for word in ("first", "second")]
+    runs = [threading.Thread(target=run, args=(word,)) for word in ("first", "second")]
     runs[0].start()
-    assert moving.wait(20)
+    assert moving.wait(60)
     runs[1].start()
     runs[1].join(0.3)
-    assert ended == [] and not (tmp_path / "report.json").exists()
+    assert "second" not in moved and not (tmp_path / "report.json").exists()
     go_on.set()
     for thread in runs:
-        thread.join(20)
-    assert ended == ["first", "second"]
+        thread.join(60)
+    assert [word for word in moved if word in ("first", "second")] == ["first"] * 3 + ["second"] * 3
     assert {path.read_text() for path in tmp_path.iterdir()} == {"second"}
 
 
