@@ -11,7 +11,7 @@ there the halves' local FSC is 0.5. Each family plants H in its own way; see `FA
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple, Union
 
 import numpy as np
 
@@ -26,11 +26,13 @@ from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 FAMILIES = {
     "lowpass": "each voxel is low-passed to its own resolution, sharply: over half a shell to three, or 2 to 8 % of it",
+    "falloff": "each voxel falls off about a cut-off of its own, in any way between a sharp edge and a slow decay",
     "bfactor": "each atom has a B-factor that follows a field: the signal fades smoothly",
     "residues": "each residue has a B-factor of its own, correlated along the chain",
     "flexible": "a part is averaged over rigid rotations and shifts",
     "occupancy": "a part is there in a share of the particles only, on top of a field of B-factors",
     "orientation": "a cone of directions has less signal, on top of a field of B-factors",
+    "uneven": "the noise is stronger in some places than in others",
     "belt": "a ring of disordered density lies around a model with a field of B-factors",
     "noise": "there is no signal at all",
 }
@@ -45,6 +47,16 @@ FINE_STEPS = 20
 
 SHELLS_OF = 96
 """Voxels of the smallest box whose shells are the edges of a low-pass: those of a smaller box would make it soft."""
+
+FALLS: Dict[str, Tuple[float, float, Callable[[Float64, float], Float64]]] = {
+    "cosine": (0.08, 0.8, lambda u, width: 0.5 * (1.0 + np.cos(np.pi * np.clip((u - 1.0) / width + 0.5, 0.0, 1.0)))),
+    "exponential": (2.0, 16.0, lambda u, power: np.exp(-(u**power))),
+    "butterworth": (3.0, 16.0, lambda u, order: 1.0 / np.sqrt(1.0 + u ** (2.0 * order))),
+}
+"""Ways to fall off: least and largest steepness, and the transfer at a frequency, in cut-offs, for a steepness."""
+
+GAINS = (1.2, 4.0)
+"""By how much uneven noise is stronger, in amplitude, where it is strongest."""
 
 CONFORMATIONS = 20
 LATTICE = 5
@@ -104,10 +116,10 @@ def plant(
     grid : Grid
         The grid of the maps.
     finest, coarsest : float
-        Å; approximate, but for ``lowpass``, whose cut-offs they are.
+        Å; approximate, but for ``lowpass``, whose cut-offs they are, and ``falloff``, whose truth.
     snr : float
-        ``lowpass``: signal over noise, a mask voxel, at the finest cut-off. Elsewhere the noise follows from
-        ``finest``.
+        ``lowpass`` and ``falloff``: signal over noise of the whole model, a mask voxel, at ``finest``. Elsewhere the
+        noise follows from ``finest``.
     field_shape : str
         One of `FIELDS`.
     noise_b : float
@@ -153,6 +165,7 @@ class _World:
     ) -> None:  # fmt: skip
         self.structure, self.grid, self.inside, self.rng, self.threads = structure, grid, inside, rng, threads
         self.share, self._colour = share, colour
+        self.gain: Union[float, FloatArray] = 1.0
         self.positions = atom_positions(structure)
         self.density = density_from_model(structure, grid).data
         frequency, power = radial_power(self.density, grid, threads)
@@ -173,7 +186,7 @@ class _World:
     def noise(self, amplitude: float) -> FloatArray:
         """Return one half's noise."""
         drawn = coloured_noise(self.grid, lambda s: amplitude * self._colour(s), self.rng, self.threads)
-        return np.asarray(drawn, dtype=np.float32)
+        return np.asarray(drawn * self.gain, dtype=np.float32)
 
     def limits(self, transfers: Float64, noise: float) -> Float64:
         """Return 1 / s* in Å for each row of ``transfers``, H at `s`; NaN where there is no s*."""
@@ -194,9 +207,16 @@ class _World:
 
     def voxel_shares(self) -> FloatArray:
         """Return the field at every voxel; only those of the mask are computed."""
+        return self._shares_at(self.inside)
+
+    def shares_everywhere(self) -> FloatArray:
+        """Return the field at every voxel of the box."""
+        return self._shares_at(np.ones(self.grid.shape, dtype=bool))
+
+    def _shares_at(self, chosen: BoolArray) -> FloatArray:
         shares = np.zeros(self.grid.shape, dtype=np.float32)
-        index = np.argwhere(self.inside)
-        shares[self.inside] = self.share(index * np.array(self.grid.voxel_size) + np.array(self.grid.first_voxel))
+        index = np.argwhere(chosen)
+        shares[chosen] = self.share(index * np.array(self.grid.voxel_size) + np.array(self.grid.first_voxel))
         return shares
 
     def nearest_atom(self) -> Any:
@@ -271,6 +291,21 @@ def _lowpass(world: _World, finest: float, coarsest: float, snr: float) -> Made:
     truth = world.truth_of_field(cuts, lambda cut: pass_up_to(1.0 / cut, world.s), noise)
     details = {"noise": noise, "snr": snr, "edge": edge if relative else shells, "relative": relative}
     return _varying(world, 1.0 / cuts, pass_up_to), truth, details
+
+
+def _falloff(world: _World, finest: float, coarsest: float, snr: float) -> Made:
+    noise, rng = world.noise_for(finest, snr), world.rng
+    kind = str(rng.choice(list(FALLS)))
+    least, largest, fall = FALLS[kind]
+    steepness = float(np.exp(rng.uniform(np.log(least), np.log(largest))))
+    # Signal meets noise before or after the cut-off: what lets them meet where the field says is looked up.
+    tried = np.geomspace(0.1 / coarsest, 2.0 / finest, FIELD_KNOTS)
+    met = 1.0 / world.limits(np.array([fall(world.s / cut, steepness) for cut in tried]), noise)
+    wanted = 1.0 / (finest + (coarsest - finest) * world.voxel_shares())
+    cuts = np.interp(wanted, np.nan_to_num(met), tried).astype(np.float32)
+    signal = _varying(world, cuts, lambda cut, s: fall(s / cut, steepness))
+    truth = world.truth_of_field(cuts, lambda cut: fall(world.s / cut, steepness), noise)
+    return signal, truth, {"noise": noise, "snr": snr, "fall": kind, "steepness": steepness}
 
 
 def _varying(world: _World, values: FloatArray, response: Callable[[float, Float64], Float64]) -> FloatArray:
@@ -371,6 +406,16 @@ def _orientation(world: _World, finest: float, coarsest: float, snr: float) -> M
     at_voxels = (least + (largest - least) * world.voxel_shares()).astype(np.float32)
     truth = world.truth_of_field(at_voxels, lambda b: np.sqrt(mean) * decay(b), noise)
     return signal, truth, {"noise": noise, "cone": float(np.degrees(half_angle)), "kept": float(kept)}
+
+
+def _uneven(world: _World, finest: float, coarsest: float, snr: float) -> Made:
+    b, _, noise = _b_levels(world, finest, coarsest)
+    most = float(np.exp(world.rng.uniform(*np.log(GAINS))))
+    world.gain = 1.0 + np.float32(most - 1.0) * world.shares_everywhere()
+    decayed = _decay(world)(b)
+    # Noise that is stronger by a factor meets the signal where a transfer that is weaker by it would.
+    truth = world.truth_of_field(world.gain, lambda gain: decayed / gain, noise)
+    return _faded(world, np.full(len(world.positions), b)), truth, {"noise": noise, "b": b, "gain": most}
 
 
 def _belt(world: _World, finest: float, coarsest: float, snr: float) -> Made:
@@ -474,6 +519,6 @@ def _noise(world: _World, finest: float, coarsest: float, snr: float) -> Made:
 
 
 _MAKERS: Dict[str, Callable[[_World, float, float, float], Made]] = {
-    "lowpass": _lowpass, "bfactor": _bfactor, "residues": _residues, "flexible": _flexible, "occupancy": _occupancy,
-    "orientation": _orientation, "belt": _belt, "noise": _noise,
+    "lowpass": _lowpass, "falloff": _falloff, "bfactor": _bfactor, "residues": _residues, "flexible": _flexible,
+    "occupancy": _occupancy, "orientation": _orientation, "uneven": _uneven, "belt": _belt, "noise": _noise,
 }  # fmt: skip

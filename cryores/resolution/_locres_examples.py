@@ -21,8 +21,8 @@ from cryores.resolution._band_correlation import BandCorrelations, band_correlat
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 FAMILY_SHARES = {
-    "lowpass": 0.38, "bfactor": 0.20, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07, "orientation": 0.07,
-    "belt": 0.07, "noise": 0.07,
+    "lowpass": 0.22, "falloff": 0.16, "bfactor": 0.14, "residues": 0.08, "flexible": 0.06, "occupancy": 0.07,
+    "orientation": 0.07, "uneven": 0.06, "belt": 0.07, "noise": 0.07,
 }  # fmt: skip
 STEEP_SHARE = 0.55
 """Share of the examples whose resolution falls steeply in a strong signal; the others are of all kinds."""
@@ -34,7 +34,7 @@ where it ends, and whose noise has a colour."""
 FADED = (20.0, 150.0)
 """Å² by which it is damped: added to the B-factor of every atom."""
 
-STEEP_SHARES = {"lowpass": 0.65, "bfactor": 0.25, "orientation": 0.1}
+STEEP_SHARES = {"lowpass": 0.42, "falloff": 0.30, "bfactor": 0.14, "orientation": 0.06, "uneven": 0.08}
 STEEP_EDGES = (80, 96, 112, 128)
 STEEP_RATIOS = (10.0, 300.0)
 STEEP_NOISE = (-40.0, 120.0)

@@ -6,7 +6,7 @@ import pytest
 from cryores.atoms import helix_bundle
 from cryores.errors import UsageError
 from cryores.fourier import rfft, shell_sums
-from cryores.planted import FAMILIES, plant
+from cryores.planted import FALLS, FAMILIES, plant
 from cryores.shell_correlation import crossing_resolution, fsc_curve
 from cryores.volume import Grid
 
@@ -26,7 +26,7 @@ def masked_fsc(made):
 
 
 @pytest.mark.parametrize("noise_b", [0.0, 40.0])
-@pytest.mark.parametrize("family", ["lowpass", "bfactor"])
+@pytest.mark.parametrize("family", ["lowpass", "falloff", "bfactor"])
 def test_the_fsc_inside_the_mask_is_a_half_at_the_truth(family, noise_b):
     made = planted(family, "constant", noise_b=noise_b)
     truth = np.unique(made.truth.data[made.mask.data > 0.5])
@@ -62,6 +62,33 @@ def test_a_gradient_of_b_factors_is_a_gradient_of_the_truth():
     inside = made.mask.data > 0.5
     assert np.nanpercentile(made.truth.data[inside], 2) == pytest.approx(4.0, rel=0.1)
     assert np.nanpercentile(made.truth.data[inside], 98) == pytest.approx(8.0, rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_its_shape_a_falloff_meets_the_noise_where_it_was_asked_to(seed):
+    made = planted("falloff", seed=seed)
+    inside = made.mask.data > 0.5
+    assert np.nanpercentile(made.truth.data[inside], (0, 100)) == pytest.approx((4.0, 8.0), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", FALLS)
+def test_falls_go_from_all_to_nothing_and_the_faster_the_steeper(kind):
+    least, largest, fall = FALLS[kind]
+    u = np.linspace(0.0, 3.0, 301)
+    slow, fast = (fall(u, steepness) for steepness in sorted((least, largest), reverse=kind == "cosine"))
+    for transfer in (slow, fast):
+        assert transfer[0] == 1.0 and np.all(np.diff(transfer) <= 0) and transfer[-1] < 0.05
+    assert slow[u == 0.75] < fast[u == 0.75] and slow[u == 1.25] > fast[u == 1.25]
+
+
+def test_uneven_noise_is_as_much_stronger_as_told_and_the_truth_coarser_there():
+    made = planted("uneven")
+    noise = made.halves.half1.data - made.signal.data
+    coarsest = made.truth.data >= np.nanpercentile(made.truth.data, 98)
+    finest = made.truth.data <= np.nanpercentile(made.truth.data, 2)
+    assert noise[coarsest].std() / noise[finest].std() == pytest.approx(made.description["gain"], rel=0.1)
+    assert np.nanmin(made.truth.data) == pytest.approx(4.0, rel=0.1)
+    assert np.nanmax(made.truth.data) > 1.1 * np.nanmin(made.truth.data)
 
 
 def test_a_moving_part_is_coarser_the_farther_it_is_from_the_hinge():
