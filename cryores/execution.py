@@ -84,8 +84,13 @@ def share_out(count: int, at_once: int, work: Callable[[slice], None], threads: 
 
     The slices do not depend on the threads, nor what is made of them.
     """
+    slices = [slice(start, start + at_once) for start in range(0, count, at_once)]
+    if threads == 1 or len(slices) == 1:
+        for each in slices:  # here: handing it to a thread can take longer than the work
+            work(each)
+        return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda start: work(slice(start, start + at_once)), range(0, count, at_once)))
+        list(pool.map(work, slices))
 
 
 class Execution:

@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import threading
 
 import numba
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from cryores.errors import MemoryBudgetError
-from cryores.execution import GIGABYTE, Execution, Stage, available_memory, available_threads
+from cryores.execution import GIGABYTE, Execution, Stage, available_memory, available_threads, share_out
 
 
 class Counted(Stage):
@@ -105,3 +107,26 @@ def test_every_processor_by_default_and_never_more_than_there_are():
         assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
     finally:
         numba.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads, count", [(1, 10), (3, 10), (3, 2)])
+def test_work_is_shared_out_in_the_same_slices_whatever_the_threads(threads, count):
+    seen, workers = np.zeros(count, dtype=int), set()
+
+    def add(part):
+        seen[part] += part.stop
+        workers.add(threading.get_ident())
+
+    share_out(count, 4, add, threads)
+    assert seen.tolist() == [4, 4, 4, 4, 8, 8, 8, 8, 12, 12][:count]
+    here = threading.get_ident()
+    assert (workers == {here}) == (threads == 1 or count <= 4), "a thread of its own costs more than little work"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_goes_wrong_in_shared_work_is_told(threads):
+    def fail(part):
+        raise ValueError(part.start)
+
+    with pytest.raises(ValueError, match="0"):
+        share_out(9, 3, fail, threads)
