@@ -364,7 +364,6 @@ def _gpu_memory(inputs: Inputs, parameters: AutosharpenParameters) -> float:
 METHOD = Method(
     name="autosharpen",
     title="AutoSharpen",
-    summary="Map sharpened by the B-factor that shows most detail in fewest pieces: AutoSharpen",
     maps=(HALVES, MAP),
     parameters=AutosharpenParameters,
     compute=_compute,

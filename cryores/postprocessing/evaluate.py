@@ -359,7 +359,6 @@ def _memory(inputs: Inputs, parameters: EvaluateParameters, threads: int) -> flo
 METHOD = Method(
     name="evaluate",
     title="Evaluation of a processed map",
-    summary="A processed map judged by an atomic model and by the half map it has not seen, before and after",
     maps=(MAP,),
     parameters=EvaluateParameters,
     compute=_compute,

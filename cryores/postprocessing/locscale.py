@@ -382,7 +382,6 @@ def _block_of(mask: Optional[Volume], grid: Grid) -> Tuple[Tuple[int, ...], floa
 METHOD = Method(
     name="locscale",
     title="LocScale",
-    summary="Map whose local amplitudes are those of a model, of another map, or what a protein is expected to have",
     maps=(HALVES, MAP),
     parameters=LocscaleParameters,
     compute=_compute,

@@ -427,7 +427,6 @@ def _gpu_memory(inputs: Inputs, parameters: PostprocessParameters) -> float:
 METHOD = Method(
     name="postprocess",
     title="Post-processing by B-factor and FSC",
-    summary="Sharpened map from two half maps: FSC weighting, detector correction, B-factor, low-pass",
     maps=(HALVES, MAP),
     parameters=PostprocessParameters,
     compute=_compute,

@@ -1,4 +1,4 @@
-"""Over- or under-sharpened? DeepRes of maps sharpened more and more, against MonoRes of the raw half maps.
+"""Over- or under-sharpened? DeepRes of maps sharpened more and more, against MonoRes or locres of the raw half maps.
 
 DeepRes judges what density looks like and falls with every bit of sharpening, right or wrong; MonoRes, or our locres,
 compares signal with noise and hardly feels it. Where the bulk of a map looks finer than the best fifth of what the half
@@ -419,7 +419,6 @@ def _kept(inputs: Inputs, parameters: VerdictParameters) -> float:
 METHOD = Method(
     name="verdict",
     title="Sharpening verdict",
-    summary="Over- or under-sharpened: DeepRes of sharpened maps, MonoRes or locres of the half maps; the best B",
     maps=(HALVES,),
     parameters=VerdictParameters,
     compute=_compute,

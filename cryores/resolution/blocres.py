@@ -318,7 +318,6 @@ def _gpu_memory(inputs: Inputs, parameters: BlocresParameters) -> float:
 METHOD = Method(
     name="blocres",
     title="blocres",
-    summary="Local resolution from the FSC of two half maps in a moving box.",
     maps=(HALVES,),
     parameters=BlocresParameters,
     compute=_compute,

@@ -272,7 +272,6 @@ def _gpu_memory(inputs: Inputs, parameters: BlocresShellsParameters) -> float:
 METHOD = Method(
     name="blocres-shells",
     title="blocres in shells",
-    summary="Resolution against the distance from the centre: FSC of the half maps in concentric shells",
     maps=(HALVES,),
     parameters=BlocresShellsParameters,
     compute=_compute,

@@ -362,7 +362,6 @@ def _memory(inputs: Inputs, parameters: CompareParameters, threads: int) -> floa
 METHOD = Method(
     name="compare",
     title="Comparison of local-resolution maps",
-    summary="Local-resolution maps of several methods side by side: histograms, differences, agreement of regions",
     maps=(MAP,),
     parameters=CompareParameters,
     compute=_compute,

@@ -424,7 +424,6 @@ def _gpu_memory(inputs: Inputs, parameters: FSCParameters) -> float:
 METHOD = Method(
     name="fsc",
     title="Fourier shell correlation",
-    summary="Global resolution: FSC of half maps, plain, masked and corrected for the mask; FSC of map and model",
     maps=(HALVES, MAP),
     parameters=FSCParameters,
     compute=_compute,

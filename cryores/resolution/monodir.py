@@ -370,7 +370,6 @@ def gpu_memory(inputs: Inputs, parameters: MonodirParameters) -> float:
 METHOD = Method(
     name="monodir",
     title="MonoDir",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES, MAP),
     parameters=MonodirParameters,
     compute=compute,

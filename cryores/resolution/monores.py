@@ -402,7 +402,6 @@ def gpu_memory(inputs: Inputs, parameters: MonoresParameters) -> float:
 METHOD = Method(
     name="monores",
     title="MonoRes",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES, MAP),
     parameters=MonoresParameters,
     compute=compute,

@@ -376,7 +376,6 @@ def gpu_memory(inputs: Inputs, parameters: MonotomoParameters) -> float:
 METHOD = Method(
     name="monotomo",
     title="MonoTomo",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES,),
     parameters=MonotomoParameters,
     compute=compute,
