@@ -99,6 +99,22 @@ def test_a_method_is_complete(name):
     assert not missing, f"{name} has no {'; '.join(missing)}"
 
 
+PROTOCOLS = {
+    protocol: path.name
+    for path in sorted((ROOT / "cryoresplugin/protocols").glob("protocol_*.py"))
+    for protocol in re.findall(r"^class (CryoresProt[A-Z]\w+)", path.read_text(encoding="utf-8"), re.M)
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_protocol_stands_in_the_tree_and_has_a_test(protocol):
+    tree = (ROOT / "cryoresplugin/protocols.conf").read_text(encoding="utf-8")
+    assert f'"value": "{protocol}"' in tree, f"add {protocol} to cryoresplugin/protocols.conf, as its neighbours are"
+    tests = (ROOT / "cryoresplugin/tests").glob("test_*.py")
+    run = any(re.search(rf"\b{protocol}\b", path.read_text(encoding="utf-8")) for path in tests)
+    assert run, f"add a test of {protocol} to cryoresplugin/tests: from the form to the values of the output"
+
+
 def test_no_module_has_lost_its_subject():
     for path in ENGINE:
         assert path.name not in ("utils.py", "helpers.py", "misc.py")
