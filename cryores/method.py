@@ -183,10 +183,11 @@ class Method:
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: issue what is suspicious, before or after, as `CryoresWarning`, and return the result."""
-        from cryores.contradictions import contradictions
+        from cryores.contradictions import contradictions, may_contradict
 
         outcome = self.run(inputs, self.make_parameters(values), execution)
-        for finding in [*outcome.findings, *contradictions(outcome)]:
+        found = contradictions(outcome) if may_contradict(outcome) else []
+        for finding in [*outcome.findings, *found]:
             warnings.warn(finding, CryoresWarning, stacklevel=3)
         return outcome.result
 
