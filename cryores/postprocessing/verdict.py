@@ -19,7 +19,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import filtered, shell_width
-from cryores.method import HALVES, Inputs, LocalResolution, Method, Result, parameter, several_role, statistics
+from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, several_role, statistics
 from cryores.postprocessing._sharpened_series import SHARES, Series, bfactor_name, series_to_judge
 from cryores.postprocessing._sharpening import (
     BALANCED,
@@ -32,7 +32,7 @@ from cryores.postprocessing._sharpening import (
     past_the_turn,
 )
 from cryores.postprocessing.postprocess import METHOD as POSTPROCESS
-from cryores.resolution._fsc_result import FSCResult
+from cryores.resolution._fsc_result import FSCResult, MadeByFSC
 from cryores.resolution.compare import file_stem
 from cryores.resolution.deepres import COARSE, FINE, HIGH_BELOW
 from cryores.resolution.deepres import METHOD as DEEPRES
@@ -98,7 +98,7 @@ class VerdictParameters:
 
 
 @dataclass(frozen=True)
-class Verdict(Result):
+class Verdict(MadeByFSC):
     """Sharpened maps judged by DeepRes against the local resolution of the half maps.
 
     Parameters
@@ -188,10 +188,6 @@ class Verdict(Result):
             "half_maps": {"method": self.against, **held, "p20": self.supported.p20},
             **self.details,
         }
-
-    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
-        """Return the resolutions of the FSC that the sharpened maps were weighted by, None without one."""
-        return None if self.fsc is None else self.fsc.resolution
 
 
 def verdict(
