@@ -82,6 +82,7 @@ def test_report_is_complete_and_valid(done):
     assert [c["key"] for c in report["citations"]] == list(load_method(name).citations)
     assert len(report["inputs"]["half1"]["sha256"]) == 64
     assert (folder / "report.html").stat().st_size > 10000
+    assert list(folder.glob("*.png")), "nothing draws the result: add its class to cryores/report/drawings"
 
 
 def test_threads_change_nothing(done, odd):
