@@ -28,7 +28,7 @@ from cryores.postprocessing._local_agreement import local_resolution
 from cryores.postprocessing._qscore import expected_q, q_scores
 from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, around_atoms, correlations
 from cryores.resolution.blocres import automatic_box
-from cryores.shell_correlation import crossing_past_shape, fsc_curve, global_resolution
+from cryores.shell_correlation import crossing_past_shape, fsc_curve, uncorrected_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 POOR_FIT = 0.2
@@ -228,7 +228,7 @@ def _data_resolution(
     """Return where the raw halves agree to 0.143, or else the map before the processing and the model to 0.5 (Å)."""
     grid = mask.grid
     if halves is not None:
-        found = global_resolution(halves, mask, threads)
+        found = uncorrected_resolution(halves, mask, threads)
     else:
         found = crossing_past_shape(frequency, curves.get("masked_before", curves["masked_after"]), 0.5)
     return max(found or 0.0, grid.nyquist)
