@@ -19,6 +19,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import filtered, shell_width
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, several_role, statistics
 from cryores.postprocessing._sharpened_series import SHARES, Series, bfactor_name, series_to_judge
 from cryores.postprocessing._sharpening import (
@@ -177,7 +178,7 @@ class Verdict(MadeByFSC):
 
     def summary(self) -> Dict[str, Any]:
         """Return the best map, every map's row, and what the half maps hold."""
-        held = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > 0.5)))
+        held = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > BINARY_THRESHOLD)))
         return {
             "best": self.best.name,
             "best_file": f"deepres_{file_stem(self.best.name)}.mrc",
@@ -257,7 +258,7 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         for name, volume in series.maps():
             deepres[name] = DEEPRES.compute(Inputs(volume, mask=inputs.mask), chosen, silent).resolution
             stage.advance()
-    judged = (inputs.mask.data > 0.5) & np.isfinite(found.resolution.data)
+    judged = (inputs.mask.data > BINARY_THRESHOLD) & np.isfinite(found.resolution.data)
     for volume in deepres.values():
         judged &= np.isfinite(volume.data)
     if not judged.any():
@@ -281,7 +282,7 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
     ]
     judgements = past_the_turn(judgements, parameters.tolerance)
     winner = best(judgements, supported, series.expected)
-    share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > 0.5))
+    share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     details = {
         "guinier_bfactor": series.guinier,
         "expected_bfactor": series.expected,
@@ -322,7 +323,7 @@ def _correlations(inputs: Inputs, series: Series, execution: Execution) -> Dict[
     if inputs.model is None:
         return {}
     assert inputs.mask is not None
-    grid, threads, inside = inputs.grid, execution.threads, inputs.mask.data > 0.5
+    grid, threads, inside = inputs.grid, execution.threads, inputs.mask.data > BINARY_THRESHOLD
     with execution.stage("correlation with the model"):
         density = density_from_model(read_model(inputs.model), grid).data
         estimate = None if series.fsc is None else series.fsc.resolution.get("0.143")
@@ -374,7 +375,7 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
     found = []
     assert isinstance(inputs.maps, HalfMaps)
     mean = inputs.maps.mean().data
-    inside = None if inputs.mask is None else inputs.mask.data > 0.5
+    inside = None if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
     for name, volume in given.items():
         check_density(f"the {several_role('sharpened_maps', name)}", volume)
         likeness = correlation(*((mean, volume.data) if inside is None else (mean[inside], volume.data[inside])))

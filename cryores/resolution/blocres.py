@@ -202,7 +202,7 @@ def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
 
 
 def _wanted(mask: Volume, edge: int) -> BoolArray:
-    wanted = mask.data > 0.5
+    wanted = mask.data > BINARY_THRESHOLD
     if edge:
         inner = np.zeros_like(wanted)
         # The upper limit belongs to it: a box around voxel n - edge ends at the border.
