@@ -84,8 +84,10 @@ def test_a_method_is_complete(name):
     stem = name.replace("-", "_")
     method = load_method(name)
     room = method.compute.__module__.split(".")[1]
-    assert method.name == name and method_summaries()[name]
-    assert set(method.citations) <= set(BIBTEX)
+    assert method.name == name, f"METHOD.name is {method.name!r} in cryores/{room}/{stem}.py"
+    assert method_summaries()[name], f"the docstring of cryores/{room}/{stem}.py has no first line"
+    unknown = set(method.citations) - set(BIBTEX)
+    assert not unknown, f"{name} cites {unknown}, which cryores/citations.py does not hold"
     files = (f"tests/methods/test_{stem}.py", f"docs/methods/{stem}.rst", f"cryoresplugin/protocols/protocol_{stem}.py")
     missing = [part for part in files if not (ROOT / part).exists()]
     for place, line in (
