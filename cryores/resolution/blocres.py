@@ -130,8 +130,7 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     halves, mask = inputs.maps, inputs.mask
     assert isinstance(halves, HalfMaps) and mask is not None
     grid = halves.grid
-    overall = uncorrected_resolution(halves, mask, execution.threads)
-    box = parameters.box or automatic_box(overall, grid)
+    box = parameters.box or automatic_box(uncorrected_resolution(halves, mask, execution.threads), grid)
     mode = _mode(parameters)
     step = 1 if mode == "fast" else _step(parameters, box)
     shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
