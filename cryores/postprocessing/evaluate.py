@@ -13,7 +13,15 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
-from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model, share_outside
+from cryores.atoms import (
+    density_from_model,
+    doubts_about,
+    heavy_atoms,
+    model_outside,
+    polymer_atoms,
+    read_model,
+    share_outside,
+)
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -306,11 +314,7 @@ def _model_findings(path: str, grid: Grid) -> List[str]:
     found = doubts_about(structure)
     outside = share_outside(heavy_atoms(structure).positions, grid)
     if outside == 1.0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the map",
-            "fit the model into this map, or check the origin in the map's header",
-        )
+        raise model_outside()
     if outside > 0:
         found.append(f"{outside:.1%} of the atoms lie outside the map: they have no Q-score and no density")
     return found

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from cryores.atoms import density_from_model, heavy_atoms, read_model, share_outside
+from cryores.atoms import density_from_model, heavy_atoms, model_outside, read_model, share_outside
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -385,11 +385,7 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
                 "in the same place and hand, and with positive density?"
             )
     if inputs.model is not None and share_outside(heavy_atoms(read_model(inputs.model)).positions, inputs.grid) == 1.0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the maps",
-            "fit the model into these maps, or check the origin in their headers",
-        )
+        raise model_outside()
     return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), _of_deepres(parameters, parameters.range))
 
 
