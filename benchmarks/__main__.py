@@ -6,31 +6,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.cases import rows_of
 from cryores.method import HALVES, Inputs, LocalResolution, load_method, method_summaries
 from cryores.simulation import simulate
 
 PLANTED_SIZE = 96
 ROW = "{method:24}{size:6d}{seconds:10.3f}{rffts:8.1f}{volumes:9.1f}{planned_volumes:9.1f}"
-
-
-def benches() -> List[str]:
-    """Return what there is a bench_*.py of in this folder, named as on the command line."""
-    return sorted(path.stem[len("bench_") :].replace("_", "-") for path in Path(__file__).parent.glob("bench_*.py"))
-
-
-def costs(names: List[str], sizes: List[int]) -> Iterator[Dict[str, Any]]:
-    """Run the benchmarks of ``names`` at every size."""
-    for name in names:
-        bench = importlib.import_module(f"benchmarks.bench_{name.replace('-', '_')}")
-        for size in sizes:
-            yield from bench.measure(size)
 
 
 def accuracies(names: List[str]) -> Iterator[Dict[str, Any]]:
@@ -63,14 +49,15 @@ def main() -> None:
     words = parser.parse_args().what
     sizes = [int(word) for word in words if word.isdigit()] or [128]
     named = [word for word in words if not word.isdigit()]
-    if not set(named) <= set(benches()):
-        parser.error(f"the names are {', '.join(benches())}")
+    if not set(named) <= set(method_summaries()):
+        parser.error(f"the names are {', '.join(method_summaries())}")
+    names = named or list(method_summaries())
     print(f"{'method':24}{'size':>6}{'seconds':>10}{'rFFTs':>8}{'volumes':>9}{'planned':>9}")
-    for row in costs(named or benches(), sizes):
+    for row in (row for name in names for size in sizes for row in rows_of(name, size)):
         print(ROW.format(**row), flush=True)
     print(f"\nplanted 3 to 8 Å, {PLANTED_SIZE}^3 voxels of 1.2 Å; |error| in Å, Spearman's rank correlation")
     print(f"{'method':24}{'cover':>7}{'median':>8}{'p90':>7}{'bias':>7}{'rho':>7}")
-    for row in accuracies([name for name in method_summaries() if not named or name in named]):
+    for row in accuracies(names):
         print("{method:24}{cover:7.2f}{median:8.2f}{p90:7.2f}{bias:+7.2f}{rho:7.2f}".format(**row), flush=True)
 
 

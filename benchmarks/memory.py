@@ -14,11 +14,11 @@ import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Tuple
 
-from benchmarks.bench_compare import maps as several_resolutions
 from benchmarks.bench_evaluate import bundle
-from benchmarks.measuring import COMPILING, PeakMemory, phantom, softly_masked, with_resolution
+from benchmarks.cases import MAKERS, OPTIONS
+from benchmarks.measuring import COMPILING, PeakMemory, phantom
 from cryores.execution import GIGABYTE, Execution
 from cryores.method import MAP, RUNNING_BYTES, Inputs, load_method, method_summaries
 from cryores.volume import full_map
@@ -46,32 +46,6 @@ class Measured(NamedTuple):
         volume, whole, planned = 4.0 * (size**3 - COMPILING**3), self.before + self.peak, RUNNING_BYTES + self.plan
         grown = (self.peak - self.small_peak) / volume, (self.plan - self.small_plan) / volume
         return (*grown, whole / 1e6, planned / 1e6, planned / whole)
-
-
-MAKERS: Dict[str, Callable[[int], Inputs]] = {
-    "fsc": softly_masked,
-    "fso": softly_masked,
-    "postprocess": softly_masked,
-    "compare": several_resolutions,
-    "blocfilt": with_resolution,
-    "local-lowpass": with_resolution,
-    "localdeblur": with_resolution,
-}
-"""How inputs are made where half maps under a mask are not enough."""
-
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "autosharpen": {"resolution": 4.0},
-    "evaluate": {"resolution": 3.5},
-    "locbfactor": {"min_resolution": 3.0},
-    "locbsharpen": {"min_resolution": 3.0},
-    "locscale": {"min_resolution": 3.0},
-    "locspiral": {"min_resolution": 3.0},
-    "deepres": {"range": "2.5-13"},
-    "relion-locres": {"sampling": 16.0},
-    "resmap": {"min_resolution": 3.0, "max_resolution": 9.0},
-    "verdict": {"bfactors": (0.0, -50.0)},
-}
-"""What cannot stay at its default on white signal, or would take long."""
 
 
 def cases() -> List[List[str]]:

@@ -1,16 +1,15 @@
 """How time and memory of every method grow with the box: one table, with the exponents that are fitted to it.
 
-``python -m benchmarks.scaling 64 96 128 --threads 1 4`` runs every bench_*.py of this folder; ``--methods fsc monores``
-some. Each size and number of threads has a process of its own, held to so many processors. Times are those of the
-processors, of all threads together, which other programs on the machine change little; given as ratios to one FFT of
-scipy of the same size and run with one worker, F(N), which itself grows a little faster than N cubed: an exponent of 3
-is that of the voxels.
+``python -m benchmarks.scaling 64 96 128 --threads 1 4`` measures all; ``--methods fsc monores`` some. Each size and
+number of threads has a process of its own, held to so many processors. Times are those of the processors, of all
+threads together, which other programs on the machine change little; given as ratios to one FFT of scipy of the same
+size and run with one worker, F(N), which itself grows a little faster than N cubed: an exponent of 3 is that of the
+voxels.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
@@ -21,13 +20,11 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
+from benchmarks.cases import rows_of
+from cryores.method import method_summaries
+
 FOLDER = Path(__file__).parent
 ROW = "{:26}{:>8}{:>6}{:>10}{:>9}{:>9}"
-
-
-def benchmarks() -> List[str]:
-    """List the methods that have a benchmark, by the names of their modules."""
-    return [path.stem.replace("bench_", "") for path in sorted(FOLDER.glob("bench_*.py"))]
 
 
 def apart(name: str, size: int, threads: int) -> List[Dict[str, Any]]:
@@ -41,8 +38,7 @@ def apart(name: str, size: int, threads: int) -> List[Dict[str, Any]]:
 def here(name: str, size: int, threads: int) -> List[Dict[str, Any]]:
     """Run one benchmark in this process, held to the first processors."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    rows: List[Dict[str, Any]] = importlib.import_module(f"benchmarks.bench_{name}").measure(size)
-    return rows
+    return rows_of(name, size)
 
 
 def exponent(sizes: List[int], values: List[float]) -> float:
@@ -67,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=[64, 96, 128])
     parser.add_argument("--threads", type=int, nargs="+", default=[os.cpu_count() or 1])
-    parser.add_argument("--methods", nargs="+", default=benchmarks())
+    parser.add_argument("--methods", nargs="+", default=list(method_summaries()))
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -78,7 +74,7 @@ def main() -> None:
     for name in asked.methods:
         for threads in asked.threads:
             for size in asked.sizes:
-                for row in apart(name.replace("-", "_"), size, threads):
+                for row in apart(name, size, threads):
                     rows.append((threads, row))
                     cells = (f"{row[key]:.1f}" for key in ("processor_rffts", "volumes", "planned_volumes"))
                     print(ROW.format(row["method"], threads, size, *cells), flush=True)

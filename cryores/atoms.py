@@ -87,6 +87,15 @@ def share_outside(positions: Float64, grid: Grid) -> float:
     return float(np.mean(((index < 0) | (index > np.array(grid.shape) - 1)).any(axis=1)))
 
 
+def model_outside() -> InputError:
+    """Return the error of a model none of whose atoms lies in the map."""
+    return InputError(
+        "E_MODEL_OUTSIDE",
+        "no atom of the model lies inside the map",
+        "fit the model into this map, or check the origin in the map's header",
+    )
+
+
 @dataclass(frozen=True)
 class Atoms:
     """The atoms of a model that are not hydrogen, one conformer of each residue, as arrays in the order of the file.
@@ -246,11 +255,7 @@ def density_from_model(model: Model, grid: Grid, resolution: Optional[float] = N
     structure = model if isinstance(model, gemmi.Structure) else read_model(model)
     inside = _shifted_into_box(structure, grid)
     if inside.count_atom_sites() == 0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the map",
-            "fit the model into this map, or check its origin",
-        )
+        raise model_outside()
     nz, ny, nx = grid.shape
     ez, ey, ex = grid.extent
     calculator = gemmi.DensityCalculatorE()

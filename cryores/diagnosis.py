@@ -11,7 +11,7 @@ from cryores.blocks import slabs
 from cryores.errors import InputError, UsageError
 from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
 from cryores.inputs import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, in_words
-from cryores.masks import is_hard
+from cryores.masks import BINARY_THRESHOLD, is_hard
 from cryores.noise import background_amplitude
 from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
 
@@ -473,7 +473,7 @@ def margin_findings(mask: Volume, least: int) -> Iterator[Finding]:
     Where it runs from face to face along one or two axes, as a filament or a membrane has to, the finding says so, and
     the room is that along the others.
     """
-    inside = mask.data > 0.5
+    inside = mask.data > BINARY_THRESHOLD
     used = {name: inside.any(axis=axes) for name, axes in (("z", (1, 2)), ("y", (0, 2)), ("x", (0, 1)))}
     crossed = [name for name, places in used.items() if places[0] and places[-1]]
     others = [places for name, places in used.items() if name not in crossed]

@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import math
 import re
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -52,8 +53,6 @@ class Method:
         Its name at the command line, also the module's with ``-`` for ``_``.
     title : str
         Its name in prose.
-    summary : str
-        One sentence: what it computes.
     maps : tuple of str
         Which of ``halves`` and ``map`` it can start from, the preferred one first.
     parameters : type
@@ -92,7 +91,6 @@ class Method:
 
     name: str
     title: str
-    summary: str
     maps: Tuple[str, ...]
     parameters: type
     compute: Callable[[Inputs, Any, Execution], Any]
@@ -109,6 +107,11 @@ class Method:
     memory_within: Optional[Callable[[Inputs, Any, int, float], float]] = None
     gpu_memory: Optional[Callable[[Inputs, Any], float]] = None
     network: Callable[[Any], bool] = lambda parameters: False
+
+    @property
+    def summary(self) -> str:
+        """What it computes, in one sentence: the first line of its file."""
+        return (sys.modules[self.compute.__module__].__doc__ or "").split("\n", 1)[0]
 
     def make_parameters(self, values: Mapping[str, Any]) -> Any:
         """Build and check this method's parameters."""
@@ -180,10 +183,11 @@ class Method:
 
     def result(self, inputs: Inputs, execution: Optional[Execution], values: Mapping[str, Any]) -> Any:
         """Run from Python: issue what is suspicious, before or after, as `CryoresWarning`, and return the result."""
-        from cryores.contradictions import contradictions
+        from cryores.contradictions import contradictions, may_contradict
 
         outcome = self.run(inputs, self.make_parameters(values), execution)
-        for finding in [*outcome.findings, *contradictions(outcome)]:
+        found = contradictions(outcome) if may_contradict(outcome) else []
+        for finding in [*outcome.findings, *found]:
             warnings.warn(finding, CryoresWarning, stacklevel=3)
         return outcome.result
 

@@ -9,7 +9,7 @@ import numpy as np
 from cryores.errors import InputError
 from cryores.filters import Response
 from cryores.fourier import Float64, irfft, multiply_radial, radial_power, rfft
-from cryores.masks import distance_outside
+from cryores.masks import BINARY_THRESHOLD, distance_outside
 from cryores.volume import FloatArray, Grid, Volume
 
 LEAST_BACKGROUND = 0.1
@@ -58,7 +58,7 @@ def background_amplitude(volume: Volume, mask: Volume, threads: int = 1) -> Tupl
     InputError
         ``E_NO_BACKGROUND`` when less than a tenth of the box is background, or it holds no noise.
     """
-    window = distance_outside(mask.data > 0.5, (1.0, 1.0, 1.0), EDGE)
+    window = distance_outside(mask.data > BINARY_THRESHOLD, (1.0, 1.0, 1.0), EDGE)
     window /= np.float32(EDGE)
     np.minimum(window, np.float32(1), out=window)
     share = float(np.einsum("zyx,zyx->", window, window, dtype=np.float64)) / window.size

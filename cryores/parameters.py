@@ -91,6 +91,7 @@ def parameters_of(declaration: type) -> List[Parameter]:
     hints = get_type_hints(declaration)
     found = []
     for item in dataclasses.fields(declaration):
+        assert item.metadata, f"{declaration.__name__}.{item.name} is not declared by parameter(...)"
         kinds = getattr(hints[item.name], "__args__", (hints[item.name],))
         kind = next(k for k in kinds if k is not type(None) and k is not Ellipsis)
         repeated = getattr(hints[item.name], "__origin__", None) is tuple

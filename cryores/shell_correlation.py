@@ -298,17 +298,12 @@ def stays_above(curve: Float64, threshold: Any) -> bool:
     return bool(np.all((curve - threshold)[1:] >= 0))
 
 
-def global_resolution(
-    halves: HalfMaps,
-    mask: Optional[Volume] = None,
-    threads: int = 1,
-    threshold: float = 0.143,
-    crossing: str = "first",
-) -> Optional[float]:
-    """Return where the plain FSC of two half maps, multiplied by ``mask`` if there is one, meets ``threshold`` (Å).
+def uncorrected_resolution(halves: HalfMaps, mask: Optional[Volume] = None, threads: int = 1) -> Optional[float]:
+    """Return where the FSC of two half maps, multiplied by ``mask`` if there is one, first falls below 0.143 (Å).
 
     A hard mask is given a soft edge, and the maps lose their mean outside of it. None when the curve is below from the
-    first shell on; see `cryores.resolution.fsc` for the curve without the mask's share.
+    first shell on. What the mask adds to the curve stays in it, as a method that chooses a window or a band can afford;
+    the global resolution of a report is that of `cryores.resolution.fsc`, without it.
     """
     maps = [halves.half1.data, halves.half2.data]
     if mask is not None:
@@ -316,7 +311,7 @@ def global_resolution(
         maps = [(data - np.float32(solvent_level(data, weight))) * weight for data in maps]
     spectra = [rfft(data, threads) for data in maps]
     sums = shell_sums(spectra[0], spectra[1], halves.grid)
-    return crossing_resolution(sums.frequency, fsc_curve(sums), threshold, crossing)
+    return crossing_resolution(sums.frequency, fsc_curve(sums), 0.143)
 
 
 def correlation(a: FloatArray, b: FloatArray) -> float:

@@ -16,6 +16,7 @@ from cryores.atoms import Model, atom_positions, density_from_model, helix_bundl
 from cryores.errors import CryoresWarning, InputError, UsageError
 from cryores.filters import Response, bfactor, low_pass
 from cryores.fourier import Float64, filtered, irfft, multiply_radial, radial_power, rfft, shell_width
+from cryores.masks import BINARY_THRESHOLD
 from cryores.noise import background_amplitude, coloured_noise
 from cryores.volume import FloatArray, Grid, HalfMaps, IntTriple, Volume
 
@@ -119,7 +120,7 @@ def simulate(
     structure = _centred(model, grid, seed)
     density = density_from_model(structure, grid)
     mask = mask_of_model(structure, grid)
-    truth = _field(resolution_field, axis, mask.data > 0.5, finest, coarsest, grid, rng)
+    truth = _field(resolution_field, axis, mask.data > BINARY_THRESHOLD, finest, coarsest, grid, rng)
     clean = _local_low_pass(density.data, truth, grid, threads)
     colour = bfactor(50.0) if noise == "coloured" else _one
     frequency, power = radial_power(density.data, grid, threads)
@@ -127,7 +128,7 @@ def simulate(
     scale = float(np.sqrt(noise_power / grid.size / colour(np.array([1.0 / finest]))[0] ** 2))
     halves = [_half(clean, grid, lambda s: scale * colour(s), b, rng, threads) for _ in range(2)]
     # Of signal a voxel of the mask: what counts is how it stands out where it is.
-    occupied = np.count_nonzero(mask.data > 0.5)
+    occupied = np.count_nonzero(mask.data > BINARY_THRESHOLD)
     snr_curve = power / np.maximum(scale**2 * colour(frequency) ** 2 * occupied, np.finfo(float).tiny)
     return Simulation(
         halves=HalfMaps(*halves),
@@ -189,7 +190,7 @@ def halves_of_map(
 
     trial = coloured_noise(grid, colour, rng, threads)
     reaches = _noise_limit(s, amplitude)
-    signal = volume.data[mask.data > 0.5].astype(np.float64)
+    signal = volume.data[mask.data > BINARY_THRESHOLD].astype(np.float64)
     scale = float(np.sqrt(signal.var() / snr) / trial.std(dtype=np.float64))
     halves = [_half(volume.data, grid, lambda at: scale * colour(at), 0.0, rng, threads) for _ in range(2)]
     description = {

@@ -13,17 +13,11 @@ import sys
 import threading
 import time
 
+from cryores.web.menu import MENU
+
 TOLD_EVERY = 0.5
-LOCAL_OUTPUTS = {
-    "monores": "resolution_Volume",
-    "blocres": "resolution_Volume",
-    "locres": "resolution_Volume",
-    "deepres": "resolution_Volume",
-    "relion-locres": "resolution_Volume",
-    "resmap": "outputVolume",
-    "monodir": "resolution_Volume",
-}
-"""Method -> output that is a local resolution, which the comparison takes."""
+LOCAL = {offer.name for offer in MENU if offer.local}
+"""Methods that give a local resolution, which the comparison takes."""
 
 
 def loadPlugins():
@@ -108,9 +102,9 @@ class ProjectJob:
             protocol.numberOfThreads.set(self.order["threads"])
             self._launch(protocol, name)
             step["folder"] = os.path.relpath(os.path.abspath(protocol._resultFolder()), self.folder)
-            if name in LOCAL_OUTPUTS:
-                self.localMaps[name] = (protocol, LOCAL_OUTPUTS[name])
-            if "mask" not in self.sources and hasattr(protocol, "outputMask") and name in LOCAL_OUTPUTS:
+            if name in LOCAL:
+                self.localMaps[name] = (protocol, protocol._resolutionOutput)
+            if "mask" not in self.sources and hasattr(protocol, "outputMask") and name in LOCAL:
                 # From here on all methods look at the same voxels.
                 self.sources["mask"] = (protocol, "outputMask")
         return "folder" in step
@@ -121,14 +115,9 @@ class ProjectJob:
 
         if name == "compare":
             return self._comparison(protocols.CryoresProtCompare)
-        classes = {
-            "fsc": "FSC", "monores": "MonoRes", "blocres": "Blocres", "locres": "Locres", "deepres": "DeepRes",
-            "resmap": "ResMap", "relion-locres": "RelionLocres", "monodir": "MonoDir", "fso": "FSO",
-            "postprocess": "Postprocess", "verdict": "Verdict", "evaluate": "Evaluate", "autosharpen": "AutoSharpen",
-            "localdeblur": "LocalDeblur", "locspiral": "LocSpiral", "deepemhancer": "DeepEMhancer",
-        }  # fmt: skip
-        values, pointers = getattr(self, f"_{name.replace('-', '_')}Form")()
-        protocol = self.project.newProtocol(getattr(protocols, f"CryoresProt{classes[name]}"), **values)
+        classes = {one._method: one for one in vars(protocols).values() if isinstance(one, type)}
+        values, pointers = getattr(self, f"_{name}Form", self._usualForm)()
+        protocol = self.project.newProtocol(classes[name], **values)
         for field, role in pointers.items():
             if role in self.sources:
                 self._point(getattr(protocol, field), *self.sources[role])
@@ -165,6 +154,10 @@ class ProjectJob:
         given = self.order["settings"]
         return {field: given[name] for field, name in fields.items() if name in given}
 
+    def _usualForm(self):
+        """Return field -> value and field -> role of the form that is not named below: that of `CryoresHalves`."""
+        return {}, {"inputVolume": "map", "mask": "mask"}
+
     def _fscForm(self):
         return {}, {"inputVolume": "map", "mask": "mask", "model": "model"}
 
@@ -179,9 +172,6 @@ class ProjectJob:
         values = {"box": 0, "maxresolution": 0, **self._settings(box="box", maxresolution="min_resolution")}
         return values, {"inputVolume": "map", "mask": "mask"}
 
-    def _locresForm(self):
-        return {}, {"inputVolume": "map", "mask": "mask"}
-
     def _deepresForm(self):
         return {}, {"inputVolume": "map", "Mask": "mask"}
 
@@ -191,9 +181,6 @@ class ProjectJob:
             **self._settings(minRes="min_resolution", maxRes="max_resolution"),
         }
         return values, {"volumeHalf1": "map", "maskVolume": "mask"}
-
-    def _relion_locresForm(self):
-        return {}, {"inputVolume": "map", "mask": "mask"}
 
     def _monodirForm(self):
         values = self._settings(minResolution="min_resolution", maxResolution="max_resolution")

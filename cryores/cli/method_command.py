@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, List
+import argparse
+from typing import Any, Callable, Dict, List
 
 from cryores.cli import progress
 from cryores.cli.method_inputs import named_by_file, read_inputs
@@ -13,7 +14,7 @@ from cryores.contradictions import contradictions
 from cryores.execution import Execution, Stage
 from cryores.files import unchanging
 from cryores.localres_maps import AUTO
-from cryores.method import SEVERAL_ROLES, load_method, parameters_of, several_role
+from cryores.method import SEVERAL_ROLES, Method, load_method, parameters_of, several_role
 
 
 def run_method(name: str, words: List[str]) -> None:
@@ -25,11 +26,7 @@ def run_method(name: str, words: List[str]) -> None:
         return
     method = load_method(name)
     arguments = parser_of(method).parse_args(words)
-    values = {p.name: getattr(arguments, p.name) for p in parameters_of(method.parameters)}
-    repeated = {p.name for p in parameters_of(method.parameters) if p.repeated}
-    parameters = method.make_parameters(
-        {k: tuple(v) if k in repeated else v for k, v in values.items() if v is not None}
-    )
+    parameters = _parameters(method, arguments)
     execution = Execution(
         arguments.threads,
         arguments.memory,
@@ -39,19 +36,19 @@ def run_method(name: str, words: List[str]) -> None:
     )
     given = {role: getattr(arguments, role) for role in roles_of(method) if role not in SEVERAL_ROLES}
     sources = {role: path for role, path in given.items() if path is not None}
-    role_of_several = several_of(method)
-    several = named_by_file(arguments.maps or [], arguments.names) if role_of_several else {}
+    several: Dict[str, str] = {}
+    files = dict(sources)
+    role = several_of(method)
+    if role is not None:
+        several = named_by_file(arguments.maps or [], arguments.names)
+        files.update({several_role(role, name): path for name, path in several.items()})
     backgrounds = arguments.background if reads_resolution(method) else (AUTO,)
-    paths = {several_role(role_of_several, name): path for name, path in several.items()} if role_of_several else {}
-    files = {**sources, **paths}
     with OutputFolder(arguments.out, arguments.overwrite, files.values()) as folder, unchanging(files.values()):
         execution.scratch = folder
         inputs = read_inputs(method, sources, arguments.voxel_size, execution, several, backgrounds)
         outcome = method.run(inputs, parameters, execution)
+        outcome.findings.extend(contradictions(outcome))
         for finding in [*outcome.findings, *outcome.summary.get("warnings", [])]:
-            progress.say(f"warning: {finding}")
-        for finding in contradictions(outcome):
-            outcome.findings.append(finding)
             progress.say(f"warning: {finding}")
         from cryores.report import write_report
         from cryores.report.html import headline
@@ -62,6 +59,16 @@ def run_method(name: str, words: List[str]) -> None:
         if told:
             progress.say(told)
         progress.say(f"done: {arguments.out}/report.html")
+
+
+def _parameters(method: Method, arguments: argparse.Namespace) -> Any:
+    """Return the method's parameters: those of the command line, and the defaults of the others."""
+    given = {}
+    for parameter in parameters_of(method.parameters):
+        value = getattr(arguments, parameter.name)
+        if value is not None:
+            given[parameter.name] = tuple(value) if parameter.repeated else value
+    return method.make_parameters(given)
 
 
 def _stages(quiet: bool) -> Callable[[str, int], Stage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from typing import Any, Iterable, List, NoReturn, Optional, Sequence
+from typing import Any, Iterable, List, NoReturn, Sequence
 
 from cryores.errors import UsageError
 from cryores.method import Parameter
@@ -123,12 +123,11 @@ def positive_float(word: str) -> float:
 
 
 def _is_number(word: str) -> bool:
-    number: Optional[float]
     try:
-        number = float(word)
+        float(word)
     except ValueError:
-        number = None
-    return number is not None
+        return False
+    return True
 
 
 def _default(parameter: Parameter) -> str:

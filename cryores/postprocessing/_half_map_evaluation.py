@@ -18,7 +18,7 @@ from cryores.postprocessing._evaluation import MEASURES, SIDES, Row, median_of, 
 from cryores.postprocessing._half_map_test import HalfMapTest, half_map_test, levelled
 from cryores.postprocessing._local_agreement import local_resolution
 from cryores.resolution.blocres import automatic_box
-from cryores.shell_correlation import global_resolution
+from cryores.shell_correlation import uncorrected_resolution
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, HalfMaps, Volume
 
@@ -95,7 +95,7 @@ def judged_by_halves(
         mask = automatic_mask(raw, threads) if mask is None else mask
         inside = mask.data > BINARY_THRESHOLD
         mask = softened(mask, SOFT_EDGE * grid.spacing)
-        resolution = resolution or global_resolution(raw, mask, threads)
+        resolution = resolution or uncorrected_resolution(raw, mask, threads)
         if resolution is None:
             raise InputError(
                 "E_NO_RESOLUTION", "the raw half maps have nothing in common", "give two half maps of one refinement"

@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from cryores.atoms import heavy_atoms, read_model
-from cryores.errors import CryoresError, InputError
+from cryores.atoms import heavy_atoms, model_outside, read_model
+from cryores.errors import CryoresError
 from cryores.execution import Execution
 from cryores.masks import soft_edge
 from cryores.postprocessing._real_space import around_atoms
@@ -134,7 +134,7 @@ def compared(case: Case, kinds: Sequence[str], execution: Execution) -> Compared
     grid = before.grid
     near = around_atoms(heavy_atoms(read_model(case.model)).positions, grid, max(MASK_RADIUS, grid.spacing))
     if not near.any():
-        raise InputError("E_MODEL_OUTSIDE", "no atom of the model lies inside the map", "fit the model into this map")
+        raise model_outside()
     mask = soft_edge(before.like(near), MASK_EDGE)
     wanted = locscale(
         case.maps, mask.like(mask.data > 0.01), case.model, execution=execution, **_of_single(case)

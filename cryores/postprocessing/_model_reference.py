@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from cryores.atoms import TRACE, atom_positions, density_from_model, read_model
+from cryores.atoms import TRACE, atom_positions, density_from_model, model_outside, read_model
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.fourier import rfft, shell_sums
@@ -77,11 +77,7 @@ def check_model(path: str, grid: Grid) -> List[str]:
         )
     inside = float(np.mean(_in_box(structure, grid)))
     if inside == 0.0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the map",
-            "fit the model into this map, or check its origin",
-        )
+        raise model_outside()
     return [*_bfactor_doubts(path, np.array([atom.b_iso for atom in heavy])), *_placing_doubts(structure, inside)]
 
 

@@ -22,7 +22,7 @@ from cryores.method import Inputs, parameter
 from cryores.monogenic import quantile
 from cryores.postprocessing._spiral_filters import PublishedFilters, RieszFilters, published_shift
 from cryores.processed import ProcessedMap, finish
-from cryores.shell_correlation import global_resolution
+from cryores.shell_correlation import uncorrected_resolution
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 
 COMPAT = "locspiral"
@@ -77,7 +77,7 @@ def finest_band(maps: Maps, mask: Optional[Volume], given: Optional[float], thre
         ``E_NO_HALVES`` if it is not given and cannot be measured.
     """
     if given is None and isinstance(maps, HalfMaps):
-        given = global_resolution(maps, mask, threads)
+        given = uncorrected_resolution(maps, mask, threads)
     if given is None:
         raise UsageError(
             "E_NO_HALVES", "the resolution of the map is not known", "give --min-resolution, or half maps that agree"

@@ -22,7 +22,7 @@ from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._adjusted_surface import Surface, kurtosis, region_weight, surface_of
 from cryores.postprocessing.postprocess import shell_weights
 from cryores.processed import ProcessedMap, finish
-from cryores.resolution._fsc_result import FSCResult
+from cryores.resolution._fsc_result import FSCResult, MadeByFSC
 from cryores.resolution.fsc import METHOD as FSC
 from cryores.shell_correlation import fsc_curve
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
@@ -74,16 +74,19 @@ class AutosharpenParameters:
 
 
 @dataclass(frozen=True)
-class AutosharpenResult(ProcessedMap):
+class AutosharpenResult(MadeByFSC, ProcessedMap):
     """A sharpened map and the search that found it.
 
     Parameters
     ----------
     tried : dict of dict of ndarray
         Variant -> for each of its trials ``b_iso`` (Å²), ``score``, and of surfaces ``area``, ``regions``.
+    fsc : FSCResult or None
+        FSC of the half maps, None for a single map.
     """
 
     tried: Dict[str, Dict[str, Float64]] = field(default_factory=dict)
+    fsc: Optional[FSCResult] = None
 
     def tables(self) -> Dict[str, str]:
         """Return ``search_VARIANT.csv``, a row a trial."""
@@ -172,7 +175,7 @@ def _compute(inputs: Inputs, parameters: AutosharpenParameters, execution: Execu
     # They hold the search, and with it two spectra.
     del search, bases, base, response, best
     fields = finish(inputs, sharpened, _criterion(details, resolution, parameters), details, execution)
-    return AutosharpenResult(**fields, tried=tried)
+    return AutosharpenResult(**fields, tried=tried, fsc=curves)
 
 
 class _Search:
@@ -364,7 +367,6 @@ def _gpu_memory(inputs: Inputs, parameters: AutosharpenParameters) -> float:
 METHOD = Method(
     name="autosharpen",
     title="AutoSharpen",
-    summary="Map sharpened by the B-factor that shows most detail in fewest pieces: AutoSharpen",
     maps=(HALVES, MAP),
     parameters=AutosharpenParameters,
     compute=_compute,

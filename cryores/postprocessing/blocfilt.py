@@ -286,7 +286,6 @@ def _gpu_memory(inputs: Inputs, parameters: BlocfiltParameters) -> float:
 METHOD = Method(
     name="blocfilt",
     title="blocfilt",
-    summary="Map low-passed to its local resolution in a moving box, as in Bsoft",
     maps=(HALVES, MAP),
     parameters=BlocfiltParameters,
     compute=_compute,

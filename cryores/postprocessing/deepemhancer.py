@@ -294,7 +294,6 @@ def _find_weights(parameters: DeepemhancerParameters) -> Path:
 METHOD = Method(
     name="deepemhancer",
     title="DeepEMhancer",
-    summary="Map as a network, trained on local scaling to models, expects it: sharpened and masked, with a confidence",
     maps=(HALVES, MAP),
     parameters=DeepemhancerParameters,
     compute=_compute,

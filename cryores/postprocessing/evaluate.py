@@ -13,7 +13,15 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 import numpy as np
 
-from cryores.atoms import density_from_model, doubts_about, heavy_atoms, polymer_atoms, read_model, share_outside
+from cryores.atoms import (
+    density_from_model,
+    doubts_about,
+    heavy_atoms,
+    model_outside,
+    polymer_atoms,
+    read_model,
+    share_outside,
+)
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
@@ -28,7 +36,7 @@ from cryores.postprocessing._local_agreement import local_resolution
 from cryores.postprocessing._qscore import expected_q, q_scores
 from cryores.postprocessing._real_space import POINTS_AT_ONCE, ResidueVoxels, around_atoms, correlations
 from cryores.resolution.blocres import automatic_box
-from cryores.shell_correlation import crossing_past_shape, fsc_curve, global_resolution
+from cryores.shell_correlation import crossing_past_shape, fsc_curve, uncorrected_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Volume
 
 POOR_FIT = 0.2
@@ -228,7 +236,7 @@ def _data_resolution(
     """Return where the raw halves agree to 0.143, or else the map before the processing and the model to 0.5 (Å)."""
     grid = mask.grid
     if halves is not None:
-        found = global_resolution(halves, mask, threads)
+        found = uncorrected_resolution(halves, mask, threads)
     else:
         found = crossing_past_shape(frequency, curves.get("masked_before", curves["masked_after"]), 0.5)
     return max(found or 0.0, grid.nyquist)
@@ -306,11 +314,7 @@ def _model_findings(path: str, grid: Grid) -> List[str]:
     found = doubts_about(structure)
     outside = share_outside(heavy_atoms(structure).positions, grid)
     if outside == 1.0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the map",
-            "fit the model into this map, or check the origin in the map's header",
-        )
+        raise model_outside()
     if outside > 0:
         found.append(f"{outside:.1%} of the atoms lie outside the map: they have no Q-score and no density")
     return found
@@ -359,7 +363,6 @@ def _memory(inputs: Inputs, parameters: EvaluateParameters, threads: int) -> flo
 METHOD = Method(
     name="evaluate",
     title="Evaluation of a processed map",
-    summary="A processed map judged by an atomic model and by the half map it has not seen, before and after",
     maps=(MAP,),
     parameters=EvaluateParameters,
     compute=_compute,

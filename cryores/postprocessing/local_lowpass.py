@@ -202,7 +202,6 @@ def _gpu_memory(inputs: Inputs, parameters: LocalLowpassParameters) -> float:
 METHOD = Method(
     name="local-lowpass",
     title="Local low-pass",
-    summary="Map low-passed at every voxel to its local resolution, by a bank of filtered maps",
     maps=(HALVES, MAP),
     parameters=LocalLowpassParameters,
     compute=_compute,

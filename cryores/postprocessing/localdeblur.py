@@ -231,7 +231,6 @@ def _gpu_memory(inputs: Inputs, parameters: LocaldeblurParameters) -> float:
 METHOD = Method(
     name="localdeblur",
     title="LocalDeblur",
-    summary="Map sharpened at each place in the frequencies near its local resolution, by a few steps of deconvolution",
     maps=(HALVES, MAP),
     parameters=LocaldeblurParameters,
     compute=_compute,

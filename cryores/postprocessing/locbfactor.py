@@ -204,7 +204,6 @@ def _gpu_memory(inputs: Inputs, parameters: LocbfactorParameters) -> float:
 METHOD = Method(
     name="locbfactor",
     title="LocBFactor",
-    summary="Local B-factor: how fast amplitudes decay with resolution, by a Guinier fit in every voxel",
     maps=(HALVES, MAP),
     parameters=LocbfactorParameters,
     compute=_compute,

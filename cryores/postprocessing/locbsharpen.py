@@ -127,7 +127,6 @@ def _gpu_memory(inputs: Inputs, parameters: LocbsharpenParameters) -> float:
 METHOD = Method(
     name="locbsharpen",
     title="LocBSharpen",
-    summary="Map whose local amplitudes do not decay: each wave gets the amplitude that its place has at 15 Å",
     maps=(HALVES, MAP),
     parameters=LocbsharpenParameters,
     compute=_compute,

@@ -135,7 +135,6 @@ def _gpu_memory(inputs: Inputs, parameters: LococcupancyParameters) -> float:
 METHOD = Method(
     name="lococcupancy",
     title="LocOccupancy",
-    summary="Local occupancy: in which share of narrow bands a place is as strong as most of the molecule",
     maps=(HALVES, MAP),
     parameters=LococcupancyParameters,
     compute=_compute,

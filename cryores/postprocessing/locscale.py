@@ -21,7 +21,7 @@ from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter, sta
 from cryores.postprocessing import _locscale_targets as targets
 from cryores.postprocessing._model_reference import ModelReference, check_model, fit_details, model_reference
 from cryores.processed import ProcessedMap, finish
-from cryores.shell_correlation import global_resolution
+from cryores.shell_correlation import uncorrected_resolution
 from cryores.volume import FloatArray, Grid, HalfMaps, Maps, Volume, full_map
 from cryores.window_profiles import WindowProfiles, WindowShells, block_bytes, working_bytes
 
@@ -283,7 +283,7 @@ def _resolution(inputs: Inputs, parameters: LocscaleParameters, execution: Execu
     """Return the finest resolution (Å) that is known: the given one, or that of the half maps."""
     if parameters.min_resolution is not None or not isinstance(inputs.maps, HalfMaps):
         return parameters.min_resolution
-    return global_resolution(inputs.maps, inputs.mask, execution.threads)
+    return uncorrected_resolution(inputs.maps, inputs.mask, execution.threads)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
@@ -382,7 +382,6 @@ def _block_of(mask: Optional[Volume], grid: Grid) -> Tuple[Tuple[int, ...], floa
 METHOD = Method(
     name="locscale",
     title="LocScale",
-    summary="Map whose local amplitudes are those of a model, of another map, or what a protein is expected to have",
     maps=(HALVES, MAP),
     parameters=LocscaleParameters,
     compute=_compute,

@@ -97,7 +97,6 @@ def _add_phase(total, density, amplitude, noise):  # type: ignore[no-untyped-def
 METHOD = Method(
     name="locspiral",
     title="LocSpiral",
-    summary="Map of equal local amplitudes: every wave that stands out of the solvent counts by its phase alone",
     maps=(HALVES, MAP),
     parameters=SumParameters,
     compute=_compute,

@@ -23,7 +23,7 @@ from cryores.guinier import GuinierFit, fit_guinier, mean_amplitudes
 from cryores.masks import independent_share
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.processed import ProcessedMap, finish
-from cryores.resolution._fsc_result import FSCResult
+from cryores.resolution._fsc_result import FSCResult, MadeByFSC
 from cryores.resolution.fsc import METHOD as FSC
 from cryores.resolution.fsc import FSCParameters
 from cryores.shell_correlation import reference_correlation, threshold_curve
@@ -104,7 +104,7 @@ class PostprocessParameters:
 
 
 @dataclass(frozen=True)
-class PostprocessResult(ProcessedMap):
+class PostprocessResult(MadeByFSC, ProcessedMap):
     """A sharpened map with the curves that it was made by.
 
     Parameters
@@ -143,10 +143,6 @@ class PostprocessResult(ProcessedMap):
             "guinier.csv": csv_text(guinier),
             "postprocess.star": star_text(general, star),
         }
-
-    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
-        """Return the resolutions of the FSC that the map was weighted by, None without one."""
-        return None if self.fsc is None else self.fsc.resolution
 
 
 GUINIER_LABELS = {
@@ -427,7 +423,6 @@ def _gpu_memory(inputs: Inputs, parameters: PostprocessParameters) -> float:
 METHOD = Method(
     name="postprocess",
     title="Post-processing by B-factor and FSC",
-    summary="Sharpened map from two half maps: FSC weighting, detector correction, B-factor, low-pass",
     maps=(HALVES, MAP),
     parameters=PostprocessParameters,
     compute=_compute,

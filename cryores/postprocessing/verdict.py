@@ -1,4 +1,4 @@
-"""Over- or under-sharpened? DeepRes of maps sharpened more and more, against MonoRes of the raw half maps.
+"""Over- or under-sharpened? DeepRes of maps sharpened more and more, against MonoRes or locres of the raw half maps.
 
 DeepRes judges what density looks like and falls with every bit of sharpening, right or wrong; MonoRes, or our locres,
 compares signal with noise and hardly feels it. Where the bulk of a map looks finer than the best fifth of what the half
@@ -13,13 +13,14 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from cryores.atoms import density_from_model, heavy_atoms, read_model, share_outside
+from cryores.atoms import density_from_model, heavy_atoms, model_outside, read_model, share_outside
 from cryores.diagnosis import check_density
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import filtered, shell_width
-from cryores.method import HALVES, Inputs, LocalResolution, Method, Result, parameter, several_role, statistics
+from cryores.masks import BINARY_THRESHOLD
+from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, several_role, statistics
 from cryores.postprocessing._sharpened_series import SHARES, Series, bfactor_name, series_to_judge
 from cryores.postprocessing._sharpening import (
     BALANCED,
@@ -32,7 +33,7 @@ from cryores.postprocessing._sharpening import (
     past_the_turn,
 )
 from cryores.postprocessing.postprocess import METHOD as POSTPROCESS
-from cryores.resolution._fsc_result import FSCResult
+from cryores.resolution._fsc_result import FSCResult, MadeByFSC
 from cryores.resolution.compare import file_stem
 from cryores.resolution.deepres import COARSE, FINE, HIGH_BELOW
 from cryores.resolution.deepres import METHOD as DEEPRES
@@ -98,7 +99,7 @@ class VerdictParameters:
 
 
 @dataclass(frozen=True)
-class Verdict(Result):
+class Verdict(MadeByFSC):
     """Sharpened maps judged by DeepRes against the local resolution of the half maps.
 
     Parameters
@@ -177,7 +178,7 @@ class Verdict(Result):
 
     def summary(self) -> Dict[str, Any]:
         """Return the best map, every map's row, and what the half maps hold."""
-        held = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > 0.5)))
+        held = statistics(self.supported.values, int(np.count_nonzero(self.mask.data > BINARY_THRESHOLD)))
         return {
             "best": self.best.name,
             "best_file": f"deepres_{file_stem(self.best.name)}.mrc",
@@ -188,10 +189,6 @@ class Verdict(Result):
             "half_maps": {"method": self.against, **held, "p20": self.supported.p20},
             **self.details,
         }
-
-    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
-        """Return the resolutions of the FSC that the sharpened maps were weighted by, None without one."""
-        return None if self.fsc is None else self.fsc.resolution
 
 
 def verdict(
@@ -261,7 +258,7 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
         for name, volume in series.maps():
             deepres[name] = DEEPRES.compute(Inputs(volume, mask=inputs.mask), chosen, silent).resolution
             stage.advance()
-    judged = (inputs.mask.data > 0.5) & np.isfinite(found.resolution.data)
+    judged = (inputs.mask.data > BINARY_THRESHOLD) & np.isfinite(found.resolution.data)
     for volume in deepres.values():
         judged &= np.isfinite(volume.data)
     if not judged.any():
@@ -285,7 +282,7 @@ def _compute(inputs: Inputs, parameters: VerdictParameters, execution: Execution
     ]
     judgements = past_the_turn(judgements, parameters.tolerance)
     winner = best(judgements, supported, series.expected)
-    share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > 0.5))
+    share = float(np.count_nonzero(judged) / np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     details = {
         "guinier_bfactor": series.guinier,
         "expected_bfactor": series.expected,
@@ -326,7 +323,7 @@ def _correlations(inputs: Inputs, series: Series, execution: Execution) -> Dict[
     if inputs.model is None:
         return {}
     assert inputs.mask is not None
-    grid, threads, inside = inputs.grid, execution.threads, inputs.mask.data > 0.5
+    grid, threads, inside = inputs.grid, execution.threads, inputs.mask.data > BINARY_THRESHOLD
     with execution.stage("correlation with the model"):
         density = density_from_model(read_model(inputs.model), grid).data
         estimate = None if series.fsc is None else series.fsc.resolution.get("0.143")
@@ -378,7 +375,7 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
     found = []
     assert isinstance(inputs.maps, HalfMaps)
     mean = inputs.maps.mean().data
-    inside = None if inputs.mask is None else inputs.mask.data > 0.5
+    inside = None if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
     for name, volume in given.items():
         check_density(f"the {several_role('sharpened_maps', name)}", volume)
         likeness = correlation(*((mean, volume.data) if inside is None else (mean[inside], volume.data[inside])))
@@ -388,11 +385,7 @@ def _check(inputs: Inputs, parameters: VerdictParameters) -> List[str]:
                 "in the same place and hand, and with positive density?"
             )
     if inputs.model is not None and share_outside(heavy_atoms(read_model(inputs.model)).positions, inputs.grid) == 1.0:
-        raise InputError(
-            "E_MODEL_OUTSIDE",
-            "no atom of the model lies inside the maps",
-            "fit the model into these maps, or check the origin in their headers",
-        )
+        raise model_outside()
     return found + DEEPRES.check(Inputs(inputs.maps, mask=inputs.mask), _of_deepres(parameters, parameters.range))
 
 
@@ -419,7 +412,6 @@ def _kept(inputs: Inputs, parameters: VerdictParameters) -> float:
 METHOD = Method(
     name="verdict",
     title="Sharpening verdict",
-    summary="Over- or under-sharpened: DeepRes of sharpened maps, MonoRes or locres of the half maps; the best B",
     maps=(HALVES,),
     parameters=VerdictParameters,
     compute=_compute,

@@ -103,7 +103,7 @@ def maps_figure(result: MonodirResult) -> Figure:
     for ax, (name, scale) in zip(axes, map_scales(result).items()):
         volume = result.volumes()[name]
         colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
-        shown = np.where(result.mask.data > 0.5, volume.data, np.float32(np.nan))
+        shown = np.where(result.mask.data > BINARY_THRESHOLD, volume.data, np.float32(np.nan))
         placed: Dict[str, Any] = {
             "origin": "lower",
             "extent": figures.extent(plane, volume.grid),
@@ -119,7 +119,7 @@ def maps_figure(result: MonodirResult) -> Figure:
 
 def map_scales(result: MonodirResult) -> Dict[str, ColourScale]:
     """Return the colour scale of each map of `TITLES`: one for all resolutions, one each for the others."""
-    inside = result.mask.data > 0.5
+    inside = result.mask.data > BINARY_THRESHOLD
     values = {name: result.volumes()[name].data[inside] for name in TITLES}
     values = {name: v[np.isfinite(v)] for name, v in values.items()}
     together = colour_scale(np.concatenate([values[name] for name in AVERAGED]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cryores.masks import block_around
+from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures_monodir, html, views
 from cryores.report.colours import CURVE_COLOURS
 from cryores.report.html_figures import layout, positions
@@ -16,7 +16,7 @@ def maps_section(result: MonodirResult) -> html.Section:
     """Return the middle plane of every map, one shown at a time."""
     import plotly.graph_objects as go
 
-    inside = result.mask.data > 0.5
+    inside = result.mask.data > BINARY_THRESHOLD
     box = block_around(inside)
     plane = views.central_planes(box)[0]
     cut = (slice(None), *box[1:])

@@ -122,6 +122,17 @@ class FSCResult(Result):
         return self.resolution
 
 
+class MadeByFSC(Result):
+    """A result that was made by the FSC of its half maps, and holds it."""
+
+    fsc: Optional[FSCResult]
+    """None where there was none."""
+
+    def measured_resolution(self) -> Optional[Dict[str, Optional[float]]]:
+        """Return the resolutions of that FSC, None without one."""
+        return None if self.fsc is None else self.fsc.resolution
+
+
 STAR_LABELS = {
     "corrected": "rlnFourierShellCorrelationCorrected",
     "particle": "rlnFourierShellCorrelationParticleMaskFraction",

@@ -40,7 +40,11 @@ REACH = 3.0
 PROFILE_WIDTHS = (4.0, 12.0)
 """Of the Gaussians under which profiles are averaged."""
 
+COVER, WEIGHT, HEIGHT, SQUARE, SILENT = range(5)
 FIELDS = 5
+"""What is averaged of every voxel: 1, its weight, the weight times the logarithm of its frequency and times the square
+of that, and the probability of no signal."""
+
 OWN_INPUTS = 4 * len(WIDTHS) + 5
 """Inputs of the second perceptron but for steepness and profiles."""
 
@@ -177,7 +181,7 @@ def _steepness(maps: CoarseMaps) -> CoarseMaps:
     wide = [i * FIELDS for i, width in enumerate(WIDTHS) if width >= REACH]
     found = maps.like(wide)
     for at, i in enumerate(wide):
-        average = maps[i + 2] / np.maximum(maps[i + 1], np.float32(1e-7))
+        average = maps[i + HEIGHT] / np.maximum(maps[i + WEIGHT], np.float32(1e-7))
         steep = found[at]
         steep[...] = 0.0
         for axis, (have, whole) in enumerate(zip(maps.grids[i], maps.whole)):
@@ -205,10 +209,11 @@ def _read(maps: CoarseMaps, voxels: npt.NDArray[np.int64]) -> FloatArray:
 
 
 def _field(own: FloatArray, f: int) -> Any:
-    """Return what is averaged: 1, weight, weight times logarithm and its square, probability of no signal."""
-    if f == 0:
+    """Return one of the `FIELDS`."""
+    height, weight, none = own.T
+    if f == COVER:
         return np.float32(1.0)
-    return own[:, 2] if f == FIELDS - 1 else own[:, 1] * own[:, 0] ** (f - 1)
+    return none if f == SILENT else weight * height ** (f - WEIGHT)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
@@ -229,11 +234,11 @@ def _inputs(values, starts, scales, firsts, shapes, voxels, own, centre, x):  # 
         for i in range(widths):
             k = i * FIELDS
             # The Gaussian is cut where its spectrum ends: next to nothing can come out below it.
-            cover = max(interpolated(values, starts, scales, firsts, shapes, k, pz, py, px), np.float32(1e-4))
-            total = max(interpolated(values, starts, scales, firsts, shapes, k + 1, pz, py, px), np.float32(1e-7))
-            first = interpolated(values, starts, scales, firsts, shapes, k + 2, pz, py, px)
-            second = max(interpolated(values, starts, scales, firsts, shapes, k + 3, pz, py, px), np.float32(1e-7))
-            quiet = max(interpolated(values, starts, scales, firsts, shapes, k + 4, pz, py, px), np.float32(1e-7))
+            cover = max(interpolated(values, starts, scales, firsts, shapes, k + COVER, pz, py, px), np.float32(1e-4))
+            total = max(interpolated(values, starts, scales, firsts, shapes, k + WEIGHT, pz, py, px), np.float32(1e-7))
+            first = interpolated(values, starts, scales, firsts, shapes, k + HEIGHT, pz, py, px)
+            second = max(interpolated(values, starts, scales, firsts, shapes, k + SQUARE, pz, py, px), np.float32(1e-7))
+            quiet = max(interpolated(values, starts, scales, firsts, shapes, k + SILENT, pz, py, px), np.float32(1e-7))
             average = first / total
             averages[i], silent[i] = average, quiet / cover
             x[v, 3 * i] = np.sqrt(max(second / total - average * average, np.float32(0.0)))

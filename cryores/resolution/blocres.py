@@ -21,7 +21,7 @@ from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._boxed_fsc import Shells, boxed_resolutions, without_mean
 from cryores.resolution._interpolated_fsc import TAPS, interpolated_resolutions
 from cryores.resolution._windowed_shells import padded_shape, windowed_resolutions
-from cryores.shell_correlation import CROSSINGS, global_resolution
+from cryores.shell_correlation import CROSSINGS, uncorrected_resolution
 from cryores.symmetry import copies_in_asymmetric_unit, in_asymmetric_unit, interpolate_known, rotations
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 from cryores.windows import TAPERS, taper_window
@@ -130,8 +130,7 @@ def _compute(inputs: Inputs, parameters: BlocresParameters, execution: Execution
     halves, mask = inputs.maps, inputs.mask
     assert isinstance(halves, HalfMaps) and mask is not None
     grid = halves.grid
-    overall = global_resolution(halves, mask, execution.threads)
-    box = parameters.box or automatic_box(overall, grid)
+    box = parameters.box or automatic_box(uncorrected_resolution(halves, mask, execution.threads), grid)
     mode = _mode(parameters)
     step = 1 if mode == "fast" else _step(parameters, box)
     shells = Shells.of_box(box, parameters.padding, grid.spacing, max(parameters.min_resolution or 0.0, grid.nyquist))
@@ -202,7 +201,7 @@ def _criterion(parameters: BlocresParameters, box: int, grid: Grid) -> str:
 
 
 def _wanted(mask: Volume, edge: int) -> BoolArray:
-    wanted = mask.data > 0.5
+    wanted = mask.data > BINARY_THRESHOLD
     if edge:
         inner = np.zeros_like(wanted)
         # The upper limit belongs to it: a box around voxel n - edge ends at the border.
@@ -259,7 +258,7 @@ def _check(inputs: Inputs, parameters: BlocresParameters) -> List[str]:
         )
     if not isinstance(inputs.maps, HalfMaps) or parameters.box is None:
         return []
-    overall = global_resolution(inputs.maps, inputs.mask)
+    overall = uncorrected_resolution(inputs.maps, inputs.mask)
     return [str(finding) for finding in window_findings(parameters.box, grid.spacing, overall)]
 
 
@@ -318,7 +317,6 @@ def _gpu_memory(inputs: Inputs, parameters: BlocresParameters) -> float:
 METHOD = Method(
     name="blocres",
     title="blocres",
-    summary="Local resolution from the FSC of two half maps in a moving box.",
     maps=(HALVES,),
     parameters=BlocresParameters,
     compute=_compute,

@@ -20,7 +20,7 @@ from cryores.execution import Execution
 from cryores.fourier import Float64, shell_frequencies, shell_sums
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter
-from cryores.shell_correlation import CROSSINGS, crossing_resolution, fsc_curve, global_resolution
+from cryores.shell_correlation import CROSSINGS, crossing_resolution, fsc_curve, uncorrected_resolution
 from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 
 
@@ -249,7 +249,7 @@ def _check(inputs: Inputs, parameters: BlocresShellsParameters) -> List[str]:
     found = []
     if not parameters.smooth:
         found.append("sharp edges of the shells make the resolution look finer than it is; leave --smooth on")
-    overall = global_resolution(inputs.maps, inputs.mask) if isinstance(inputs.maps, HalfMaps) else None
+    overall = uncorrected_resolution(inputs.maps, inputs.mask) if isinstance(inputs.maps, HalfMaps) else None
     if overall is not None and thickness < WINDOW_RULE[0] * overall:
         found.append(
             f"the shells of {thickness:.1f} Å are {thickness / overall:.1f} times the global resolution thick: below "
@@ -272,7 +272,6 @@ def _gpu_memory(inputs: Inputs, parameters: BlocresShellsParameters) -> float:
 METHOD = Method(
     name="blocres-shells",
     title="blocres in shells",
-    summary="Resolution against the distance from the centre: FSC of the half maps in concentric shells",
     maps=(HALVES,),
     parameters=BlocresShellsParameters,
     compute=_compute,

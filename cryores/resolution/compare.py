@@ -14,7 +14,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
 from cryores.localres_maps import AUTO, recognise
-from cryores.masks import bounding_box
+from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import MAP, Inputs, Method, Result, parameter, statistics
 from cryores.tables import records_text
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
@@ -211,7 +211,7 @@ def file_stem(name: str) -> str:
 
 def _compute(inputs: Inputs, parameters: CompareParameters, execution: Execution) -> Comparison:
     assert inputs.mask is not None and inputs.resolution_maps is not None
-    inside = inputs.mask.data > 0.5
+    inside = inputs.mask.data > BINARY_THRESHOLD
     _require_values(inputs, inside)
     grid = inputs.grid
     given = {name: found.resolution.data for name, found in inputs.resolution_maps.items()}
@@ -336,7 +336,7 @@ def _check(inputs: Inputs, parameters: CompareParameters) -> List[str]:
     if len({file_stem(name).lower() for name in names}) < len(names):
         raise UsageError("E_MAPS", f"the names {', '.join(names)} give the same file names", "give others with --names")
     if inputs.mask is not None:
-        _require_values(inputs, inputs.mask.data > 0.5)
+        _require_values(inputs, inputs.mask.data > BINARY_THRESHOLD)
     return []
 
 
@@ -354,7 +354,7 @@ def _memory(inputs: Inputs, parameters: CompareParameters, threads: int) -> floa
     # voxels of a pair, in doubles.
     share = box = 1.0
     if inputs.mask is not None:
-        inside = inputs.mask.data > 0.5
+        inside = inputs.mask.data > BINARY_THRESHOLD
         share, box = np.count_nonzero(inside) / inside.size, inside[bounding_box(inputs.mask)].size / inside.size
     return 4.0 * inputs.grid.size * max(len(inputs.resolution_maps or ()) + 1, 10 * box + 0.5, 31 * share + 1)
 
@@ -362,7 +362,6 @@ def _memory(inputs: Inputs, parameters: CompareParameters, threads: int) -> floa
 METHOD = Method(
     name="compare",
     title="Comparison of local-resolution maps",
-    summary="Local-resolution maps of several methods side by side: histograms, differences, agreement of regions",
     maps=(MAP,),
     parameters=CompareParameters,
     compute=_compute,

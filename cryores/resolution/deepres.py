@@ -286,7 +286,6 @@ def _kept(inputs: Inputs) -> float:
 METHOD = Method(
     name="deepres",
     title="DeepRes",
-    summary="Local resolution from what the density looks like, as a network has learned it",
     maps=(MAP, HALVES),
     parameters=DeepresParameters,
     compute=_compute,

@@ -18,7 +18,7 @@ from cryores.errors import UsageError
 from cryores.execution import Execution
 from cryores.filters import low_pass
 from cryores.fourier import Complex, Float64, ShellSums, filtered, rfft, shell_sums
-from cryores.masks import independent_share, solvent_level
+from cryores.masks import BINARY_THRESHOLD, independent_share, solvent_level
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.resolution._fsc_result import FSCResult
 from cryores.shell_correlation import (
@@ -272,7 +272,7 @@ def _model_curves(
         pair = [there.to_host(filtered(data, low_pass(limit), grid, threads)) for data in (full, model)]
         details: Dict[str, Any] = {"model_cc_box": correlation(pair[0], pair[1]), "model_cc_resolution": limit}
         if mask is not None:
-            details["model_cc_mask"] = correlation(pair[0][mask > 0.5], pair[1][mask > 0.5])
+            details["model_cc_mask"] = correlation(pair[0][mask > BINARY_THRESHOLD], pair[1][mask > BINARY_THRESHOLD])
     return {
         "frequency": sums.frequency,
         "count": _independent(sums, parameters),
@@ -424,7 +424,6 @@ def _gpu_memory(inputs: Inputs, parameters: FSCParameters) -> float:
 METHOD = Method(
     name="fsc",
     title="Fourier shell correlation",
-    summary="Global resolution: FSC of half maps, plain, masked and corrected for the mask; FSC of map and model",
     maps=(HALVES, MAP),
     parameters=FSCParameters,
     compute=_compute,

@@ -481,7 +481,6 @@ def _gpu_memory(inputs: Inputs, parameters: FSOParameters) -> float:
 METHOD = Method(
     name="fso",
     title="Directional resolution (FSO, 3DFSC)",
-    summary="Directional resolution of half maps: FSO, 3DFSC, sphericity, missing directions, and a map filtered by it",
     maps=(HALVES,),
     parameters=FSOParameters,
     compute=_compute,

@@ -194,7 +194,6 @@ def _asked(inputs: Inputs) -> Tuple[float, Block]:
 METHOD = Method(
     name="locres",
     title="Calibrated local resolution",
-    summary="Local resolution with its 5-95 % interval, calibrated on planted truth",
     maps=(HALVES,),
     parameters=LocresParameters,
     compute=_compute,

@@ -18,6 +18,7 @@ from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.filled_sphere import filled_sphere
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.resolution._directional_statistics import (
     AVERAGED,
@@ -224,7 +225,7 @@ def _neighbourhood(inputs: Inputs, parameters: MonodirParameters) -> str:
 
 def _regions(inputs: Inputs, parameters: MonodirParameters) -> Regions:
     assert inputs.mask is not None
-    grid, inside = inputs.grid, inputs.mask.data > 0.5
+    grid, inside = inputs.grid, inputs.mask.data > BINARY_THRESHOLD
     for finding in margin_findings(inputs.mask, 1):
         hint = "take a larger box, or a mask that ends before the faces: a filament is measured in its middle then"
         raise InputError("E_MARGIN", finding.message, hint)
@@ -354,7 +355,7 @@ def _criterion(inputs: Inputs, parameters: MonodirParameters) -> str:
 def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float:
     """Return the bytes held at the peak beyond the inputs: of directions swept at a time, or of the maps at the end."""
     grid, halves = inputs.grid, isinstance(inputs.maps, HalfMaps)
-    inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
+    inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     levels = inside * 2.0 * DIRECTIONS[parameters.fast]
     sweeping = 4.0 * grid.size * ((4.0 if halves else 3.0) + 2.2 * min(threads, MOST_WORKERS)) + levels
     return max(sweeping, 4.0 * grid.size * (6.0 if halves else 7.0) + levels + 100.0 * inside)
@@ -363,14 +364,13 @@ def memory(inputs: Inputs, parameters: MonodirParameters, threads: int) -> float
 def gpu_memory(inputs: Inputs, parameters: MonodirParameters) -> float:
     """Return the bytes held on a GPU: spectra, the cone, what is transformed, and each voxel's place and state."""
     grid, halves = inputs.grid, isinstance(inputs.maps, HalfMaps)
-    inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > 0.5))
+    inside = 0.3 * grid.size if inputs.mask is None else float(np.count_nonzero(inputs.mask.data > BINARY_THRESHOLD))
     return gpu_bytes(grid, 4.9 if halves else 4.1) + 11.0 * inside
 
 
 METHOD = Method(
     name="monodir",
     title="MonoDir",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES, MAP),
     parameters=MonodirParameters,
     compute=compute,

@@ -17,6 +17,7 @@ from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.filled_sphere import filled_sphere
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalResolution, Method, parameter
 from cryores.monogenic import (
     Blur,
@@ -191,7 +192,7 @@ def _regions(inputs: Inputs, parameters: MonoresParameters) -> Regions:
     usable = filled_sphere(full_map(inputs.maps).data, inside, inputs.grid)
     outside_sphere = int(np.count_nonzero(inside & ~usable))
     if inputs.exclude is not None:
-        usable &= ~(inputs.exclude.data > 0.5)
+        usable &= ~(inputs.exclude.data > BINARY_THRESHOLD)
     active = inside & usable
     if isinstance(inputs.maps, HalfMaps) and parameters.noise_in_mask:
         return Regions(active, active, None, outside_sphere)
@@ -402,7 +403,6 @@ def gpu_memory(inputs: Inputs, parameters: MonoresParameters) -> float:
 METHOD = Method(
     name="monores",
     title="MonoRes",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES, MAP),
     parameters=MonoresParameters,
     compute=compute,

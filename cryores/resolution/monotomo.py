@@ -16,6 +16,7 @@ from cryores.diagnosis import diagnose, range_on_grid
 from cryores.errors import InputError
 from cryores.execution import Execution
 from cryores.fourier import Float64
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, Inputs, LocalResolution, Method, parameter, statistics
 from cryores.monogenic import Sweep, moments
 from cryores.resolution._monogenic_sweep import (
@@ -306,7 +307,7 @@ def _in_memory(
         if parameters.smooth:
             values = smooth_downwards(values, typical, engine)
         del engine
-    mask = _tested(inputs) if inputs.mask is None else inputs.mask.data > 0.5
+    mask = _tested(inputs) if inputs.mask is None else inputs.mask.data > BINARY_THRESHOLD
     return values, mask.astype(np.float32), progress, never
 
 
@@ -376,7 +377,6 @@ def gpu_memory(inputs: Inputs, parameters: MonotomoParameters) -> float:
 METHOD = Method(
     name="monotomo",
     title="MonoTomo",
-    summary=(__doc__ or "").splitlines()[0],
     maps=(HALVES,),
     parameters=MonotomoParameters,
     compute=compute,

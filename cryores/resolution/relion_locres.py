@@ -247,7 +247,6 @@ def _gpu_memory(inputs: Inputs, parameters: RelionLocresParameters) -> float:
 METHOD = Method(
     name="relion-locres",
     title="Local resolution as in RELION",
-    summary="Local resolution from the corrected FSC under a soft sphere that is moved over a coarse grid",
     maps=(HALVES,),
     parameters=RelionLocresParameters,
     compute=_compute,

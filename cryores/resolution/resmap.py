@@ -379,7 +379,6 @@ def _gpu_memory(inputs: Inputs, parameters: ResmapParameters) -> float:
 METHOD = Method(
     name="resmap",
     title="ResMap",
-    summary="Local resolution as the finest wave that a local model finds significant",
     maps=(HALVES, MAP),
     parameters=ResmapParameters,
     compute=_compute,

@@ -160,9 +160,13 @@ class CryoresProtocol(ProtAnalysis3D):
         self.min_res_init = Float(summary.get("min"))
         self.max_res_init = Float(summary.get("max"))
         self._defineVolume(self._resolutionOutput, "resolution.mrc", Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
         self._store()
+
+    def _defineMadeMask(self):
+        """Register the mask where the engine made one."""
+        if "mask.mrc" in self.readReport()["files"]:
+            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
 
     def _defineVolume(self, output, name, volume):
         """Register the engine's file ``name``, with sampling and origin of the input."""

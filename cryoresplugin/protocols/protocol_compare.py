@@ -35,8 +35,7 @@ class CryoresProtCompare(CryoresProtocol):
     def createOutputStep(self, words):
         """Register the spread of the maps, and the mask where the engine made one."""
         self._defineVolume("spread_Volume", "spread.mrc", Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
 
     def _summaryOf(self, report):
         lines = [

@@ -2,7 +2,7 @@
 
 import os
 
-from pwem.objects import Volume, VolumeMask
+from pwem.objects import Volume
 from pyworkflow.protocol import params
 
 from cryoresplugin.protocols.fields import addMap
@@ -60,8 +60,7 @@ class CryoresProtLocalDeblur(CryoresPostprocessing):
                 rounds.append(volume)
             self._defineOutputs(outputVolumes=rounds)
             self._defineSourceRelation(self.inputVolume, rounds)
-        if "mask.mrc" in self.readReport()["files"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+            self._defineMadeMask()
 
     def _sources(self):
         volumes = self._given(resolution_map=self.resolutionVolume, keep=self.keep)

@@ -1,6 +1,6 @@
 """Half maps or one map, and a mask: the input of the protocols that have no predecessor."""
 
-from pwem.objects import Volume, VolumeMask
+from pwem.objects import Volume
 from pyworkflow.protocol import params
 
 from cryoresplugin.protocols.fields import addHalfMaps, addMap
@@ -57,8 +57,7 @@ class CryoresLocalMap(CryoresMapInput):
         """Register the maps, and the mask where the engine made one."""
         for name, file in self._localOutputs.items():
             self._defineVolume(name, file, Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
 
     def _summaryOf(self, report):
         summary = report["summary"]

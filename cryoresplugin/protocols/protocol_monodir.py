@@ -56,8 +56,7 @@ class CryoresProtMonoDir(CryoresProtocol):
         """Register the maps, and the mask where the engine made one."""
         for output, name in self._files.items():
             self._defineVolume(output, name, Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
 
     def _summaryOf(self, report):
         summary = report["summary"]

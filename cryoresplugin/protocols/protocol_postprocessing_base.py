@@ -25,8 +25,7 @@ class CryoresPostprocessing(CryoresProtocol):
     def createOutputStep(self, words):
         """Register the processed map, and the mask where the engine made one."""
         self._defineVolume(self._processedOutput, "sharpened.mrc", Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
 
     def _summaryOf(self, report):
         summary = report["summary"]
@@ -73,8 +72,5 @@ class CryoresLocalFiltering(CryoresMapProcessing):
     def createOutputStep(self, words):
         """Register the filtered map; and the local resolution and its mask, where the engine made them."""
         super().createOutputStep(words)
-        made = self.readReport()["files"]
-        if "resolution.mrc" in made:
+        if "resolution.mrc" in self.readReport()["files"]:
             self._defineVolume("resolution_Volume", "resolution.mrc", Volume())
-        if "mask.mrc" in made:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())

@@ -41,8 +41,7 @@ class CryoresProtVerdict(CryoresHalves):
         self._defineVolume("outputVolume", "best.mrc", Volume())
         self._defineVolume("resolution_Volume", self.readReport()["summary"]["best_file"], Volume())
         self._defineVolume("halves_resolution_Volume", "resolution.mrc", Volume())
-        if self.readReport()["mask_was_made"]:
-            self._defineVolume("outputMask", "mask.mrc", VolumeMask())
+        self._defineMadeMask()
 
     def _summaryOf(self, report):
         lines = [report["criterion"]]

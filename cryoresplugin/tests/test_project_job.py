@@ -3,7 +3,7 @@
 from pwem.objects import AtomStruct
 
 from cryores.web.menu import MENU
-from cryoresplugin.project_job import LOCAL_OUTPUTS, ProjectJob, _sentence
+from cryoresplugin.project_job import LOCAL, ProjectJob, _sentence
 from cryoresplugin.tests.project import SAMPLING, CryoresTest
 
 
@@ -50,9 +50,9 @@ class TestProjectJob(CryoresTest):
 
     def testALocalResolutionIsOneOfTheOutputs(self):
         job = self.job(True)
-        for name, output in LOCAL_OUTPUTS.items():
-            self.assertIn(output, job._protocol(name)._possibleOutputs, name)
-        self.assertEqual(set(LOCAL_OUTPUTS), {offer.name for offer in MENU if offer.local})
+        for name in LOCAL:
+            protocol = job._protocol(name)
+            self.assertIn(protocol._resolutionOutput, protocol._possibleOutputs, name)
 
     def testAFailureIsToldInTheEnginesWords(self):
         said = "\x1b[31mProtocol failed: error E_RANGE: no band is left; hint: widen the range\x1b[0m"

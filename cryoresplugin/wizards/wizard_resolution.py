@@ -9,7 +9,7 @@ from cryores.execution import available_threads
 from cryores.mapio import read_half_maps, read_map
 from cryores.masks import automatic_mask
 from cryores.resolution.blocres import automatic_box
-from cryores.shell_correlation import global_resolution
+from cryores.shell_correlation import uncorrected_resolution
 from cryoresplugin.protocols import (
     CryoresProtAutoSharpen,
     CryoresProtBlocfilt,
@@ -53,7 +53,7 @@ def measuredHalves(protocol):
     halves = read_half_maps(files["half1"], files["half2"], protocol._samplingRate())
     threads = available_threads()
     mask = read_map(files["mask"], protocol._samplingRate()) if "mask" in files else automatic_mask(halves, threads)
-    return halves, global_resolution(halves, mask, threads)
+    return halves, uncorrected_resolution(halves, mask, threads)
 
 
 def rangeToTest(grid, overall):

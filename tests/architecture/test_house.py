@@ -84,8 +84,10 @@ def test_a_method_is_complete(name):
     stem = name.replace("-", "_")
     method = load_method(name)
     room = method.compute.__module__.split(".")[1]
-    assert method.name == name and method_summaries()[name]
-    assert set(method.citations) <= set(BIBTEX)
+    assert method.name == name, f"METHOD.name is {method.name!r} in cryores/{room}/{stem}.py"
+    assert method_summaries()[name], f"the docstring of cryores/{room}/{stem}.py has no first line"
+    unknown = set(method.citations) - set(BIBTEX)
+    assert not unknown, f"{name} cites {unknown}, which cryores/citations.py does not hold"
     files = (f"tests/methods/test_{stem}.py", f"docs/methods/{stem}.rst", f"cryoresplugin/protocols/protocol_{stem}.py")
     missing = [part for part in files if not (ROOT / part).exists()]
     for place, line in (
@@ -97,6 +99,22 @@ def test_a_method_is_complete(name):
         if not re.search(line, (ROOT / place).read_text(encoding="utf-8"), re.M):
             missing.append(f"a line in {place}")
     assert not missing, f"{name} has no {'; '.join(missing)}"
+
+
+PROTOCOLS = {
+    protocol: path.name
+    for path in sorted((ROOT / "cryoresplugin/protocols").glob("protocol_*.py"))
+    for protocol in re.findall(r"^class (CryoresProt[A-Z]\w+)", path.read_text(encoding="utf-8"), re.M)
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_protocol_stands_in_the_tree_and_has_a_test(protocol):
+    tree = (ROOT / "cryoresplugin/protocols.conf").read_text(encoding="utf-8")
+    assert f'"value": "{protocol}"' in tree, f"add {protocol} to cryoresplugin/protocols.conf, as its neighbours are"
+    tests = (ROOT / "cryoresplugin/tests").glob("test_*.py")
+    run = any(re.search(rf"\b{protocol}\b", path.read_text(encoding="utf-8")) for path in tests)
+    assert run, f"add a test of {protocol} to cryoresplugin/tests: from the form to the values of the output"
 
 
 def test_no_module_has_lost_its_subject():

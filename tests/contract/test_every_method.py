@@ -58,16 +58,19 @@ def test_every_map_lies_on_the_input_bit_for_bit(done, odd):
 def test_values_outside_the_mask_are_zero(done, odd):
     if (done[1] / "resolution.mrc").exists():
         values, mask = read_map(done[1] / "resolution.mrc").data, read_map(odd / "mask.mrc").data
-        assert np.all(values[mask <= 0.5] == 0) and np.count_nonzero(values) > 0.5 * np.count_nonzero(mask)
+        assert not values[mask <= 0.5].any(), "outside the mask the resolution is NaN in memory, so 0 on disk"
+        assert np.count_nonzero(values) > 0.5 * np.count_nonzero(mask), "less than half of the mask has a value"
 
 
 def test_what_is_declared_is_written_and_what_is_written_is_declared(done):
     declared, written = load_method(done[0]).outputs, {path.name for path in done[1].iterdir()}
-    assert {name for name in declared if "NAME" not in name} <= written
+    missing = {name for name in declared if "NAME" not in name} - written
+    assert not missing, f"METHOD.outputs declares {missing}, which the result's volumes() and tables() do not hold"
     names = [re.escape(name).replace("NAME", ".+") for name in declared]
     # Of the report are the map that it shows, and what colours its surface.
     data = [name for name in written if re.search(r"(?<!filled)\.(mrc|csv|star|xml)$", name) and name != "map.mrc"]
-    assert [name for name in data if not any(re.fullmatch(pattern, name) for pattern in names)] == []
+    undeclared = [name for name in data if not any(re.fullmatch(pattern, name) for pattern in names)]
+    assert not undeclared, f"declare in METHOD.outputs what {undeclared} hold: the report's table of files says it"
 
 
 def test_report_is_complete_and_valid(done):
@@ -79,6 +82,7 @@ def test_report_is_complete_and_valid(done):
     assert [c["key"] for c in report["citations"]] == list(load_method(name).citations)
     assert len(report["inputs"]["half1"]["sha256"]) == 64
     assert (folder / "report.html").stat().st_size > 10000
+    assert list(folder.glob("*.png")), "nothing draws the result: add its class to cryores/report/drawings"
 
 
 def test_threads_change_nothing(done, odd):
@@ -87,21 +91,16 @@ def test_threads_change_nothing(done, odd):
     # Not through the command line: the report, which takes longer than most methods, is made once.
     inputs = read_inputs(method, {role: str(odd / f"{role}.mrc") for role in ROLES}, None, Execution())
     again = method.run(inputs, method.make_parameters({}), Execution(threads=1))
-    maps = {key: np.nan_to_num(volume.data) for key, volume in again.result.volumes().items()}
-    written = {path.stem: read_map(path).data for path in folder.glob("*.mrc")}
-    if "resolution" in written:
-        a, b = maps["resolution"], written["resolution"]
-        assert np.mean(np.isclose(a, b, rtol=1e-5)) >= 0.999
-    elif any(key.endswith("_filled") for key in written):
-        for key in (key.replace("_filled", "") for key in written if key.endswith("_filled")):
-            a, b = maps[key], written[key]
-            assert np.mean(np.isclose(a, b, rtol=1e-5, atol=1e-4 * np.abs(a).max())) >= 0.999
-    elif "sharpened" in written:
-        a, b = maps["sharpened"], written["sharpened"]
-        assert np.abs(a - b).max() <= 1e-4 * np.abs(a).max()
-    else:
-        told = json.loads((folder / "report.json").read_text())["summary"]["resolution"]
-        assert plain(again.summary["resolution"]) == pytest.approx(told, rel=1e-5)
+    for key, volume in again.result.volumes().items():
+        a, b = np.nan_to_num(volume.data), read_map(folder / f"{key}.mrc").data
+        rounding = 0.0 if key == "resolution" else 1e-4 * np.abs(a).max()
+        same = np.mean(np.isclose(a, b, rtol=1e-5, atol=rounding))
+        # Values at a threshold, of which a processed map has none, may fall on either side of it.
+        least = 1.0 if key == "sharpened" else 0.999
+        assert same >= least, f"with one thread {key}.mrc differs in {1 - same:.2%} of the voxels"
+    told = json.loads((folder / "report.json").read_text())["summary"]
+    if "resolution" in told:
+        assert plain(again.summary["resolution"]) == pytest.approx(told["resolution"], rel=1e-5)
 
 
 def test_a_processed_map_comes_masked_and_with_its_difference(done, odd):

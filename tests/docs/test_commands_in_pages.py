@@ -251,3 +251,12 @@ def test_the_method_of_contributing_finds_the_planted_resolution():
     found = names["toyfsc"](made.halves, made.mask).resolution.data
     truth, inside = made.truth.data, np.isfinite(found)
     assert spearmanr(found[inside], truth[inside])[0] > 0.5
+
+
+def test_the_protocol_of_contributing_sets_what_others_have():
+    protocols, names = pytest.importorskip("cryoresplugin.protocols", reason="Scipion is not installed here"), {}
+    (program,) = [block for block in blocks("CONTRIBUTING.rst") if "class CryoresProt" in block]
+    exec(compile(program, "CONTRIBUTING.rst", "exec"), names)
+    protocol = names["CryoresProtToyFSC"]
+    assert protocol._method == "toyfsc"
+    assert [name for name in vars(protocol) if not hasattr(protocols.CryoresProtRelionLocres, name)] == []

@@ -5,6 +5,7 @@ import sys
 
 import pyworkflow
 from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER
 
 
 def described(name, param, place):
@@ -48,6 +49,11 @@ def protocols():
     return {n: c for n, c in domain.getProtocols().items() if c.__module__.startswith("cryoresplugin")}
 
 
+def viewersOf(protocol):
+    """Return the classes of the viewers that *Analyze results* knows; it opens the first."""
+    return [viewer.__name__ for viewer in pyworkflow.Config.getDomain().findViewers(protocol, DESKTOP_TKINTER)]
+
+
 if __name__ == "__main__":
     found = {}
     for name, protocol in protocols().items():
@@ -58,5 +64,6 @@ if __name__ == "__main__":
         outputs = {one if isinstance(one, str) else one.__name__ for one in protocol._possibleOutputs.values()}
         found[name] = {
             "label": protocol._label, "help": protocol.getHelpText(), "fields": fields, "outputs": sorted(outputs),
+            "viewers": viewersOf(made),
         }  # fmt: skip
     json.dump(found, sys.stdout, allow_nan=False)

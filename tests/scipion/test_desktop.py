@@ -59,10 +59,10 @@ def test_wizards_stand_beside_the_fields(desk):
 def test_wizards_measure_the_half_maps_that_the_form_points_to(desk, simulated):
     from cryores import read_half_maps, read_map
     from cryores.resolution.blocres import automatic_box
-    from cryores.shell_correlation import global_resolution
+    from cryores.shell_correlation import uncorrected_resolution
 
     halves = read_half_maps(simulated / "half1.mrc", simulated / "half2.mrc")
-    overall = global_resolution(halves, read_map(simulated / "mask.mrc"))
+    overall = uncorrected_resolution(halves, read_map(simulated / "mask.mrc"))
     found = desk["wizards"]
     finest, coarsest = found["range"]["values"]
     assert max(3.0, overall / 2) <= finest < max(3.0, overall / 2) + 0.11

@@ -58,6 +58,12 @@ def test_outputs_are_of_the_classes_that_the_web_front_end_has_viewers_for(forms
         assert form["outputs"] and set(form["outputs"]) <= shown, (protocol, form["outputs"])
 
 
+def test_every_protocol_has_a_viewer_of_ours(forms):
+    for protocol, form in forms.items():
+        ours = [name for name in form["viewers"][:1] if name.startswith("Cryores")]
+        assert ours, f"add {protocol} to _targets of the viewer, in cryoresplugin/viewers, that is to show its results"
+
+
 def test_help_opens_with_what_the_method_tells_and_says_when_it_lies(forms):
     for protocol, form in forms.items():
         told, *rest = form["help"].split("\n\n")

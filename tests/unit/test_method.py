@@ -103,7 +103,7 @@ def compute(inputs, parameters, execution):
 
 def method(**changes):
     usual = {
-        "name": "trial", "title": "Trial", "summary": "Tries.", "maps": (HALVES, MAP), "parameters": Declared,
+        "name": "trial", "title": "Trial", "maps": (HALVES, MAP), "parameters": Declared,
         "compute": compute, "memory": lambda inputs, parameters, threads: 1e6, "outputs": {}, "citations": (),
         "needs_noise": False,
     }  # fmt: skip

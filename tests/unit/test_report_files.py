@@ -39,7 +39,6 @@ def method(kind=Parameters):
     return Method(
         "test-method",
         "A test",
-        "Nothing at all",
         (HALVES, MAP),
         kind,
         lambda *a: None,

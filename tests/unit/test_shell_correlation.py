@@ -30,7 +30,6 @@ from cryores.shell_correlation import (
     crossing_resolution,
     fdr_threshold,
     fsc_curve,
-    global_resolution,
     independent_coefficients,
     phase_residual,
     randomise_phases,
@@ -40,6 +39,7 @@ from cryores.shell_correlation import (
     ssnr_curve,
     stays_above,
     threshold_curve,
+    uncorrected_resolution,
 )
 from cryores.volume import Grid, HalfMaps, Volume
 
@@ -330,15 +330,15 @@ def band_limited_halves(limit, shape=(40, 44, 48), voxel_size=1.5):
 
 
 @pytest.mark.parametrize("limit", [4.0, 6.0, 10.0])
-def test_global_resolution_is_where_the_common_signal_ends(limit):
+def test_the_uncorrected_resolution_is_where_the_common_signal_ends(limit):
     halves = band_limited_halves(limit)
-    found = global_resolution(halves, threads=2)
+    found = uncorrected_resolution(halves, threads=2)
     assert abs(1 / found - 1 / limit) < shell_width(halves.grid)
     full = halves.half1.like(np.ones(halves.grid.shape))
-    assert global_resolution(halves, full, threads=1) == pytest.approx(found, rel=1e-6)
+    assert uncorrected_resolution(halves, full, threads=1) == pytest.approx(found, rel=1e-6)
 
 
-def test_a_hard_mask_does_not_make_the_global_resolution_finer():
+def test_a_hard_mask_does_not_make_the_uncorrected_resolution_finer():
     # Steep spectra on a high level of solvent: what a hard edge cuts through spreads to every shell.
     grid, rng = Grid.regular((64, 64, 64), 1.5), np.random.default_rng(4)
     ball = sphere(grid, 25.0)
@@ -353,13 +353,13 @@ def test_a_hard_mask_does_not_make_the_global_resolution_finer():
     mask = sphere(grid, 25.0)
     plain = fsc_curve(shell_sums(*(rfft(half.data * mask.data, 2) for half in (halves.half1, halves.half2)), grid))
     assert crossing_resolution(shell_frequencies(grid), plain, 0.143) < 0.7 * truth
-    assert global_resolution(halves, mask) == pytest.approx(truth, rel=0.05)
+    assert uncorrected_resolution(halves, mask) == pytest.approx(truth, rel=0.05)
 
 
-def test_global_resolution_of_nothing_in_common_is_none():
+def test_the_uncorrected_resolution_of_nothing_in_common_is_none():
     halves = band_limited_halves(6.0)
     opposite = HalfMaps(halves.half1, halves.half2.like(-halves.half2.data))
-    assert global_resolution(opposite) is None
+    assert uncorrected_resolution(opposite) is None
 
 
 def test_the_fdr_threshold_of_one_shell_is_that_of_permutations():

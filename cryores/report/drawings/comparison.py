@@ -7,6 +7,7 @@ from typing import List, Optional
 
 from cryores.changes import contour_level
 from cryores.mapio import write_map
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Outcome
 from cryores.report import chimerax, figures_comparison, html, html_comparison, views
 from cryores.resolution.compare import file_stem
@@ -26,7 +27,7 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
         filled[name] = f"filled_{file_stem(name)}.mrc"
         write_map(folder / filled[name], views.filled_outwards(volume))
     write_map(folder / "map.mrc", density)
-    level = contour_level(density.data, result.mask.data > 0.5)
+    level = contour_level(density.data, result.mask.data > BINARY_THRESHOLD)
     (folder / "view.cxc").write_text(chimerax.side_by_side("map.mrc", filled, level, scale), encoding="utf-8")
     return [
         html_comparison.histogram_section(result),

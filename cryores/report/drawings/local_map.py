@@ -9,6 +9,7 @@ import numpy as np
 
 from cryores.changes import contour_level
 from cryores.mapio import write_map
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import LocalMap, LocalResolution, Outcome
 from cryores.report import chimerax, figures, html, html_local, views
 from cryores.report.colours import colour_scale
@@ -30,7 +31,7 @@ def draw(
     coloured = result if sure is None else sure
     density = full_map(outcome.inputs.maps)
     filled = views.filled_outwards(coloured.local)
-    inside = result.mask.data > 0.5
+    inside = result.mask.data > BINARY_THRESHOLD
     level = contour_level(density.data, inside)
     scale = colour_scale(result.values(), result.quantity, result.unit)
     overall = global_resolution if isinstance(result, LocalResolution) else None

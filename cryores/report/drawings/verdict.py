@@ -7,6 +7,7 @@ from typing import List, Optional
 
 from cryores.changes import contour_level
 from cryores.mapio import write_map
+from cryores.masks import BINARY_THRESHOLD
 from cryores.method import Outcome
 from cryores.report import chimerax, figures_comparison, figures_verdict, html, html_comparison, html_verdict, views
 
@@ -19,7 +20,7 @@ def draw(outcome: Outcome, folder: Path, global_resolution: Optional[float]) -> 
     scale = figures_comparison.common_scale(side_by_side)
     figures_comparison.slices_figure(side_by_side, result.best_map, scale).savefig(folder / "slices.png")
     write_map(folder / "filled.mrc", views.filled_outwards(result.deepres[result.best.name]))
-    level = contour_level(result.best_map.data, result.mask.data > 0.5)
+    level = contour_level(result.best_map.data, result.mask.data > BINARY_THRESHOLD)
     title = f"{result.best.name}, the best map, coloured by DeepRes"
     script = chimerax.coloured_surface(title, "best.mrc", "filled.mrc", level, scale)
     (folder / "view.cxc").write_text(script, encoding="utf-8")
