@@ -3,16 +3,16 @@
 import numpy as np
 from pwem.viewers import EmPlotter
 
-BINS = 60
+from cryores.report import views
 
 
 def plotOverlaid(title, quantity, values, limits):
-    """Return a plotter with an outline for each of ``values`` (label -> 1D array), as shares of its voxels."""
+    """Return a plotter with an outline of the same area for each of ``values`` (label -> 1D array, in Å)."""
     plotter = EmPlotter(1, 1, mainTitle=title)
-    axes = plotter.createSubPlot("", quantity, "share of the voxels")
-    for label, one in values.items():
-        weights = np.full(one.size, 1.0 / max(one.size, 1))
-        axes.hist(one, bins=BINS, range=limits, weights=weights, histtype="step", linewidth=1.5, label=label)
+    axes = plotter.createSubPlot("", quantity, "% of the voxels, per 0.1 Å")
+    for label, counted in views.histograms(values).items():
+        axes.stairs(counted.density, counted.edges, linewidth=1.5, label=label)
+    axes.set_xlim(limits)
     axes.legend()
     return plotter
 
