@@ -177,7 +177,7 @@ def postprocess(
     execution : Execution, optional
         Threads and memory.
     **parameters
-        Fields of `PostprocessParameters`.
+        Fields of `PostprocessParameters`; ``low_pass`` may be a number (Å).
 
     Returns
     -------
@@ -198,6 +198,8 @@ def postprocess(
     with weight, which is where noise makes the FSC touch 0. The amplitude of a shell is the root mean square, there
     the mean modulus: the slope is the same. Source: Rosenthal & Henderson 2003.
     """
+    if isinstance(parameters.get("low_pass"), (int, float)):
+        parameters["low_pass"] = str(parameters["low_pass"])  # as at the command line, where it may be a word too
     result: PostprocessResult = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result
 
