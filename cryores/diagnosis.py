@@ -463,7 +463,7 @@ def hard_mask_findings(mask: Volume) -> Iterator[Finding]:
         yield Finding(
             "W_HARD_MASK",
             "the mask has no soft edge: under it the FSC is inflated, and a correction for the mask noisy",
-            "cryores mask --mask FILE gives it one",
+            "give it one of a few voxels, as cryores mask --mask FILE does",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, List
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -27,12 +27,6 @@ def common_scale(result: Comparison) -> ColourScale:
 def histograms(result: Comparison) -> Dict[str, views.Histogram]:
     """Return the histogram of each map; a map of few steps leaves the others their bins."""
     return views.histograms({name: result.values(name) for name in result.maps})
-
-
-def span(found: Iterable[views.Histogram]) -> Tuple[float, float]:
-    """Return the ends (Å) of an axis that holds all these histograms."""
-    ends = [(one.edges[0], one.edges[-1]) for one in found]
-    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def line_colours(count: int) -> List[str]:
@@ -62,7 +56,7 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
             ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
         row[0].set_ylabel(name, fontsize=11, color=figures.TEXT)
         _draw_histogram(row[3], counted[name], result.maps[name]["median"], scale)
-        row[3].set_xlim(span(counted.values()))
+        row[3].set_xlim(views.span(counted.values()))
     grid[-1][3].set_xlabel("Local resolution (Å)")
     # Both are shares of the height of all rows.
     placed_bar: Dict[str, Any] = {
@@ -107,7 +101,7 @@ def histogram_figure(result: Comparison) -> Figure:
         axes.stairs(one.density, one.edges, color=colour, lw=1.6, label=f"{name}, median {median:.2f} Å")
         axes.axvline(median, color=colour, ls="--", lw=1)
     axes.set(xlabel="Local resolution (Å)", ylabel="% of the voxels with a value, per 0.1 Å")
-    axes.set_xlim(span(counted.values()))
+    axes.set_xlim(views.span(counted.values()))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure

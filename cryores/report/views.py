@@ -6,7 +6,7 @@ The figures, the page and the ChimeraX script only draw these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,12 @@ def histograms(several: Mapping[str, FloatArray]) -> Dict[str, Histogram]:
         counts, _ = np.histogram(np.clip(values.astype(np.float64), edges[0], edges[-1]), bins=edges)
         found[name] = Histogram(counts.astype(np.int64), edges)
     return found
+
+
+def span(found: Iterable[Histogram]) -> Tuple[float, float]:
+    """Return the ends (Å) of an axis that holds all these histograms."""
+    ends = [(one.edges[0], one.edges[-1]) for one in found]
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def _whole_steps(values: FloatArray, width: float) -> Optional[Float64]:

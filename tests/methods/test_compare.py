@@ -166,7 +166,7 @@ def test_the_histograms_of_stepped_maps_are_no_comb():
     assert len(smooth.counts) == views.BINS and np.diff(smooth.edges).max() < 0.3
     for one in (smooth, steps):
         assert np.sum(one.density * np.diff(one.edges)) == pytest.approx(100 * views.DENSITY_WIDTH)
-    low, high = figures_comparison.span((smooth, steps))
+    low, high = views.span((smooth, steps))
     assert low == min(smooth.edges[0], steps.edges[0]) and high == max(smooth.edges[-1], steps.edges[-1])
 
 
