@@ -15,6 +15,7 @@ LABELS = {
     "bfactor": "B-factor", "bfactors": "B-factors", "b_min": "Smallest B", "b_max": "Largest B",
     "trials": "Number of B-factors tried", "target": "What is maximised", "variant": "Way of sharpening",
     "quantile": "Noise quantile", "bandwidth": "Width of a band", "points": "Number of bands",
+    "against": "Local resolution of the halves",
     "cone_3dfsc": "Cone of the 3DFSC", "sphericity_cutoff": "Threshold of the sphericity", "weights": "Networks",
     "views": "Rotations averaged", "range": "Expected resolutions (Å)", "sampling": "Distance of the spheres",
     "radius": "Radius of the spheres", "draws": "Sets of random phases", "transition": "Edge of the filters",

@@ -90,8 +90,9 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _addMask(self, form, name, means, **more):
         """Add the mask: what it is to the method; without one it is made, or none is used, as the method declares."""
-        made = load_method(self._method).mask == "made"
-        addMask(form, name, means, **({} if made else {"otherwise": "none is used"}), **more)
+        if load_method(self._method).mask != "made":
+            more = {"otherwise": "none is used", **more}
+        addMask(form, name, means, **more)
 
     def _addRunParams(self, form, threads=4):
         form.addHidden(params.USE_GPU, params.BooleanParam, default=False, label="Use GPU?",
