@@ -13,7 +13,7 @@ from cryores.fourier import Float64, ShellSums, radial_power, rfft, shell_sums
 from cryores.inputs import HALVES, SEVERAL_ROLES, VOLUME_ROLES, Inputs, in_words
 from cryores.masks import BINARY_THRESHOLD, is_hard
 from cryores.noise import background_amplitude
-from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map
+from cryores.volume import VOXEL_SIZE_TOLERANCE, BoolArray, Grid, HalfMaps, Maps, Volume, full_map, require_volume
 
 if TYPE_CHECKING:
     from cryores.method import Method
@@ -85,11 +85,8 @@ def check_inputs(inputs: Inputs, method: Method) -> None:
         ``E_NOT_FINITE`` · ``E_CONSTANT`` · ``E_OTHER_GRID`` · ``E_MASK_EMPTY`` · ``E_MASK_FULL`` · ``E_MASK_RANGE``.
     """
     for name, given in {"maps": inputs.maps, **inputs.beside_the_maps()}.items():
-        if not isinstance(given, (Volume, HalfMaps)):
-            raise UsageError(
-                "E_NO_VOLUME", f"{in_words(name)}: a map is wanted, not {type(given).__name__}",
-                "read files with read_map or read_half_maps",
-            )  # fmt: skip
+        if name != "maps" or not isinstance(given, HalfMaps):
+            require_volume(in_words(name), given)
     _check_kind(inputs, method)
     maps = inputs.maps
     named = {"half 1": maps.half1, "half 2": maps.half2} if isinstance(maps, HalfMaps) else {"the map": maps}
@@ -207,6 +204,9 @@ def suspicious(inputs: Inputs, method: Method, parameters: Any = None) -> List[F
         found += _practice_findings(inputs, method)
         found += diagnose(inputs.maps, inputs.mask)
         found += range_findings(inputs.maps, parameters)
+    elif method.mask == "made" and HALVES in method.maps:  # the mean, and what is positive, is taken for the particle
+        found += _belong_together(*_correlation(inputs.maps, 1)) if isinstance(inputs.maps, HalfMaps) else []
+        found += inverted_findings(full_map(inputs.maps))
     return found
 
 
@@ -321,8 +321,6 @@ def _halves(maps: HalfMaps, threads: int) -> Iterator[Finding]:
             "noise cannot do that; look for a shared mask, interpolation, a wrong CTF or an artefact at that frequency",
         )
     yield from _belong_together(sums, curve)
-    if float(np.median(curve[1:6])) < -0.5:
-        yield Finding("W_OPPOSITE_HALVES", "one half map is the negative of the other", "invert the contrast of one")
 
 
 def _belong_together(sums: ShellSums, curve: Float64) -> Iterator[Finding]:
@@ -347,8 +345,10 @@ def _belong_together(sums: ShellSums, curve: Float64) -> Iterator[Finding]:
         yield Finding(
             "W_HALVES_DIFFER",
             f"the half maps have different grey scales: the density of the second is {grey:.3g} times the first's",
-            "their difference holds signal, and what takes it as noise fails; give both as one program wrote them",
+            "their difference holds signal, their mean is mostly one of them; give both as one program wrote them",
         )
+    if float(np.median(curve[1:6])) < -0.5:
+        yield Finding("W_OPPOSITE_HALVES", "one half map is the negative of the other", "invert the contrast of one")
 
 
 def grey_ratio(sums: ShellSums, curve: Float64) -> float:
@@ -463,7 +463,7 @@ def hard_mask_findings(mask: Volume) -> Iterator[Finding]:
         yield Finding(
             "W_HARD_MASK",
             "the mask has no soft edge: under it the FSC is inflated, and a correction for the mask noisy",
-            "cryores mask --mask FILE gives it one",
+            "give it one of a few voxels, as cryores mask --mask FILE does",
         )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from cryores.blocks import slabs
 from cryores.errors import InputError
 from cryores.files import CHUNK, PathLike, require_file
-from cryores.volume import FloatArray, Grid, HalfMaps, Volume
+from cryores.volume import FloatArray, Grid, HalfMaps, Volume, require_volume
 
 REAL_MODES = {0: "int8", 1: "int16", 2: "float32", 6: "uint16", 12: "float16"}
 
@@ -124,7 +124,10 @@ def write_map(path: PathLike, volume: Volume) -> None:
     ------
     InputError
         ``E_WRITE`` if the file cannot be written.
+    UsageError
+        ``E_NO_VOLUME`` for what is no `Volume`.
     """
+    require_volume("what is to be written", volume)
     path = Path(path)
     grid = volume.grid
     order = _file_to_zyx(grid.axis_order)
@@ -141,7 +144,7 @@ def write_map(path: PathLike, volume: Volume) -> None:
             raise
     except OSError as error:
         raise InputError(
-            "E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose another --out, or make room"
+            "E_WRITE", f"cannot write {path}: {error.strerror or error}", "choose a folder that exists, or make room"
         ) from error
 
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from cryores.errors import UsageError
 
+EXECUTION = ("threads", "memory", "device")
+"""What the command line takes beside the parameters of a method, and Python in an `Execution`."""
+
 
 def parameter(
     default: Any,
@@ -109,6 +112,9 @@ def make_parameters(declaration: type, values: Mapping[str, Any]) -> Any:
     """
     declared = {p.name: p for p in parameters_of(declaration)}
     for name, value in values.items():
+        if name in EXECUTION:
+            hint = f"from cryores.execution import Execution, and give execution=Execution({name}=...)"
+            raise UsageError("E_PARAMETER", f"{name!r} is none of the method's own parameters", hint)
         if name not in declared:
             raise UsageError("E_PARAMETER", f"unknown parameter {name!r}", f"known: {', '.join(declared)}")
         declared[name].check(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from reprlib import Repr
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -10,11 +11,36 @@ import numpy as np
 from cryores.volume import Volume
 
 
+class _Brief(Repr):
+    """A repr that ends after some 80 characters, and of arrays tells the shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxstring, self.maxother = 2, 4, 80, 80
+
+    def repr_ndarray(self, array: Any, level: int) -> str:
+        return f"array of shape {array.shape}"
+
+
+_IN_BRIEF = _Brief()
+
+
 class Result:
     """What every result of a method can do; the report is written from it."""
 
     criterion: str
     """One sentence: what a value means, with threshold and window."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A dataclass makes a repr of all its numbers where it finds none of the class itself.
+        cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Return the class, what a value means, and a line for each attribute."""
+        held = (f.name for f in fields(self) if f.name != "criterion")  # type: ignore[arg-type]
+        lines = [f"  .{name} = {_IN_BRIEF.repr(getattr(self, name))}" for name in held]
+        return "\n".join([f"{type(self).__name__}: {self.criterion}", *lines])
 
     def volumes(self) -> Dict[str, Volume]:
         """Return the maps to write, keyed by file name without extension; NaN becomes 0 on disk."""

@@ -45,7 +45,7 @@ class Simulation:
     clean : Volume
         The signal alone, before the B-factor.
     mask : Volume
-        1 on the particle.
+        1 on the particle, without a soft edge (`cryores.masks.soft_rim` gives it one, as the command does).
     truth : Volume
         The planted resolution in Å: up to 1/truth the signal is whole.
     truth_snr : Volume

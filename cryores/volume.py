@@ -11,7 +11,7 @@ from typing import Tuple, Union
 import numpy as np
 import numpy.typing as npt
 
-from cryores.errors import InputError
+from cryores.errors import InputError, UsageError
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -140,6 +140,10 @@ class Volume:
             )
         object.__setattr__(self, "data", np.ascontiguousarray(self.data, dtype=np.float32))
 
+    def __repr__(self) -> str:
+        z, y, x = self.grid.shape
+        return f"Volume({z} x {y} x {x} voxels (z, y, x) of {self.grid.spacing:.4g} Å)"
+
     def like(self, data: npt.NDArray[np.generic]) -> Volume:
         """Return ``data`` (same shape) on this volume's grid."""
         return Volume(np.asarray(data, dtype=np.float32), self.grid)
@@ -153,12 +157,16 @@ class HalfMaps:
     ------
     InputError
         If the halves differ in shape or voxel size, or are the same data.
+    UsageError
+        ``E_NO_VOLUME`` if one of them is no `Volume`.
     """
 
     half1: Volume
     half2: Volume
 
     def __post_init__(self) -> None:
+        require_volume("half 1", self.half1)
+        require_volume("half 2", self.half2)
         one, two = self.half1.grid, self.half2.grid
         if one.shape != two.shape:
             raise InputError(
@@ -180,6 +188,9 @@ class HalfMaps:
                 "give the two independent half maps of the refinement",
             )
 
+    def __repr__(self) -> str:
+        return f"HalfMaps({self.half1!r}, {self.half2!r})"
+
     @property
     def grid(self) -> Grid:
         """The grid of the first half, on which every output is written."""
@@ -192,6 +203,20 @@ class HalfMaps:
     def noise(self) -> Volume:
         """Return half the difference, (half1 - half2) / 2: the noise of the full map, without its signal."""
         return self.half1.like((self.half1.data - self.half2.data) * np.float32(0.5))
+
+
+def require_volume(name: str, given: object) -> None:
+    """Raise `UsageError` (``E_NO_VOLUME``) for a ``given`` that is no `Volume`, and say how to get one of it."""
+    if isinstance(given, Volume):
+        return
+    parts = [part for part in ("resolution", "sharpened") if isinstance(getattr(given, part, None), Volume)]
+    if parts:
+        hint = f"give its .{parts[0]}"
+    elif isinstance(given, np.ndarray):
+        hint = "lay it on a grid: Volume(array, Grid.regular(array.shape, voxel_size)), or volume.like(array)"
+    else:
+        hint = "read files with read_map or read_half_maps"
+    raise UsageError("E_NO_VOLUME", f"{name}: a map is wanted, not {type(given).__name__}", hint)
 
 
 Maps = Union[Volume, HalfMaps]

@@ -210,7 +210,9 @@ def sum_of_bands(
 
 
 def check(inputs: Inputs, parameters: BandParameters) -> List[str]:
-    """Refuse a range without a band."""
+    """Refuse a range without a band, and one map whose finest band is not given."""
+    if not isinstance(inputs.maps, HalfMaps):
+        finest_band(inputs.maps, None, parameters.min_resolution, 1)
     if parameters.min_resolution is not None:
         band_centres(inputs.grid, parameters.max_resolution, max(parameters.min_resolution, inputs.grid.nyquist))
     return []

@@ -17,7 +17,7 @@ from cryores.execution import Execution
 from cryores.filters import Response
 from cryores.fourier import Float64, multiply_radial, rfft, shell_frequencies, shell_sums
 from cryores.guinier import fit_guinier, mean_amplitudes
-from cryores.masks import BINARY_THRESHOLD, bounding_box
+from cryores.masks import BINARY_THRESHOLD, SOFT_EDGE, bounding_box, softened
 from cryores.method import HALVES, MAP, Inputs, Method, parameter
 from cryores.postprocessing._adjusted_surface import Surface, kurtosis, region_weight, surface_of
 from cryores.postprocessing.postprocess import shell_weights
@@ -305,7 +305,10 @@ def _trials(variant: str, parameters: AutosharpenParameters) -> Float64:
 def _fsc(inputs: Inputs, execution: Execution) -> Optional[FSCResult]:
     if not isinstance(inputs.maps, HalfMaps):
         return None
-    result: FSCResult = FSC.compute(Inputs(inputs.maps, mask=inputs.mask), FSC.make_parameters({}), execution)
+    assert inputs.mask is not None
+    # The search asks which voxels are inside, and a mask for that is hard.
+    soft = softened(inputs.mask, SOFT_EDGE * inputs.grid.spacing)
+    result: FSCResult = FSC.compute(Inputs(inputs.maps, mask=soft), FSC.make_parameters({}), execution)
     return result
 
 

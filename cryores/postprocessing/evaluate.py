@@ -114,7 +114,8 @@ def evaluate(
     Raises
     ------
     UsageError
-        ``E_HALF_TEST`` if the half-map test lacks a map · ``E_MISSING_INPUT`` neither a model nor that test.
+        ``E_HALF_TEST`` if the half-map test lacks a map · ``E_MISSING_INPUT`` neither a model nor that test ·
+        ``E_RANGE`` a ``resolution`` finer than Nyquist · ``E_BOX`` a box larger than the map.
     InputError
         ``E_MODEL`` no model, or hydrogens only · ``E_MODEL_OUTSIDE`` no atom in the box · ``E_SAME_HALF`` the processed
         half is the processed map · ``E_OTHER_GRID`` · ``E_CONSTANT`` · ``E_NOT_FINITE``.

@@ -17,7 +17,7 @@ from cryores.fourier import Float64
 from cryores.masks import BINARY_THRESHOLD
 from cryores.method import HALVES, MAP, Inputs, LocalMap, Method, parameter
 from cryores.postprocessing._spiral_bank import GPU_BANK, BandParameters, Bank, finest_band, solvent
-from cryores.volume import BoolArray, FloatArray, Grid, Maps, Volume
+from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Maps, Volume
 
 LEAST_POINTS = 3
 """Bands that a voxel's line must have."""
@@ -184,6 +184,8 @@ def _placed(values: Float64, inside: BoolArray, grid: Grid) -> Volume:
 
 
 def _check(inputs: Inputs, parameters: LocbfactorParameters) -> List[str]:
+    if not isinstance(inputs.maps, HalfMaps):
+        finest_band(inputs.maps, None, parameters.min_resolution, 1)
     if parameters.min_resolution is not None:
         finest = max(parameters.min_resolution, inputs.grid.nyquist)
         _centres(inputs.grid, parameters.max_resolution, finest, parameters.points)

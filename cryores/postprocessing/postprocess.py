@@ -173,7 +173,7 @@ def postprocess(
     execution : Execution, optional
         Threads and memory.
     **parameters
-        Fields of `PostprocessParameters`.
+        Fields of `PostprocessParameters`; ``low_pass`` may be a number (Å).
 
     Returns
     -------
@@ -183,8 +183,8 @@ def postprocess(
     Raises
     ------
     UsageError
-        ``E_FIT_RANGE`` fewer than three shells for the fit · ``E_MTF`` a transfer function that cannot be divided by ·
-        ``E_LOW_PASS`` · ``E_AUTO_BFACTOR`` a map coarser than the fit's coarse end.
+        ``E_FIT_RANGE`` fewer than three shells for the fit, or its ends turned round · ``E_MTF`` a transfer function
+        that cannot be divided by · ``E_LOW_PASS`` · ``E_AUTO_BFACTOR`` a map coarser than the fit's coarse end.
 
     Notes
     -----
@@ -194,6 +194,8 @@ def postprocess(
     with weight, which is where noise makes the FSC touch 0. The amplitude of a shell is the root mean square, there
     the mean modulus: the slope is the same. Source: Rosenthal & Henderson 2003.
     """
+    if isinstance(parameters.get("low_pass"), (int, float)):
+        parameters["low_pass"] = str(parameters["low_pass"])  # as at the command line, where it may be a word too
     result: PostprocessResult = METHOD.result(Inputs(maps, mask=mask, keep=keep), execution, parameters)
     return result
 
@@ -392,6 +394,13 @@ def _check(inputs: Inputs, parameters: PostprocessParameters) -> List[str]:
         found.append("a single map is not weighted: sharpening raises its noise too; give the half maps, or --low-pass")
     if parameters.mtf is not None:
         _without_mtf(parameters, inputs.grid)
+    finest, coarsest = parameters.fit_min_resolution, parameters.fit_max_resolution
+    if parameters.bfactor is None and finest is not None and finest >= coarsest:
+        raise UsageError(
+            "E_FIT_RANGE",
+            f"the range of the Guinier fit is upside down: it would go from {coarsest:.3g} to {finest:.3g} Å",
+            "--fit-min-resolution is the fine end, the smaller number of Å",
+        )
     if not single and inputs.mask is not None:
         found += map(str, hard_mask_findings(inputs.mask))
     return found

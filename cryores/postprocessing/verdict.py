@@ -144,8 +144,10 @@ class Verdict(MadeByFSC):
     @property
     def criterion(self) -> str:  # type: ignore[override]
         """One sentence: the verdict, and what it means."""
+        count = len(self.judgements)
+        found = f"The best of {count} maps is {self.best.name}," if count > 1 else f"The map {self.best.name} is"
         return (
-            f"{self.best.name}: best of {len(self.judgements)}, {self.best.verdict}. A map is over-sharpened when its "
+            f"{found} {self.best.verdict}. A map is over-sharpened when its "
             f"DeepRes median is finer than the {SUPPORTED_PERCENTILE:g}th percentile of {self.against} of the raw half "
             f"maps ({self.supported.p20:.2f} Å), under-sharpened when it is coarser than the median of {self.against} "
             f"({self.supported.median:.2f} Å) + {self.tolerance:g} Å" + self._taken

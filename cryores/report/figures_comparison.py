@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -15,9 +15,7 @@ from cryores.masks import BINARY_THRESHOLD, block_around
 from cryores.report import figures, views
 from cryores.report.colours import CURVE_COLOURS, ColourScale, colour_scale
 from cryores.resolution.compare import Comparison
-from cryores.volume import FloatArray, Volume
-
-BINS = 60
+from cryores.volume import Volume
 
 
 def common_scale(result: Comparison) -> ColourScale:
@@ -26,28 +24,9 @@ def common_scale(result: Comparison) -> ColourScale:
     return colour_scale(np.concatenate([np.percentile(result.values(name), spread) for name in result.maps]))
 
 
-def histograms(result: Comparison) -> Tuple[Float64, Dict[str, Float64]]:
-    """Return edges (Å) that all maps share, and of each map the percentage of its voxels in every bin."""
-    ends = np.array([views.histogram_ends(result.values(name)) for name in result.maps])
-    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    # Narrower than the steps of a method, bins would show a comb.
-    width = max((high - low) / BINS, 1e-3, *(_even_step(result.values(name)) for name in result.maps))
-    edges = low + width * np.arange(-0.5, np.ceil((high - low) / width) + 1.0)
-    return edges, {name: _percentages(result.values(name), edges) for name in result.maps}
-
-
-def _even_step(values: FloatArray) -> float:
-    """Return the distance (Å) of values that are few and evenly spaced, 0 of others."""
-    distinct = np.unique(np.round(values.astype(np.float64), 4))
-    steps = np.diff(distinct)
-    even = 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01)
-    return float(steps.mean()) if even else 0.0
-
-
-def _percentages(values: FloatArray, edges: Float64) -> Float64:
-    counts, _ = np.histogram(np.clip(values.astype(np.float64), edges[0], edges[-1]), bins=edges)
-    percentages: Float64 = 100.0 * counts / values.size
-    return percentages
+def histograms(result: Comparison) -> Dict[str, views.Histogram]:
+    """Return the histogram of each map; a map of few steps leaves the others their bins."""
+    return views.histograms({name: result.values(name) for name in result.maps})
 
 
 def line_colours(count: int) -> List[str]:
@@ -61,7 +40,7 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
     planes = [_fullest(plane, result) for plane in views.central_planes(box)]
     grey = Normalize(*views.grey_limits(density.data, box))
     colours = ScalarMappable(Normalize(scale.low, scale.high), scale.for_matplotlib())
-    edges, percentages = histograms(result)
+    counted = histograms(result)
     figure = figures.new_figure(11, 0.6 + 2.5 * len(result.maps))
     grid = figure.subplots(len(result.maps), 4, width_ratios=(1, 1, 1, 1.5), squeeze=False)
     for row, (name, volume) in zip(grid, result.resolutions.items()):
@@ -76,7 +55,8 @@ def slices_figure(result: Comparison, density: Volume, scale: ColourScale) -> Fi
             figures.look_at(ax, plane, density.grid, box)
             ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
         row[0].set_ylabel(name, fontsize=11, color=figures.TEXT)
-        _draw_histogram(row[3], edges, percentages[name], result.maps[name]["median"], scale)
+        _draw_histogram(row[3], counted[name], result.maps[name]["median"], scale)
+        row[3].set_xlim(views.span(counted.values()))
     grid[-1][3].set_xlabel("Local resolution (Å)")
     # Both are shares of the height of all rows.
     placed_bar: Dict[str, Any] = {
@@ -99,13 +79,13 @@ def _fullest(plane: views.Plane, result: Comparison) -> views.Plane:
     return max(near, key=lambda one: min(np.count_nonzero(np.isfinite(one.of(v.data))) > 0 for v in maps))
 
 
-def _draw_histogram(ax: Any, edges: Float64, percentages: Float64, median: float, scale: ColourScale) -> None:
+def _draw_histogram(ax: Any, counted: views.Histogram, median: float, scale: ColourScale) -> None:
+    edges = counted.edges
     centres = 0.5 * (edges[1:] + edges[:-1])
     colours = scale.for_matplotlib()((centres - scale.low) / (scale.high - scale.low))
-    ax.bar(edges[:-1], percentages, np.diff(edges), align="edge", color=colours, edgecolor="none")
+    ax.bar(edges[:-1], counted.density, np.diff(edges), align="edge", color=colours, edgecolor="none")
     ax.axvline(median, color=figures.TEXT, lw=1, label=f"median {median:.2f} Å")
-    ax.set(xlim=(edges[0], edges[-1]))
-    ax.set_ylabel("% of voxels", fontsize=8)
+    ax.set_ylabel("% of voxels per 0.1 Å", fontsize=8)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8)
@@ -115,12 +95,13 @@ def histogram_figure(result: Comparison) -> Figure:
     """Draw the histograms of all maps over each other, with their medians dashed."""
     figure = figures.new_figure(7.5, 4.2)
     axes = figure.add_subplot()
-    edges, percentages = histograms(result)
-    for (name, heights), colour in zip(percentages.items(), line_colours(len(result.maps))):
+    counted = histograms(result)
+    for (name, one), colour in zip(counted.items(), line_colours(len(result.maps))):
         median = result.maps[name]["median"]
-        axes.stairs(heights, edges, color=colour, lw=1.6, label=f"{name}, median {median:.2f} Å")
+        axes.stairs(one.density, one.edges, color=colour, lw=1.6, label=f"{name}, median {median:.2f} Å")
         axes.axvline(median, color=colour, ls="--", lw=1)
-    axes.set(xlabel="Local resolution (Å)", ylabel="% of the voxels that have a value", xlim=(edges[0], edges[-1]))
+    axes.set(xlabel="Local resolution (Å)", ylabel="% of the voxels with a value, per 0.1 Å")
+    axes.set_xlim(views.span(counted.values()))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure

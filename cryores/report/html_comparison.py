@@ -21,18 +21,21 @@ def histogram_section(result: Comparison) -> html.Section:
     """Return the histograms of all maps over each other, with their medians."""
     import plotly.graph_objects as go
 
-    edges, percentages = figures_comparison.histograms(result)
-    centres = 0.5 * (edges[1:] + edges[:-1])
+    counted = figures_comparison.histograms(result)
     figure = go.Figure(layout=layout(430))
     colours = figures_comparison.line_colours(len(result.maps))
-    for (name, heights), colour in zip(percentages.items(), colours):
+    for (name, one), colour in zip(counted.items(), colours):
         line = {"color": colour, "width": 2, "shape": "hvh"}
-        label = f"{name}: %{{x:.2f}} Å, %{{y:.1f}} %<extra></extra>"
-        figure.add_trace(go.Scatter(x=centres, y=heights, name=name, mode="lines", line=line, hovertemplate=label))
+        label = f"{name}: %{{x:.2f}} Å, %{{y:.1f}} % per 0.1 Å<extra></extra>"
+        centres = 0.5 * (one.edges[1:] + one.edges[:-1])
+        figure.add_trace(go.Scatter(x=centres, y=one.density, name=name, mode="lines", line=line, hovertemplate=label))
         figure.add_vline(x=result.maps[name]["median"], line={"color": colour, "width": 1, "dash": "dash"})
     figure.update_xaxes(title={"text": "Local resolution (Å)"}, showgrid=False, ticks="outside")
-    figure.update_yaxes(title={"text": "% of the voxels that have a value"}, gridcolor="#e5e5e5", zeroline=False)
-    words = "Of each map, the voxels inside the mask to which it gives a value. Dashed: medians."
+    figure.update_yaxes(title={"text": "% of the voxels with a value, per 0.1 Å"}, gridcolor="#e5e5e5", zeroline=False)
+    words = (
+        "Of each map, the voxels inside the mask to which it gives a value; every outline has the same area. Dashed: "
+        "medians."
+    )
     return html.Section("Histograms", figure, words)
 
 

@@ -6,7 +6,7 @@ The figures, the page and the ChimeraX script only draw these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from cryores.resolution._fsc_result import FSCResult
 from cryores.volume import BoolArray, FloatArray, Grid, Volume
 
 BINS = 50
+
+DENSITY_WIDTH = 0.1
+"""Width (Å) to which the heights of histograms with unlike bins refer."""
 
 BAND = (5.0, 95.0)
 """Percentiles of the band in which most values lie: what is farther from it than it is wide sets no axis."""
@@ -61,6 +64,12 @@ class Histogram:
         ends = {0: ("down to", self.below), len(self.counts) - 1: ("up to", self.above)}
         return {at: f"{words} {told(value)}" for at, (words, value) in ends.items() if value is not None}
 
+    @property
+    def density(self) -> Float64:
+        """The percentage of the voxels in every 0.1 Å of a bin: histograms of unlike bins have the same area."""
+        share: Float64 = 100.0 * self.counts / self.counts.sum() * DENSITY_WIDTH / np.diff(self.edges)
+        return share
+
 
 def histogram_ends(values: FloatArray) -> Tuple[float, float]:
     """Return where the axis of a histogram begins and ends: at the outermost values, unless they lie far from most."""
@@ -76,10 +85,9 @@ def histogram(values: FloatArray) -> Histogram:
     far from all others, of single voxels, count in the outermost bins.
     """
     lowest, highest = float(values.min()), float(values.max())
-    distinct = np.unique(np.round(values.astype(np.float64), 4))
-    steps = np.diff(distinct)
-    if 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01):
-        edges = np.append(distinct - 0.5 * steps.mean(), distinct[-1] + 0.5 * steps.mean())
+    distinct, step = _distinct(values)
+    if step is not None:
+        edges = np.append(distinct - 0.5 * step, distinct[-1] + 0.5 * step)
         ends = lowest, highest
     else:
         ends = histogram_ends(values)
@@ -87,6 +95,48 @@ def histogram(values: FloatArray) -> Histogram:
     counts, edges = np.histogram(np.clip(values.astype(np.float64), *ends), bins=edges)
     below, above = (lowest if lowest < ends[0] else None), (highest if highest > ends[1] else None)
     return Histogram(counts.astype(np.int64), edges.astype(np.float64), below, above)
+
+
+def histograms(several: Mapping[str, FloatArray]) -> Dict[str, Histogram]:
+    """Count several arrays of values to be drawn over each other, by name, in bins that they share.
+
+    Only values of even steps wider than those bins, or not much narrower, get bins of so many whole steps: in others
+    they would show a comb, and their bins would hide the shape of the other histograms.
+    """
+    ends = np.array([histogram_ends(values) for values in several.values()])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    shared = np.histogram_bin_edges(np.array((low, high)), bins=BINS)
+    found = {}
+    for name, values in several.items():
+        edges = _whole_steps(values, shared[1] - shared[0])
+        edges = shared if edges is None else edges
+        counts, _ = np.histogram(np.clip(values.astype(np.float64), edges[0], edges[-1]), bins=edges)
+        found[name] = Histogram(counts.astype(np.int64), edges)
+    return found
+
+
+def span(found: Iterable[Histogram]) -> Tuple[float, float]:
+    """Return the ends (Å) of an axis that holds all these histograms."""
+    ends = [(one.edges[0], one.edges[-1]) for one in found]
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+
+
+def _whole_steps(values: FloatArray, width: float) -> Optional[Float64]:
+    """Return edges of bins of whole steps, not narrower than ``width``; None of values that are many or uneven."""
+    distinct, step = _distinct(values)
+    if step is None:
+        return None
+    wide = step * np.ceil(width / step)
+    edges: Float64 = distinct[0] - 0.5 * step + wide * np.arange(np.ceil(round(len(distinct) * step / wide, 6)) + 1)
+    return edges
+
+
+def _distinct(values: FloatArray) -> Tuple[Float64, Optional[float]]:
+    """Return the different values, and their step where they are no more than `BINS` and even, else None."""
+    distinct: Float64 = np.unique(np.round(values.astype(np.float64), 4))
+    steps = np.diff(distinct)
+    even = 1 < len(distinct) <= BINS and np.allclose(steps, steps.mean(), rtol=0.01)
+    return distinct, float(steps.mean()) if even else None
 
 
 def shown_values(result: LocalMap, cut: Callable[[FloatArray], FloatArray]) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from scipy import ndimage
@@ -13,11 +13,11 @@ from scipy import ndimage
 from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.fourier import Float64
-from cryores.localres_maps import AUTO, recognise
+from cryores.localres_maps import AUTO, ResolutionMap, recognise
 from cryores.masks import BINARY_THRESHOLD, bounding_box
 from cryores.method import MAP, Inputs, Method, Result, parameter, statistics
 from cryores.tables import records_text
-from cryores.volume import BoolArray, FloatArray, Grid, Volume
+from cryores.volume import BoolArray, FloatArray, Grid, Volume, require_volume
 
 WINDOW_RULE = 5.0
 """Default window in units of the median resolution: the least that a local FSC needs (Vilas et al. 2020)."""
@@ -153,7 +153,7 @@ class Comparison(Result):
 
 def compare(
     map: Volume,  # the name of the option and of the form
-    maps: Mapping[str, Volume],
+    maps: Mapping[str, Union[Volume, ResolutionMap]],
     mask: Optional[Volume] = None,
     background: str = AUTO,
     execution: Optional[Execution] = None,
@@ -166,12 +166,12 @@ def compare(
     map : Volume
         The density that they belong to.
     maps : mapping
-        Name -> local resolution in Å, of any program, on the grid of ``map``; the first is what the differences are
-        taken from.
+        Name -> local resolution in Å, of any program, on the grid of ``map``, or what `read_resolution_map` made of
+        it; the first is what the differences are taken from.
     mask : Volume, optional
         Above 0.5 where they are compared; made when not given.
     background : str
-        What stands for "no value", as in `cryores.localres_maps.recognise`.
+        What stands for "no value" in a Volume, as in `cryores.localres_maps.recognise`.
     execution : Execution, optional
         Threads and memory.
     **parameters
@@ -185,7 +185,7 @@ def compare(
     Raises
     ------
     UsageError
-        ``E_MAPS`` fewer than two maps, or names that give the same file.
+        ``E_MAPS`` no mapping, fewer than two maps, or names that give the same file · ``E_NO_VOLUME``.
     InputError
         ``E_RESOLUTION_EMPTY`` a map without a value inside the mask; what `cryores.localres_maps.recognise` raises.
 
@@ -196,9 +196,18 @@ def compare(
     correlation of the means over cubes of the window, each over the voxels that both maps give a value. Source:
     Vilas et al. 2020.
     """
-    recognised = {name: recognise(volume, name, background) for name, volume in maps.items()}
+    if not isinstance(maps, Mapping):
+        raise UsageError("E_MAPS", f"maps want names, and a {type(maps).__name__} has none", 'give {"name": map, ...}')
+    recognised = {name: _recognised(given, name, background) for name, given in maps.items()}
     result: Comparison = METHOD.result(Inputs(map, mask=mask, resolution_maps=recognised), execution, parameters)
     return result
+
+
+def _recognised(given: Union[Volume, ResolutionMap], name: str, background: str) -> ResolutionMap:
+    if isinstance(given, ResolutionMap):
+        return given
+    require_volume(name, given)
+    return recognise(given, name, background)
 
 
 def file_stem(name: str) -> str:

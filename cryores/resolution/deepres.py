@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from cryores.diagnosis import inverted_findings
 from cryores.execution import Execution
 from cryores.localres_maps import filled_outwards
 from cryores.masks import BINARY_THRESHOLD
@@ -236,18 +235,11 @@ def _check(inputs: Inputs, parameters: DeepresParameters) -> List[str]:
     if parameters.weights == "published":
         _require_published()
     chosen = RANGES[parameters.range or COARSE]
-    # To what has learned how density looks, negative density looks poor, and not wrong.
-    found = [str(finding) for finding in inverted_findings(full_map(inputs.maps))]
     if inputs.grid.nyquist > chosen.coarsest:
-        return [
-            *found,
-            f"the voxels hold nothing finer than {inputs.grid.nyquist:.1f} Å, beyond the range of the network",
-        ]
+        return [f"the voxels hold nothing finer than {inputs.grid.nyquist:.1f} Å, beyond the range of the network"]
     if parameters.range == FINE and inputs.grid.nyquist > HIGH_BELOW:
-        found.append(
-            f"voxels of {inputs.grid.spacing:.2f} Å hold little of the range {FINE} Å: {COARSE} suits them better"
-        )
-    return found
+        return [f"voxels of {inputs.grid.spacing:.2f} Å hold little of the range {FINE} Å: {COARSE} suits them better"]
+    return []
 
 
 def _require_published() -> None:

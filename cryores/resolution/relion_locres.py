@@ -27,6 +27,12 @@ from cryores.volume import BoolArray, FloatArray, Grid, HalfMaps, Volume
 COARSEST = 50.0
 """Å: the coarsest value that RELION gives."""
 
+LARGE_SPHERE = 1.0 / 3.0
+"""Volume of a sphere, relative to the mask's, from which values are told to be hardly local."""
+
+LOCAL_SPHERE = 1.0 / 8.0
+"""The same of spheres that are half as wide as the particle, which are recommended then."""
+
 Points = npt.NDArray[np.int64]
 
 
@@ -122,8 +128,28 @@ def _compute(inputs: Inputs, parameters: RelionLocresParameters, execution: Exec
             f"Mean frequency of soft spheres of {radius:.3g} Å (edge {edge:.3g} Å) whose corrected FSC falls below "
             f"{parameters.cutoff:g}"
         ),
-        details={"radius": radius, "edge": edge, "spheres": len(points), "seed": parameters.seed},
+        details={
+            "radius": radius,
+            "edge": edge,
+            "spheres": len(points),
+            "seed": parameters.seed,
+            "warnings": _doubts(radius + 0.5 * edge, inside, grid),
+        },
     )
+
+
+def _doubts(reach: float, inside: BoolArray, grid: Grid) -> List[str]:
+    """Return a warning where a sphere holds much of the particle; ``reach`` (Å) is where it has fallen to one half."""
+    particle = np.count_nonzero(inside) * float(np.prod(grid.voxel_size))
+    share = 4.0 / 3.0 * np.pi * reach**3 / particle
+    if share < LARGE_SPHERE:
+        return []
+    # By default, the spheres of a sampling reach as far as it is wide.
+    smaller = reach * (LOCAL_SPHERE / share) ** (1.0 / 3.0)
+    return [
+        f"a sphere, {2.0 * reach:.3g} Å wide at the middle of its edge, has {share:.0%} of the mask's volume: the "
+        f"values are hardly more local than the global resolution; try --sampling {smaller:.2g}"
+    ]
 
 
 def _sphere(parameters: RelionLocresParameters) -> Tuple[float, float]:

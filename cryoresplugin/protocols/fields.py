@@ -10,10 +10,12 @@ RANGE = "Resolution range (Å)"
 LABELS = {
     "min_resolution": "Highest resolution", "max_resolution": "Lowest resolution",
     "resolution_step": "Step of resolution", "cutoff": "FSC threshold", "randomise_below": "Randomise below FSC",
+    "fit_min_resolution": "High end of the Guinier fit", "fit_max_resolution": "Low end of the Guinier fit",
     "compat": "As the published program", "seed": "Random seed", "fsc_weighting": "FSC weighting",
     "bfactor": "B-factor", "bfactors": "B-factors", "b_min": "Smallest B", "b_max": "Largest B",
     "trials": "Number of B-factors tried", "target": "What is maximised", "variant": "Way of sharpening",
     "quantile": "Noise quantile", "bandwidth": "Width of a band", "points": "Number of bands",
+    "against": "Local resolution of the halves",
     "cone_3dfsc": "Cone of the 3DFSC", "sphericity_cutoff": "Threshold of the sphericity", "weights": "Networks",
     "views": "Rotations averaged", "range": "Expected resolutions (Å)", "sampling": "Distance of the spheres",
     "radius": "Radius of the spheres", "draws": "Sets of random phases", "transition": "Edge of the filters",

@@ -24,6 +24,9 @@ READABLE = (".mrc", ".map", ".ccp4", ".gz")
 LARGEST_DIAGNOSED = 256**3
 """Voxels up to which the form itself examines the input (2 s); beyond, the engine does it when it runs."""
 
+OPTION = re.compile(r"--[a-z][a-z0-9-]*")
+"""How a message of the engine names an option of the command line."""
+
 PARAM_CLASSES = {float: params.FloatParam, int: params.IntParam, str: params.StringParam, bool: params.BooleanParam}
 
 
@@ -87,8 +90,9 @@ class CryoresProtocol(ProtAnalysis3D):
 
     def _addMask(self, form, name, means, **more):
         """Add the mask: what it is to the method; without one it is made, or none is used, as the method declares."""
-        made = load_method(self._method).mask == "made"
-        addMask(form, name, means, **({} if made else {"otherwise": "none is used"}), **more)
+        if load_method(self._method).mask != "made":
+            more = {"otherwise": "none is used", **more}
+        addMask(form, name, means, **more)
 
     def _addRunParams(self, form, threads=4):
         form.addHidden(params.USE_GPU, params.BooleanParam, default=False, label="Use GPU?",
@@ -150,7 +154,7 @@ class CryoresProtocol(ProtAnalysis3D):
             Plugin.runCryores(self, self._method, [*words, *run])
         except Exception as error:
             said = [line for line in self._readStderr()[heard:].splitlines() if line.startswith("error E_")]
-            raise RuntimeError(said[-1] if said else str(error)) from error
+            raise RuntimeError(self._inWordsOfTheForm(said[-1]) if said else str(error)) from error
         report = os.path.join(folder, "report.json")
         return [report, *(os.path.join(folder, name) for name in self._readJson(report)["files"])]
 
@@ -188,7 +192,7 @@ class CryoresProtocol(ProtAnalysis3D):
                 check_inputs(inputs, load_method(self._method))
                 load_method(self._method).check(inputs, parameters)
         except CryoresError as error:
-            errors.append(str(error))
+            errors.append(self._inWordsOfTheForm(str(error)))
         return errors
 
     def _warnings(self):
@@ -198,20 +202,32 @@ class CryoresProtocol(ProtAnalysis3D):
         if inputs is None:
             return []
         found = [f for f in suspicious(inputs, method, parameters) if f.code != "W_NO_MASK"]  # the form says it itself
-        return [*map(self._inWordsOfTheForm, found), *method.check(inputs, parameters)]
+        return [self._inWordsOfTheForm(said) for said in (*map(self._said, found), *method.check(inputs, parameters))]
 
-    def _inWordsOfTheForm(self, finding):
+    def _said(self, finding):
         volume = self._sources().get("map")
         if finding.code == "W_SINGLE_MAP" and isinstance(volume, Volume) and volume.hasHalfMaps():
             return "This volume has its half maps attached: use them. They tell the noise inside the particle too."
         return str(finding)
+
+    def _inWordsOfTheForm(self, said):
+        """Return a message of the engine with labels of the form in place of options of the command line."""
+        labels = {parameter.option: self._shownLabel(parameter) for parameter in self._declared()}
+        if self.hasAttribute("background"):
+            labels["--background"] = self.getParam("background").getLabel()
+        return OPTION.sub(lambda found: f'"{labels[found[0]]}"' if found[0] in labels else found[0], said)
+
+    def _shownLabel(self, parameter):
+        shown = self.getParam(self._fieldOf(parameter)).getLabel()
+        return labelOf(parameter) if shown in HIGH_LOW_STEP.values() else shown
 
     def _summary(self):
         if not self.hasResult():
             return ["Not finished yet."]
         report = self.readReport()
         first, *rest = self._summaryOf(report)
-        return [first[:1].upper() + first[1:], *rest, *(f"Warning: {warning}" for warning in report["warnings"])]
+        warnings = (f"Warning: {self._inWordsOfTheForm(warning)}" for warning in report["warnings"])
+        return [first[:1].upper() + first[1:], *rest, *warnings]
 
     def _summaryOf(self, report):
         summary = report["summary"]
@@ -355,10 +371,18 @@ class CryoresProtocol(ProtAnalysis3D):
         if isinstance(self.getParam(field), params.EnumParam):
             return None if self.getEnumText(field) in OPEN else self.getEnumText(field)
         if parameter.repeated:
-            return tuple(parameter.type(word) for word in re.split(r"[\s,]+", str(value or "").strip()) if word)
+            return tuple(self._typed(parameter, word) for word in re.split(r"[\s,]+", str(value or "").strip()) if word)
         # 0 is the predecessors' word for "choose it".
         open_to_method = parameter.default is None and parameter.type in (int, float) and not value
         return None if open_to_method else value
+
+    @staticmethod
+    def _typed(parameter, word):
+        """Return a word of a field as a value of the engine's parameter, or as it is: then the engine refuses it."""
+        try:
+            return parameter.type(word)
+        except ValueError:
+            return word
 
     def _translated(self):
         """Return engine parameter -> value of the predecessor's fields that mean it in another way."""

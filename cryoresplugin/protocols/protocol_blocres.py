@@ -45,7 +45,7 @@ class CryoresProtBlocres(CryoresHalves):
         form.addSection(label="Parameters")
         form.addParam("step", params.IntParam, default=1, label="Step (voxels)", help=self._helpOn("step"))
         form.addParam("maxresolution", params.FloatParam, default=2, label=f"{LABELS['min_resolution']} (Å)",
-                      help=f"{self._helpOn('min_resolution')}\n0 is Nyquist.")  # fmt: skip
+                      help=f"{self._helpOn('min_resolution')}\n0, or finer than Nyquist: Nyquist.")  # fmt: skip
         form.addParam("fill", params.IntParam, allowsNull=True, label="Fill", expertLevel=params.LEVEL_ADVANCED,
                       help="Kept for scripts; outside the mask the map is always 0.")  # fmt: skip
         form.addParam("pad", params.EnumParam, choices=["None", "Box", "Shell"], default=PAD_BOX, label="Padding",
@@ -58,7 +58,11 @@ class CryoresProtBlocres(CryoresHalves):
         self._addRunParams(form)
 
     def _translated(self):
-        return {"padding": self.pad.get()} if self.method else {}
+        finest, first = self.maxresolution.get(), self.inputVolume.get()
+        # The predecessor's 2 Å lies beyond Nyquist for most maps: nobody asked for what is not there.
+        beyond = first is not None and finest is not None and finest < 2.0 * first.getSamplingRate()
+        open_end = {"min_resolution": None} if beyond else {}
+        return {**open_end, **({"padding": self.pad.get()} if self.method else {})}
 
     def _halvesFields(self):
         return self.inputVolume2.get() is None, self.inputVolume, self.inputVolume, self.inputVolume2

@@ -1,5 +1,7 @@
 """Resolution against radius, without the fields of boxes."""
 
+from pyworkflow.protocol import params
+
 from cryoresplugin.protocols.protocol_halves import CryoresHalves
 
 
@@ -13,3 +15,6 @@ class CryoresProtBlocresShells(CryoresHalves):
     _label = "resolution by radius"
     _method = "blocres-shells"
     _maskMeans = "Where the resolution of each radius is painted."
+
+    def _addFurtherInputs(self, form):
+        form.addParam("smooth", params.BooleanParam, default=True, label="Smooth shells?", help=self._helpOn("smooth"))

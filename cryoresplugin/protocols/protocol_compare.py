@@ -38,7 +38,8 @@ class CryoresProtCompare(CryoresProtocol):
         self._defineMadeMask()
 
     def _summaryOf(self, report):
-        lines = [
+        lines = [report["criterion"]]
+        lines += [
             f"{name}: median {row['median']:.2f} Å, 5 to 95 % of voxels {row['p5']:.2f} to {row['p95']:.2f} Å"
             for name, row in report["summary"]["maps"].items()
         ]

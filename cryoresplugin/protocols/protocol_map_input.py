@@ -12,6 +12,9 @@ WITH_HALVES, TWO_HALVES, ONE_MAP = range(3)
 class CryoresMapInput(CryoresProtocol):
     """Base of the new protocols: half maps or one map, a mask, and the engine's parameters."""
 
+    _mapIs = "As the refinement wrote it: not sharpened or masked."
+    """What the input volume is to be."""
+
     def _defineParams(self, form):
         form.addSection(label="Input")
         form.addParam(
@@ -19,8 +22,8 @@ class CryoresMapInput(CryoresProtocol):
             default=WITH_HALVES, label="Input",
             help="Half maps are better: they tell the noise, and where the signal ends.",
         )  # fmt: skip
-        addMap(form, "inputVolume", "As the refinement wrote it: not sharpened or masked. With its half maps attached, "
-               "unless the input is one map.", condition=f"inputType!={TWO_HALVES}", label="Input volume")  # fmt: skip
+        addMap(form, "inputVolume", f"{self._mapIs} With its half maps attached, unless the input is one map.",
+               condition=f"inputType!={TWO_HALVES}", label="Input volume")  # fmt: skip
         addHalfMaps(form, ("inputHalf1", "inputHalf2"), condition=f"inputType=={TWO_HALVES}")
         self._addMask(form, "mask", "Tight around the molecule.")
         self._addFurtherInputs(form)

@@ -37,7 +37,8 @@ class CryoresProtPostprocess(CryoresHalves, CryoresPostprocessing):
                       help="The half maps come with a volume, or apart.")  # fmt: skip
         addWithHalves(form, "inputVolume", condition=f"inputType=={WITH_HALVES}")
         addHalfMaps(form, ("inputHalf1", "inputHalf2"), condition=f"inputType=={TWO_HALVES}")
-        self._addMask(form, "solventMask", "Multiplies the map: with a soft edge, and not tight.")
+        self._addMask(form, "solventMask", "The FSC is that of the masked half maps; the output is not masked. With a "
+                      "soft edge, and not tight.")  # fmt: skip
         self._addKeepParam(form)
         form.addParam("calibratedPixelSize", params.FloatParam, default=0, label="Calibrated voxel size (Å)",
                       help="0 (recommended): that of the input.")  # fmt: skip
@@ -55,13 +56,17 @@ class CryoresProtPostprocess(CryoresHalves, CryoresPostprocessing):
         line.addParam("bfactorHighRes", params.FloatParam, default=0.0, label="High",
                       help=self._helpOn("fit_min_resolution"))  # fmt: skip
         form.addParam("bfactor", params.FloatParam, default=-350, condition="not doAutoBfactor",
-                      label="B-factor (Å²)", help=self._helpOn("bfactor"))  # fmt: skip
+                      label="B-factor (Å²)",
+                      help="Negative sharpens, 0 leaves the amplitudes as they are.\nRecommended: that of the Guinier "
+                      "plot; usual are -50 to -200.\nAt the command line: --bfactor.")  # fmt: skip
         form.addSection(label="Filtering")
         form.addParam("skipFscWeighting", params.BooleanParam, default=False,
                       label="Skip the FSC weighting?",
                       help="Yes: a low-pass filter instead. Recommended: no.")  # fmt: skip
         form.addParam("lowRes", params.FloatParam, default=5, condition="skipFscWeighting",
-                      label="Low-pass filter (Å)", help=self._helpOn("low_pass"))  # fmt: skip
+                      label="Low-pass filter (Å)",
+                      help="Resolution beyond which nothing is left. Recommended: that of the FSC at 0.143.\n"
+                      "At the command line: --low-pass.")  # fmt: skip
         form.addParam("filterEdgeWidth", params.IntParam, default=2, expertLevel=params.LEVEL_ADVANCED,
                       label="Edge of the low-pass (shells)", help=self._helpOn("edge"))  # fmt: skip
         form.addParam("randomizeAtFsc", params.FloatParam, default=0.8, expertLevel=params.LEVEL_ADVANCED,

@@ -54,6 +54,10 @@ class CryoresLocalFiltering(CryoresMapProcessing):
     """Base of the filters by local resolution, which is measured with blocres where it is not given."""
 
     _possibleOutputs = {**CryoresPostprocessing._possibleOutputs, "resolution_Volume": Volume}
+    _mapIs = "One map may be sharpened; half maps are as the refinement wrote them."
+
+    def _addMask(self, form, name, means, **more):
+        super()._addMask(form, name, means, otherwise="it is where the local resolution has values", **more)
 
     def _addFurtherInputs(self, form):
         form.addParam(

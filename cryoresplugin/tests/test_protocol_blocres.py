@@ -37,6 +37,14 @@ class TestBlocres(CryoresTest):
     def test_blocres_fields_are_those_of_the_predecessor(self):
         self.assertFields(CryoresProtBlocres, BLOCRES_FIELDS)
 
+    def test_the_predecessors_finest_resolution_is_no_reason_to_warn(self):
+        pointers = {"inputVolume": (self.full, "outputVolume")}
+        left, asked = (self.make(CryoresProtBlocres, pointers, **given) for given in ({}, {"maxresolution": 6.0}))
+        self.assertNotIn("--min-resolution", left._engineWords())
+        self.assertFalse([warning for warning in left._warnings() if "Nyquist" in warning])
+        words = asked._engineWords()
+        self.assertEqual(words[words.index("--min-resolution") + 1], "6.0")
+
     def test_without_a_box_it_computes_shells(self):
         pointers = {"inputVolume": (self.full, "outputVolume")}
         protocol = self.make(CryoresProtBlocres, pointers, method=False, shell=14, smooth=False, step=2, pad=2)

@@ -158,6 +158,10 @@ class TestMonoRes(CryoresTest):
         found = {text.get_text() for text in axes.get_legend().get_texts()}
         median = np.median(written(other.resolution_Volume).data[written(other.resolution_Volume).data > 0])
         self.assertIn(f"coarser steps ({other.getObjId()}), median {median:.2f} Å", found)
+        low, high = axes.get_xlim()
+        for output in (self.done.resolution_Volume, other.resolution_Volume):
+            values = written(output).data[written(output).data > 0]
+            self.assertTrue(low <= np.percentile(values, 5) and np.percentile(values, 95) <= high)
         self.assertFalse([label for label in found if f"({elsewhere.getObjId()})" in label])
 
     def test_the_colour_bar_lies_beside_the_slices(self):
@@ -168,6 +172,7 @@ class TestMonoRes(CryoresTest):
         *slices, bar = (axes.get_position() for axes in figure.axes)
         self.assertEqual(len(slices), 4)
         self.assertLess(max(box.x1 for box in slices), bar.x0)
+        self.assertEqual(len(self.viewer()._showOneSlice()[0].getFigure().axes), 2)
 
     def test_viewer_without_chimerax_says_so_and_shows_slices(self):
         message, slices = self.viewer()._showChimera()

@@ -4,6 +4,7 @@ import numpy as np
 
 from cryores.fourier import rfft
 from cryores.guinier import mean_amplitudes
+from cryores.mapio import write_map
 from cryores.postprocessing import postprocess
 from cryoresplugin.protocols import CryoresProtPostprocess
 from cryoresplugin.tests.project import SAMPLING, CryoresTest, written
@@ -44,6 +45,24 @@ class TestPostprocess(CryoresTest):
 
     def test_fields_are_those_of_the_predecessor(self):
         self.assertFields(CryoresProtPostprocess, FIELDS)
+
+    def test_what_cannot_work_is_said_in_the_words_of_the_form(self):
+        volume = {"inputVolume": (self.full, "outputVolume")}
+        turned = self.make(CryoresProtPostprocess, volume, bfactorLowRes=3.0, bfactorHighRes=10.0)
+        (said,) = turned._validate()
+        self.assertIn('"High end of the Guinier fit (Å)" is the fine end, the smaller number of Å', said)
+        (said,) = self.make(CryoresProtPostprocess, volume, skipFscWeighting=True, lowRes=0)._validate()
+        self.assertTrue(said.startswith("E_LOW_PASS: \"Low-pass filter (Å)\": '0.0' is neither"), said)
+
+    def test_half_maps_of_different_grey_scales_are_told_in_the_form(self):
+        louder = self.halves.half2.like(10 * self.halves.half2.data)
+        write_map(self.file("louder"), louder)
+        runs = [self.importVolumes(name) for name in ("half1", "louder")]
+        pointers = dict(zip(("inputHalf1", "inputHalf2"), ((run, "outputVolume") for run in runs)))
+        told = self.make(CryoresProtPostprocess, pointers, inputType=1)._warnings()
+        self.assertEqual(["different grey scales" in one for one in told], [True])
+        alike = self.make(CryoresProtPostprocess, {"inputVolume": (self.full, "outputVolume")})
+        self.assertEqual(alike._warnings(), [])
 
     def test_viewer_plots_the_values(self):
         viewer = CryoresPostprocessingViewer(project=self.proj)

@@ -37,6 +37,11 @@ class TestVerdict(CryoresTest):
         line = viewer._showTrend()[0].getFigure().axes[0].lines[0]
         self.assertEqual(list(line.get_xdata()), [0.0, -80.0])
 
+    def test_b_factors_that_are_no_numbers_are_told_with_their_field(self):
+        protocol = self.make(CryoresProtVerdict, {"inputVolume": (self.full, "outputVolume")}, bfactors="0, much")
+        (said,) = protocol._validate()
+        self.assertTrue(said.startswith("E_PARAMETER: \"B-factors (Å²)\": 'much' is not a finite number"), said)
+
     def test_a_form_without_halves_says_so(self):
         protocol = self.newProtocol(CryoresProtVerdict)
         self.assertIn("Give the volume that has the half maps.", protocol._validate())

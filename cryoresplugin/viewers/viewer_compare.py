@@ -43,7 +43,7 @@ class CryoresCompareViewer(ResultViewer, EmProtocolViewer):
             f"{name}, median {row['median']:.2f} Å": self._resolution(name).compressed()
             for name, row in self._rows().items()
         }
-        return [plotOverlaid("Local resolutions", "Resolution (Å)", values, self._limits())]
+        return [plotOverlaid("Local resolutions", "Resolution (Å)", values)]
 
     def _showSlices(self, param=None):
         name = self.getEnumText("shownMap")

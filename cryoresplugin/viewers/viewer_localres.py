@@ -20,7 +20,7 @@ from cryoresplugin.protocols import (
     CryoresProtResMap,
 )
 from cryoresplugin.viewers import surface
-from cryoresplugin.viewers.histograms import plotOverlaid, sharedLimits
+from cryoresplugin.viewers.histograms import plotOverlaid
 from cryoresplugin.viewers.results import ResultViewer
 from cryoresplugin.viewers.slices import SHOWN, addColourBar, addSliceAxis, plotWithSlider
 
@@ -125,7 +125,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
         axis = self.getEnumText("sliceAxis")
         number = data.shape["zyx".index(axis)] // 2 if number < 0 else number
         plotter = EmPlotter(1, 1, mainTitle=self._title())
-        self._plotSlice(plotter, data, number, self._getColorName(), *self._limits())
+        addColourBar(plotter, self._plotSlice(plotter, data, number, self._getColorName(), *self._limits()))
         return [plotter]
 
     def _showSlider(self, param=None):
@@ -148,8 +148,7 @@ class CryoresLocalResolutionViewer(ResultViewer, LocalResolutionViewer):
             data, _, _, _ = self.getImgData(getattr(run, run._resolutionOutput).getFileName())
             shown[self._nameInPlots(run)] = data.compressed()
         labelled = {f"{name}, median {np.median(one):.2f} Å": one for name, one in shown.items() if one.size}
-        limits = sharedLimits(labelled.values())
-        return [plotOverlaid("Local resolution by all methods", "Resolution (Å)", labelled, limits)]
+        return [plotOverlaid("Local resolution by all methods", "Resolution (Å)", labelled)]
 
     def _othersOnTheSameInput(self):
         """Return the other finished runs of the project that measured the local resolution of the same maps."""

@@ -49,8 +49,15 @@ class CryoresVerdictViewer(ResultViewer, EmProtocolViewer):
         for name, (_, words) in rows.items():
             axes = plotter.createSubPlot(f"{name}: {words}", "", "")
             axes.hist(values[name], bins=BINS, range=(low, high), color="tab:gray")
-            axes.axvline(halves["p20"], color="red")
+            axes.axvline(halves["p20"], color="red", label=f"limit: 20th percentile of {halves['method']}")
+            axes.tick_params(labelbottom=False)
+        axes.tick_params(labelbottom=True)
         axes.set_xlabel("Resolution (Å)")
+        axes.legend()
+        plotter.tightLayoutOn = False
+        figure = plotter.getFigure()
+        figure.supylabel("# of voxels", fontsize="medium")
+        figure.subplots_adjust(left=0.17, top=0.86, hspace=0.6)
         return [plotter]
 
     def _showTrend(self, param=None):

@@ -74,6 +74,9 @@ CASES = {
     "two shells, postprocess": (
         ["postprocess", *HALVES, "--fit-max-resolution", "4.3", "--fit-min-resolution", "4.2"], 2, "E_FIT_RANGE",
     ),
+    "a fit upside down": (
+        ["postprocess", *HALVES, "--fit-max-resolution", "4", "--fit-min-resolution", "10"], 2, "E_FIT_RANGE",
+    ),
     "two shells, autosharpen": (["autosharpen", *HALVES, "--resolution", "9.5"], 2, "E_FIT_RANGE"),
     "eight or no value": (["local-lowpass", *ONE, "--resolution-map", "eight.mrc"], 3, "E_BACKGROUND"),
 }  # fmt: skip

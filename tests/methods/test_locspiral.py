@@ -7,6 +7,7 @@ from cryores.errors import InputError, UsageError
 from cryores.execution import Execution
 from cryores.filters import bfactor
 from cryores.fourier import filtered
+from cryores.method import Inputs, load_method
 from cryores.postprocessing import locspiral
 from cryores.postprocessing._spiral_bank import BandParameters, Bank, band_centres
 from cryores.simulation import simulate
@@ -124,3 +125,11 @@ def test_what_cannot_work_is_refused(made):
         everything = np.ones(made.mask.data.shape, np.float32)
         everything[0, 0, 0] = 0
         locspiral(made.halves, made.mask.like(everything), **RANGE)
+
+
+@pytest.mark.parametrize("name", ["locspiral", "locbsharpen", "locbfactor"])
+def test_one_map_of_unknown_resolution_is_refused_before_the_work(made, name):
+    method = load_method(name)
+    with pytest.raises(UsageError, match=r"E_NO_HALVES.*give --min-resolution"):
+        method.check(Inputs(made.clean, mask=made.mask), method.make_parameters({}))
+    assert method.check(Inputs(made.clean, mask=made.mask), method.make_parameters({"min_resolution": 5.0})) == []

@@ -52,6 +52,20 @@ def test_centres_lie_on_a_lattice_inside_the_box():
     assert np.all(np.linalg.norm(points - np.array(grid.shape) // 2, axis=1) < 25 - 6)
 
 
+def test_spheres_as_large_as_the_particle_are_told_with_a_sampling_that_suits(made):
+    usual = relion_locres(made.halves, made.mask)
+    (told,) = usual.summary()["warnings"]
+    particle = np.count_nonzero(made.mask.data > 0.5) * 1.5**3
+    assert f"has {4 / 3 * np.pi * 25**3 / particle:.0%} of the mask's volume" in told and "50 Å wide" in told
+    suggested = float(told.rsplit(" ", 1)[1])
+    assert 8 * 4 / 3 * np.pi * suggested**3 == pytest.approx(particle, rel=0.2)
+    local = relion_locres(made.halves, made.mask, sampling=suggested)
+    assert local.summary()["warnings"] == []
+    # What the warning is about: little is left of how the values vary.
+    narrow, wide = (np.ptp(np.percentile(one.values(), (5, 95))) for one in (usual, local))
+    assert narrow < 0.5 * wide
+
+
 def test_swap_scale_and_offset_change_nothing(made):
     one, two = made.halves.half1, made.halves.half2
     first = run(made)

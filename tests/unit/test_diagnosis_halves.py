@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from cryores.diagnosis import diagnose
+from cryores.diagnosis import diagnose, suspicious
 from cryores.filters import bfactor
 from cryores.fourier import filtered
+from cryores.method import HALVES, Inputs, load_method, method_summaries
 from cryores.simulation import simulate
 from cryores.volume import HalfMaps
 
@@ -50,3 +51,36 @@ def test_halves_that_are_scaled_a_little_or_have_another_mean_are_not_suspected(
     half2 = made.halves.half2
     other = half2.like(half2.data * np.float32(factor) + np.float32(offset))
     assert "W_HALVES_DIFFER" not in codes(made.halves.half1, other, made.mask)
+
+
+# --- every method -------------------------------------------------------------------------------------------------
+
+LOOK_FOR_THE_PARTICLE = [
+    name for name in method_summaries() if HALVES in load_method(name).maps and load_method(name).mask == "made"
+]
+"""Methods that take what is positive for the particle, and the mean or the difference of half maps for what it is."""
+
+
+def codes_of(name, halves, mask):
+    return {finding.code for finding in suspicious(Inputs(halves, mask=mask), load_method(name))}
+
+
+def test_the_methods_of_processed_maps_are_among_them():
+    assert {"autosharpen", "locspiral", "locscale", "postprocess", "monores", "deepres"} <= set(LOOK_FOR_THE_PARTICLE)
+
+
+@pytest.mark.parametrize("name", LOOK_FOR_THE_PARTICLE)
+def test_every_method_tells_of_grey_scales_and_contrast_and_is_silent_where_all_is_well(made, name):
+    half1, half2 = made.halves.half1, made.halves.half2
+    told = {"W_HALVES_DIFFER", "W_OPPOSITE_HALVES", "W_INVERTED"}
+    assert not told & codes_of(name, made.halves, made.mask)
+    assert codes_of(name, HalfMaps(half1, half2.like(10 * half2.data)), made.mask) & told == {"W_HALVES_DIFFER"}
+    negative = HalfMaps(half1.like(-half1.data), half2.like(-half2.data))
+    assert codes_of(name, negative, made.mask) & told == {"W_INVERTED"}
+    assert "W_OPPOSITE_HALVES" in codes_of(name, HalfMaps(half1, half2.like(-half2.data)), made.mask)
+
+
+@pytest.mark.parametrize("name", ["fsc", "fso"])
+def test_a_correlation_feels_neither(made, name):
+    half1, half2 = made.halves.half1, made.halves.half2
+    assert codes_of(name, HalfMaps(half1.like(-half1.data), half2.like(-10 * half2.data)), made.mask) == set()

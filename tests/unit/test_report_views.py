@@ -155,6 +155,21 @@ def test_an_axis_reaches_all_values_where_most_are_one():
     assert views.histogram_ends(values) == (3.0, 7.0)
 
 
+def test_histograms_over_each_other_share_bins_but_for_those_of_few_values():
+    rng = np.random.default_rng(2)
+    smooth, narrow = rng.uniform(2.0, 12.0, 5000), rng.normal(3.0, 0.01, 5000)
+    coarse, fine = np.repeat(np.arange(2.0, 12.0), 7), np.repeat(np.arange(2.0, 5.0, 0.15), 7)
+    given = {"smooth": smooth, "narrow": narrow, "coarse": coarse, "fine": fine}
+    found = views.histograms({name: values.astype(np.float32) for name, values in given.items()})
+    assert np.array_equal(found["smooth"].edges, found["narrow"].edges)
+    assert len(found["smooth"].counts) == views.BINS
+    # A bin holds one value of the coarse list, and two of the fine one: none is empty.
+    assert found["coarse"].counts.tolist() == [7] * 10 and found["fine"].counts.tolist() == [14] * 10
+    for name, one in found.items():
+        assert one.counts.sum() == given[name].size
+        assert np.sum(one.density * np.diff(one.edges)) == pytest.approx(100 * views.DENSITY_WIDTH)
+
+
 def test_histogram_figure_draws_counts_and_lines(result):
     scale = colour_scale(result.values())
     (axes,) = figures.histogram_figure(result, scale, global_resolution=3.4).axes
