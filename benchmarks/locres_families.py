@@ -14,7 +14,7 @@ from typing import List
 
 from cryores.nets.training.chunks import side_by_side
 from cryores.nets.training.pieces import listed_models
-from cryores.resolution._locres_examples import FAMILY_SHARES
+from cryores.planted import FAMILIES
 from cryores.resolution._locres_lessons import Answers, Lessons, for_calibration
 from cryores.resolution._locres_training import Errors, errors, train
 from cryores.resolution._resolution_network import Committee
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--families", nargs="+", default=[name for name in FAMILY_SHARES if name != "noise"])
+    parser.add_argument("--families", nargs="+", default=[name for name in FAMILIES if name != "noise"])
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     lessons = Lessons(listed_models(arguments.models, arguments.exclude), arguments.seed, arguments.cache)

@@ -14,7 +14,7 @@ from cryores.errors import UsageError
 NETWORKS = ("deepres", "locres", "deepemhancer")
 RANGES = ("2.5-13", "1.5-6")
 ENHANCERS = ("tightTarget", "wideTarget", "highRes")
-MAPS, EPOCHS, LOCRES_SEED = 9521, 16, 9
+MAPS, EPOCHS, LOCRES_SEED = 12000, 16, 9
 """Of the network of locres that ships."""
 
 

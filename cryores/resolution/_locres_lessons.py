@@ -19,7 +19,7 @@ from cryores.resolution import _neighbourhood
 from cryores.resolution._band_correlation import BandCorrelations
 from cryores.resolution._band_inputs import inputs
 from cryores.resolution._local_average import CoarseMaps
-from cryores.resolution._locres_examples import Example, example, model_of
+from cryores.resolution._locres_examples import Example, example, is_doubtful, model_of
 from cryores.resolution._resolution_network import Committee, first_answers
 from cryores.volume import FloatArray
 
@@ -71,8 +71,8 @@ def stranger_of(model: str) -> int:
 
 
 def may_serve_nearby(number: int) -> bool:
-    """Tell whether an example may serve the second step: every other one."""
-    return number % 2 == 0
+    """Tell whether an example may serve the second step: every other one, and doubtful ones, which do not the first."""
+    return number % 2 == 0 or is_doubtful(number)
 
 
 def serves_nearby(e: Example) -> bool:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from cryores.fourier import Float64
 from cryores.resolution import _neighbourhood
+from cryores.resolution._locres_examples import DOUBTFUL_SHARES
 from cryores.resolution._locres_lessons import MEMBERS, Answers, for_calibration, stranger_of
 from cryores.resolution._resolution_distribution import NYQUIST
 from cryores.resolution._resolution_network import (
@@ -30,6 +31,14 @@ HIDDEN = (192, 96)
 HIDDEN_NEARBY = (96, 64)
 MEMBERS_NEARBY = 3 * MEMBERS
 """Of the second step. They are small, and how far they disagree is known better of more."""
+
+KNOWING = 6
+"""Of `MEMBERS_NEARBY`, how many have seen signal that falls off in any way, and uneven noise.
+
+What is neither a sharp end nor a slow decay looks much like a sharp end beside finer places: who knows of it reads
+sharp ends too fine, who does not reads it too coarse. The committee's median lies between them, and its interval is the
+wider the farther they are apart.
+"""
 
 BATCH = 4096
 LEARNING_RATE = 4e-3
@@ -103,15 +112,21 @@ def train(
     kept : list of Answers
         Those of the models that were kept for calibration.
     """
-    fitting = [v for v in voxels if not for_calibration(v.model)]
+    fitting = [v for v in voxels if not for_calibration(v.model) and v.family not in DOUBTFUL_SHARES]
     say(f"{len(fitting)} maps to fit")
     bands = _committee(fitting, MEMBERS, HIDDEN, first_offsets(), epochs, (seed, 1), say)
     around = nearby(bands)
     say(f"{len(around)} maps to look around in")
     kept = [a for a in around if for_calibration(a.model)]
     fitting = [a for a in around if not for_calibration(a.model)]
-    second = _committee(fitting, MEMBERS_NEARBY, HIDDEN_NEARBY, _neighbourhood.offsets(), epochs, (seed, 3), say)
-    return Network(bands, second, calibrated_widening(second, kept)), kept
+    certain = [a for a in fitting if a.family not in DOUBTFUL_SHARES]
+    how = (HIDDEN_NEARBY, _neighbourhood.offsets(), epochs)
+    unaware = _committee(certain, MEMBERS_NEARBY - KNOWING, *how, (seed, 3), say)
+    knowing = _committee(fitting, KNOWING, *how, (seed, 4), say)
+    second = Committee(unaware.members + knowing.members)
+    return Network(
+        bands, second, calibrated_widening(second, [a for a in kept if a.family not in DOUBTFUL_SHARES])
+    ), kept
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------

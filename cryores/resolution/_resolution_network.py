@@ -28,7 +28,7 @@ from cryores.resolution._neighbourhood import Estimate, FirstAnswers, offsets, s
 from cryores.resolution._resolution_distribution import NYQUIST, log_medians, monotonic, told_by
 from cryores.volume import BoolArray, FloatArray
 
-DISAGREEMENT = 9.0
+DISAGREEMENT = 6.0
 """Standard deviations of the medians of a committee that are added, in squares, to the width of its interval."""
 
 LEAST_WIDTH = 1e-3

@@ -1,5 +1,7 @@
 """The training of locres: examples follow from their number, both steps are fitted, the interval is calibrated."""
 
+import dataclasses
+
 import numba
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from cryores.resolution import _locres_lessons, _neighbourhood
 from cryores.resolution import _locres_training as training
 from cryores.resolution._band_correlation import band_correlations
 from cryores.resolution._locres_examples import (
+    DOUBTFUL_EVERY,
+    DOUBTFUL_SHARES,
     STEEP_SHARES,
     Example,
     _limit,
@@ -69,6 +73,33 @@ def test_both_steps_are_fitted_and_the_kept_models_measured(examples):
     found = training.errors_by_family(network, kept)
     assert set(found) == {"bfactor", "all"} and found["all"].median < 0.4
     assert 0.8 <= found["all"].coverage <= 0.98
+
+
+def test_the_first_step_and_a_third_of_the_second_never_see_doubtful_families_nor_does_the_calibration(
+    examples, monkeypatch
+):
+    doubtful = dataclasses.replace(examples[0], family="falloff")
+    kept = dataclasses.replace(examples[-1], family="uneven")
+    seen, fitted, calibrated = [], training._committee, training.calibrated_widening
+
+    def committee(answers, members, *rest):
+        seen.append((members, sorted({a.family for a in answers})))
+        return fitted(answers, members, *rest)
+
+    def widening(nearby, answers):
+        seen.append(sorted({a.family for a in answers}))
+        return calibrated(nearby, answers)
+
+    monkeypatch.setattr(training, "_committee", committee)
+    monkeypatch.setattr(training, "calibrated_widening", widening)
+    several = [*examples, doubtful, kept]
+    network, found = training.train(
+        [some_voxels(e, 1) for e in several], lambda bands: [answers_nearby(e, bands, 1) for e in several], 2, 1, print
+    )
+    assert seen == [
+        (3, ["bfactor", "noise"]), (3, ["bfactor", "noise"]), (6, ["bfactor", "falloff", "noise"]), ["bfactor"],
+    ]  # fmt: skip
+    assert len(network.nearby.members) == 9 and {a.family for a in found} == {"bfactor", "uneven"}
 
 
 def normal_about_the_place(sigma, shift=0.0):
@@ -144,6 +175,17 @@ def test_lessons_that_neither_step_would_use_are_not_made(tmp_path, monkeypatch)
         asked.clear()
 
 
+def test_every_fifth_lesson_is_of_a_doubtful_family_and_serves_the_second_step(tmp_path):
+    helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
+    lessons = Lessons([tmp_path / "one.cif"], 3, tmp_path)
+    count = 3 * DOUBTFUL_EVERY
+    lessons.make_all(count, map)
+    serving = set(lessons.serving_nearby(count))
+    doubtful = {n for n in serving if lessons.whole(n).family in DOUBTFUL_SHARES}
+    assert doubtful == serving & {4, 9, 14} and 9 in doubtful
+    assert all(n % 2 == 0 for n in serving - doubtful)
+
+
 def test_processes_that_make_lessons_have_one_thread_each():
     with side_by_side(2) as each:
         assert set(each(threads_of_this_process, range(2))) == {(1, 1)}
@@ -157,7 +199,7 @@ def threads_of_this_process(_):
 @pytest.mark.parametrize("is_faded", [False, True])
 def test_a_steep_lesson_has_the_noise_that_was_asked_for(tmp_path, is_faded):
     helix_bundle(20.0, (0.0, 0.0, 0.0), seed=1).make_mmcif_document().write_file(str(tmp_path / "one.cif"))
-    made = _steep_example(tmp_path / "one.cif", np.random.default_rng(4), is_faded, 80.0)
+    made = _steep_example(tmp_path / "one.cif", np.random.default_rng(4), STEEP_SHARES, is_faded, 80.0)
     outside = ~(made.mask.data > 0.5)
     noise = (made.halves.half1.data - made.halves.half2.data) * outside
     frequency, power = radial_power(noise, made.halves.grid, 1)
