@@ -19,4 +19,4 @@ class TestAutoSharpen(CryoresTest):
 
     def test_one_map_wants_its_resolution(self):
         protocol = self.make(CryoresProtAutoSharpen, {"inputVolume": (self.full, "outputVolume")}, inputType=2)
-        self.assertIn("give --resolution", "\n".join(protocol._validate()))
+        self.assertIn('give "Resolution (Å)"', "\n".join(protocol._validate()))
