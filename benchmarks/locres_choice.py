@@ -91,24 +91,33 @@ DAMPED = (
 )
 
 
+def large_kept_models(models: List[Path]) -> List[Path]:
+    """Return those with many atoms that no network of locres is fitted to."""
+    kept = [path for path in models if for_calibration(path.name)]
+    return [path for path in kept if len(list(read_model(path)[0].all())) >= FEWEST_ATOMS]
+
+
 def cases(models: List[Path]) -> Iterator[Case]:
     """Return all cases, the same every time."""
-    kept = [path for path in models if for_calibration(path.name)]
+    large = large_kept_models(models)
     for number, kind in enumerate(KINDS):
         rng = np.random.default_rng((1, number))
-        large = [path for path in kept if len(list(read_model(path)[0].all())) >= FEWEST_ATOMS]
         for path in rng.permutation(np.array(large, dtype=object))[: kind.maps]:
-            yield _planted(kind, path, rng)
+            yield planted_case(kind, path, rng)
     for case in DAMPED:
         yield _damped(next(path for path in models if path.name.startswith(case.model)), case)
 
 
-def _planted(kind: Kind, path: Path, rng: Any) -> Case:
-    structure, edge = _fitted(_prepared(read_model(path), rng), kind.voxel_size, SIZE, rng)
+def planted_case(
+    kind: Kind, path: Path, rng: Any, size: int = SIZE, ratios: Tuple[float, float] = RATIOS,
+    reach: Tuple[float, float] = REACH, noise_b: float = 0.0,
+) -> Case:  # fmt: skip
+    """Plant a model's loss of resolution, with a ratio of signal to noise and a reach of the mask drawn from ranges."""
+    structure, edge = _fitted(_prepared(read_model(path), rng), kind.voxel_size, size, rng)
     made = plant(
         kind.family, structure, Grid.regular((edge,) * 3, kind.voxel_size), kind.finest, kind.coarsest,
-        float(np.exp(rng.uniform(*np.log(RATIOS)))), kind.field, 0.0, int(rng.integers(2**31)),
-        reach=float(rng.uniform(*REACH)),
+        float(np.exp(rng.uniform(*np.log(ratios)))), kind.field, noise_b, int(rng.integers(2**31)),
+        reach=float(rng.uniform(*reach)),
     )  # fmt: skip
     return Case(kind.name, path.name[:4], made.halves, made.mask, made.truth.data)
 

@@ -17,14 +17,10 @@ from unittest.mock import patch
 import numpy as np
 from scipy.special import erfc
 
-from benchmarks.locres_choice import FEWEST_ATOMS, Case, measured, use_network
+from benchmarks.locres_choice import Case, Kind, large_kept_models, measured, planted_case, use_network
 from cryores import planted
-from cryores.atoms import read_model
 from cryores.fourier import Float64
 from cryores.nets.training.pieces import listed_models
-from cryores.resolution._locres_examples import _fitted, _prepared
-from cryores.resolution._locres_lessons import for_calibration
-from cryores.volume import Grid
 
 Shape = Callable[[Float64, float], Float64]
 
@@ -48,13 +44,15 @@ FINEST, COARSEST = 3.4, 8.0
 RATIOS = (3.0, 100.0)
 """Signal over noise, a mask voxel, at the finest."""
 
+REACH = (0.0, 4.0)
+"""Å by which the masks reach beyond 3 Å from the atoms."""
+
 UNEVEN = "uneven noise"
 
 
 def cases(models: List[Path]) -> Iterator[Case]:
     """Return four maps a shape, of other models each, the same every time."""
-    kept = [path for path in models if for_calibration(path.name)]
-    large = [path for path in kept if len(list(read_model(path)[0].all())) >= FEWEST_ATOMS]
+    large = large_kept_models(models)
     for number, (name, steepness) in enumerate(SHAPES):
         shape = UNSEEN.get(name) or planted.FALLS[name][2]
         with patch.dict(planted.FALLS, {name: (steepness, steepness, shape)}, clear=True):
@@ -62,17 +60,12 @@ def cases(models: List[Path]) -> Iterator[Case]:
     yield from _planted("uneven", UNEVEN, large, len(SHAPES))
 
 
-def _planted(family: str, kind: str, models: List[Path], number: int) -> Iterator[Case]:
+def _planted(family: str, name: str, models: List[Path], number: int) -> Iterator[Case]:
     rng = np.random.default_rng((7, number))
     for turn, path in enumerate(rng.permutation(np.array(models, dtype=object))[: len(FIELDS)]):
         voxel = VOXEL_SIZES[turn % 2]
-        structure, edge = _fitted(_prepared(read_model(path), rng), voxel, SIZE, rng)
-        made = planted.plant(
-            family, structure, Grid.regular((edge,) * 3, voxel), FINEST * voxel, COARSEST * voxel,
-            float(np.exp(rng.uniform(*np.log(RATIOS)))), FIELDS[turn], NOISE_B[turn // 2], int(rng.integers(2**31)),
-            reach=float(rng.uniform(0.0, 4.0)),
-        )  # fmt: skip
-        yield Case(kind, path.name[:4], made.halves, made.mask, made.truth.data)
+        kind = Kind(name, family, FIELDS[turn], FINEST * voxel, COARSEST * voxel, voxel, 1)
+        yield planted_case(kind, path, rng, SIZE, RATIOS, REACH, NOISE_B[turn // 2])
 
 
 def main() -> None:
