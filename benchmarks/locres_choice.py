@@ -140,37 +140,38 @@ def measured(case: Case) -> Tuple[float, ...]:
     return median, p90, bias, rank, interval_share(found, case.truth, inside)
 
 
-def _row(name: str, kind: str, found: Any) -> str:
+def row(name: str, kind: str, found: Any) -> str:
+    """Return what was `measured` in words."""
     median, p90, bias, rank, held = found
     errors = f"median {median:4.1f} %  p90 {p90:4.1f} %  bias {bias:+5.1f} %  rank {rank:.3f}"
     return f"{kind:36s} {name:12s} {errors}  interval {held:.2f}"
 
 
-def use_network(path: Optional[Path]) -> None:
-    """Make locres use the network of a file, if there is one."""
-    if path:
-        network = Network.load(path)
-        import_module("cryores.resolution.locres").shipped_network = lambda: network  # type: ignore[attr-defined]
-
-
-def main() -> None:
-    """Print a row a map, and the mean of every kind."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked_models(description: Optional[str]) -> List[Path]:
+    """Read the command line: return the models of its folder, and make locres use its network if there is one."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("models")
     parser.add_argument("--exclude", nargs="+", default=[])
     parser.add_argument("--network", type=Path, help="default: the one that ships")
     arguments = parser.parse_args()
-    use_network(arguments.network)
+    if arguments.network:
+        network = Network.load(arguments.network)
+        import_module("cryores.resolution.locres").shipped_network = lambda: network  # type: ignore[attr-defined]
+    return listed_models(arguments.models, arguments.exclude)
+
+
+def main() -> None:
+    """Print a row a map, and the mean of every kind."""
     all_found: List[Tuple[str, Any]] = []
-    for case in cases(listed_models(arguments.models, arguments.exclude)):
+    for case in cases(asked_models(__doc__)):
         all_found.append((case.kind, measured(case)))
-        print(_row(case.name, *all_found[-1]), flush=True)
+        print(row(case.name, *all_found[-1]), flush=True)
     for kind in dict.fromkeys(kind for kind, _ in all_found):
         rows = np.array([found for name, found in all_found if name == kind])
         spread = rows[:, -1].std()
-        print(_row("mean", kind, rows.mean(axis=0)), f"+- {spread:.2f}")
+        print(row("mean", kind, rows.mean(axis=0)), f"+- {spread:.2f}")
     planted = np.array([found for name, found in all_found if name != "damped"])
-    print(_row("mean", "all but damped", planted.mean(axis=0)), f"+- {planted[:, -1].std():.2f}")
+    print(row("mean", "all but damped", planted.mean(axis=0)), f"+- {planted[:, -1].std():.2f}")
 
 
 if __name__ == "__main__":

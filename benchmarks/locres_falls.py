@@ -9,7 +9,6 @@ B-factor, and noise that is stronger in one place than in another.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 from unittest.mock import patch
@@ -17,10 +16,9 @@ from unittest.mock import patch
 import numpy as np
 from scipy.special import erfc
 
-from benchmarks.locres_choice import Case, Kind, large_kept_models, measured, planted_case, use_network
+from benchmarks.locres_choice import Case, Kind, asked_models, large_kept_models, measured, planted_case, row
 from cryores import planted
 from cryores.fourier import Float64
-from cryores.nets.training.pieces import listed_models
 
 Shape = Callable[[Float64, float], Float64]
 
@@ -70,19 +68,11 @@ def _planted(family: str, name: str, models: List[Path], number: int) -> Iterato
 
 def main() -> None:
     """Print a row a shape."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models")
-    parser.add_argument("--exclude", nargs="+", default=[])
-    parser.add_argument("--network", type=Path, help="default: the one that ships")
-    arguments = parser.parse_args()
-    use_network(arguments.network)
     rows: Dict[str, List[Any]] = {}
-    for case in cases(listed_models(arguments.models, arguments.exclude)):
+    for case in cases(asked_models(__doc__)):
         rows.setdefault(case.kind, []).append(measured(case))
     for kind, found in rows.items():
-        median, p90, bias, rank, held = np.mean(found, axis=0)
-        errors = f"median {median:4.1f} %  p90 {p90:4.1f} %  bias {bias:+5.1f} %"
-        print(f"{kind:16s} {errors}  rank {rank:.3f}  interval {held:.2f}")
+        print(row("mean", kind, np.mean(found, axis=0)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ in turn along its longest axis, from its centre, in blobs, and in two halves. Er
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from pathlib import Path
 from typing import Any, Iterator, List, NamedTuple, Tuple
@@ -17,10 +16,9 @@ from typing import Any, Iterator, List, NamedTuple, Tuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.locres_choice import use_network
+from benchmarks.locres_choice import asked_models
 from benchmarks.validation import interval_share
 from cryores.atoms import atom_positions, read_model
-from cryores.nets.training.pieces import listed_models
 from cryores.resolution import locres
 from cryores.simulation import FIELDS, Simulation, simulate
 
@@ -88,16 +86,12 @@ def _spread(errors: Any) -> Tuple[float, float]:
 
 def main() -> None:
     """Print a row a map, and the means."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models")
-    parser.add_argument("--network", type=Path, help="default: the one that ships")
-    arguments = parser.parse_args()
-    use_network(arguments.network)
+    models = asked_models(__doc__)
     warnings.simplefilter("ignore")
     rows = []
     form = "{:46s} {:5.2f} {:5.2f} {:+6.2f} Å   {:5.1f} {:5.1f} %   {:.3f}   {:.2f}"
     print(f"{'':46s} median  p90   bias | beyond: median, p90 | rank | interval")
-    for name, made in cases(listed_models(arguments.models, [])):
+    for name, made in cases(models):
         rows.append(measured(made))
         print(form.format(name, *rows[-1]), flush=True)
     print(form.format(f"mean of {len(rows)}", *np.nanmean(rows, axis=0)))

@@ -112,21 +112,23 @@ def train(
     kept : list of Answers
         Those of the models that were kept for calibration.
     """
-    fitting = [v for v in voxels if not for_calibration(v.model) and v.family not in DOUBTFUL_SHARES]
+    fitting = _certain([v for v in voxels if not for_calibration(v.model)])
     say(f"{len(fitting)} maps to fit")
     bands = _committee(fitting, MEMBERS, HIDDEN, first_offsets(), epochs, (seed, 1), say)
     around = nearby(bands)
     say(f"{len(around)} maps to look around in")
     kept = [a for a in around if for_calibration(a.model)]
     fitting = [a for a in around if not for_calibration(a.model)]
-    certain = [a for a in fitting if a.family not in DOUBTFUL_SHARES]
     how = (HIDDEN_NEARBY, _neighbourhood.offsets(), epochs)
-    unaware = _committee(certain, MEMBERS_NEARBY - KNOWING, *how, (seed, 3), say)
+    unaware = _committee(_certain(fitting), MEMBERS_NEARBY - KNOWING, *how, (seed, 3), say)
     knowing = _committee(fitting, KNOWING, *how, (seed, 4), say)
     second = Committee(unaware.members + knowing.members)
-    return Network(
-        bands, second, calibrated_widening(second, [a for a in kept if a.family not in DOUBTFUL_SHARES])
-    ), kept
+    return Network(bands, second, calibrated_widening(second, _certain(kept))), kept
+
+
+def _certain(answers: Sequence[Answers]) -> List[Answers]:
+    """Leave out those of doubtful families."""
+    return [a for a in answers if a.family not in DOUBTFUL_SHARES]
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------
